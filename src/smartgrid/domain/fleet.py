@@ -1,0 +1,207 @@
+"""What a balancer believes of its substations, and what it has reserved on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from smartgrid.domain.request import PowerRange
+from smartgrid.domain.routing.candidate import Candidate
+from smartgrid.domain.routing.policy import Policy
+from smartgrid.domain.sharing import TOLERANCE_KW
+from smartgrid.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Power held for one car on one substation until the substation has answered."""
+
+    name: str
+    power: PowerRange
+    made_at_s: float
+    joined: int  # which of the substations that ever had this name
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of one substation: its last status, and what is reserved on top of it."""
+
+    name: str
+    status: Status | None
+    reserved_min_kw: float
+    reserved_max_kw: float
+    updated_at_s: float | None
+    in_rotation: bool
+
+
+class Fleet:
+    """The substations of one balancer, as far as it knows, and which of them each car should ask next.
+
+    It has no lock and no clock: the caller holds a lock around every call and passes the time, on a clock that does
+    not jump. `next_release_s` of every status is on that clock too.
+
+    A car asks in this order: the substation that the policy likes best of those with room as far as is known; then
+    those that the view shows as full but may be wrong about (a release was expected since, the status is older than
+    `trust_view_s`, or the room is held for cars that have not been admitted yet). So a car is refused only when every
+    substation that could have room has just said no. A substation's no carries its status, so until its next
+    expected release no other car asks it again.
+    """
+
+    def __init__(self, policy: Policy, rng: Random, first_revision: int = 0, trust_view_s: float = 5.0) -> None:
+        """`first_revision` should be above any revision that an earlier process gave out, e.g. the time in µs."""
+        self._policy = policy
+        self._rng = rng
+        self._revision = first_revision
+        self._trust_view_s = trust_view_s
+        self._candidates: dict[str, Candidate] = {}
+        self._joined = 0
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._candidates
+
+    def join(self, name: str) -> None:
+        """Know of a substation. It gets cars after its first status. Joining again changes nothing."""
+        if name not in self._candidates:
+            self._joined += 1
+            self._revision += 1
+            self._candidates[name] = Candidate(name, self._joined)
+
+    def leave(self, name: str) -> None:
+        """Forget a substation; its open reservations end with it. Unknown names are ignored."""
+        candidate = self._candidates.pop(name, None)
+        if candidate is not None:
+            self._take_out(candidate)
+
+    def update(self, name: str, status: Status, now_s: float) -> bool:
+        """Take over a status; False if it is older than what is known, or the substation has left."""
+        candidate = self._candidates.get(name)
+        if candidate is None or _is_older(status, candidate):
+            return False
+        self._take_out(candidate)
+        self._see(candidate, status, now_s)
+        self._put_in(candidate)
+        return True
+
+    def set_in_rotation(self, name: str, in_rotation: bool) -> None:
+        """Whether it may get cars; its view is kept. Unknown names are ignored."""
+        candidate = self._candidates.get(name)
+        if candidate is not None and candidate.in_rotation != in_rotation:
+            self._take_out(candidate)
+            candidate.in_rotation = in_rotation
+            self._put_in(candidate)
+
+    def reserve(self, power: PowerRange, now_s: float, exclude: Collection[str] = ()) -> Reservation | None:
+        """Choose a substation and hold the power there, or None if no one is left to ask.
+
+        `exclude` names the substations that this car has asked already.
+        """
+        if exclude and not self._policy.corrects_view:
+            return None
+        candidate = self._policy.choose(power, exclude) or self._last_chance(power, now_s, exclude)
+        if candidate is None:
+            return None
+        self._take_out(candidate)
+        candidate.reserve(power.min_kw, power.max_kw)
+        self._put_in(candidate)
+        return Reservation(candidate.name, power, now_s, candidate.order)
+
+    def confirm(self, reservation: Reservation, status: Status | None, now_s: float) -> None:
+        """The substation answered, yes or no: its status, newer than the reservation, takes the reservation's place.
+
+        Every reservation must end in exactly one call of `confirm` or `release`.
+        """
+        candidate = self._candidates.get(reservation.name)
+        if candidate is None or candidate.order != reservation.joined:
+            return
+        self._take_out(candidate)
+        candidate.release(reservation.power.min_kw, reservation.power.max_kw)
+        if status is not None and self._policy.corrects_view and not _is_older(status, candidate):
+            self._see(candidate, status, now_s)
+        self._put_in(candidate)
+
+    def release(self, reservation: Reservation) -> None:
+        """The attempt ended without an answer (or with one that has no status): hold nothing for it any more."""
+        self.confirm(reservation, None, 0.0)
+
+    def totals(self) -> Status:
+        """The substations that are in rotation, as one status: sums with the reservations counted.
+
+        `largest_free_kw` is that of the roomiest one that takes cars.
+        """
+        known = [c for c in self._candidates.values() if c.status is not None and c.in_rotation]
+        statuses = [c.status for c in known if c.status is not None]
+        releases_s = [status.next_release_s for status in statuses if status.next_release_s is not None]
+        return Status(
+            capacity_kw=sum(status.capacity_kw for status in statuses),
+            load_kw=sum(status.load_kw for status in statuses),
+            committed_kw=sum(status.committed_kw for status in statuses) + sum(c.reserved_min_kw for c in known),
+            demand_kw=sum(status.demand_kw for status in statuses) + sum(c.reserved_max_kw for c in known),
+            active_sessions=sum(status.active_sessions for status in statuses),
+            revision=self._revision,
+            next_release_s=min(releases_s, default=None),
+            largest_free_kw=max((max(0.0, c.free_kw) for c in known if c.routable), default=0.0),
+        )
+
+    def view(self, name: str) -> View:
+        """What is known of one substation. Raises KeyError for an unknown name."""
+        return _view(self._candidates[name])
+
+    def views(self) -> Iterator[View]:
+        """What is known of each, in the order in which they joined."""
+        return map(_view, self._candidates.values())
+
+    def _see(self, candidate: Candidate, status: Status, now_s: float) -> None:
+        candidate.status = status
+        candidate.updated_at_s = now_s
+        candidate.due_s = now_s + self._trust_view_s
+        if status.next_release_s is not None:
+            candidate.due_s = min(candidate.due_s, status.next_release_s)
+
+    def _take_out(self, candidate: Candidate) -> None:
+        self._revision += 1
+        if candidate.routable:
+            self._policy.discard(candidate)
+
+    def _put_in(self, candidate: Candidate) -> None:
+        if candidate.status is None:
+            return
+        candidate.refresh(candidate.status, self._rng.random())
+        if candidate.routable:
+            self._policy.add(candidate)
+
+    def _last_chance(self, power: PowerRange, now_s: float, exclude: Collection[str]) -> Candidate | None:
+        if not self._policy.corrects_view:
+            return None
+        doubtful = [
+            candidate
+            for candidate in self._candidates.values()
+            if candidate.routable and candidate.name not in exclude and _may_have_room(candidate, power, now_s)
+        ]
+        return max(doubtful, key=lambda candidate: (candidate.free_kw, candidate.tie), default=None)
+
+
+def _may_have_room(candidate: Candidate, power: PowerRange, now_s: float) -> bool:
+    """Whether a substation without room by the view could have some all the same."""
+    if power.min_kw > candidate.capacity_kw + TOLERANCE_KW:
+        return False
+    held_for_others = candidate.reservations and candidate.fits(power.min_kw - candidate.reserved_min_kw)
+    return candidate.due_s <= now_s or bool(held_for_others)
+
+
+def _is_older(status: Status, candidate: Candidate) -> bool:
+    return candidate.status is not None and status.revision < candidate.status.revision
+
+
+def _view(candidate: Candidate) -> View:
+    return View(
+        candidate.name,
+        candidate.status,
+        candidate.reserved_min_kw,
+        candidate.reserved_max_kw,
+        candidate.updated_at_s,
+        candidate.in_rotation,
+    )

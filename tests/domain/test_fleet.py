@@ -1,0 +1,184 @@
+"""What a fleet believes, whom it offers, and what it holds."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from smartgrid.domain.fleet import Fleet, Reservation
+from smartgrid.domain.request import PowerRange
+from smartgrid.domain.routing import make_policy
+from smartgrid.domain.status import Status
+
+RIGID_11_KW = PowerRange(11, 11)
+
+
+def a_status(
+    committed_kw: float = 0.0,
+    revision: int = 1,
+    *,
+    capacity_kw: float = 100.0,
+    next_release_s: float | None = None,
+    largest_free_kw: float | None = None,
+    draining: bool = False,
+) -> Status:
+    room_kw = capacity_kw - committed_kw if largest_free_kw is None else largest_free_kw
+    return Status(capacity_kw, committed_kw, committed_kw, committed_kw, 1, revision, next_release_s, room_kw, draining)
+
+
+def a_fleet(**committed_kw: float) -> Fleet:
+    rng = Random(1)
+    fleet = Fleet(make_policy("least-loaded", rng), rng, trust_view_s=1000)
+    for name, kw in committed_kw.items():
+        fleet.join(name)
+        fleet.update(name, a_status(kw), now_s=0)
+    return fleet
+
+
+def reserved(fleet: Fleet, power: PowerRange = RIGID_11_KW, now_s: float = 0.0, *exclude: str) -> Reservation:
+    reservation = fleet.reserve(power, now_s, exclude)
+    assert reservation is not None
+    return reservation
+
+
+class TestKnowing:
+    def test_a_substation_without_a_status_gets_no_cars(self) -> None:
+        fleet = a_fleet()
+        fleet.join("new")
+        assert fleet.reserve(RIGID_11_KW, 0) is None
+
+    def test_a_status_is_not_replaced_by_an_older_one(self) -> None:
+        fleet = a_fleet(a=0)
+        assert fleet.update("a", a_status(50, revision=7), 1)
+        assert not fleet.update("a", a_status(20, revision=6), 2)
+        status = fleet.view("a").status
+        assert status is not None
+        assert status.committed_kw == 50
+
+    def test_a_status_of_a_substation_that_left_is_ignored(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.leave("a")
+        assert not fleet.update("a", a_status(), 1)
+        assert "a" not in fleet
+
+    @pytest.mark.parametrize("draining", [True, False])
+    def test_draining_or_out_of_rotation_gets_no_cars(self, draining: bool) -> None:
+        fleet = a_fleet(a=0)
+        if draining:
+            fleet.update("a", a_status(revision=2, draining=True), 1)
+        else:
+            fleet.set_in_rotation("a", False)
+        assert fleet.reserve(RIGID_11_KW, 2) is None
+
+    def test_back_in_rotation_gets_cars_again(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.set_in_rotation("a", False)
+        fleet.set_in_rotation("a", True)
+        assert reserved(fleet).name == "a"
+
+
+class TestChoosing:
+    def test_the_lowest_demand_ratio_with_the_car_on_it_is_asked(self) -> None:
+        fleet = a_fleet()
+        fleet.join("small")
+        fleet.join("large")
+        fleet.update("small", a_status(10, capacity_kw=80), 0)  # 12.5 %, 40 % with the car
+        fleet.update("large", a_status(16, capacity_kw=120), 0)  # 13.3 %, 31.7 % with the car
+        assert reserved(fleet, PowerRange(22, 22)).name == "large"
+
+    def test_a_reservation_counts_at_once(self) -> None:
+        fleet = a_fleet(a=0, b=5)
+        assert [reserved(fleet).name for _ in range(4)] == ["a", "b", "a", "b"]
+
+    def test_a_refused_car_is_offered_elsewhere(self) -> None:
+        fleet = a_fleet(a=0, b=80)
+        assert reserved(fleet, RIGID_11_KW, 0, "a").name == "b"
+        assert fleet.reserve(RIGID_11_KW, 0, ("a", "b")) is None
+
+    def test_a_fleet_behind_a_balancer_admits_no_more_than_its_roomiest_member(self) -> None:
+        fleet = a_fleet()
+        fleet.join("region")
+        fleet.update("region", a_status(500, capacity_kw=1000, largest_free_kw=20), 0)
+        assert fleet.reserve(PowerRange(22, 22), 0) is None
+        assert reserved(fleet, PowerRange(20, 22)).name == "region"
+
+
+class TestLastChance:
+    def test_a_full_substation_is_not_asked_before_its_next_expected_release(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.update("a", a_status(95, 2, next_release_s=30), 10)
+        assert fleet.reserve(RIGID_11_KW, 29.9) is None
+        assert reserved(fleet, RIGID_11_KW, 30).name == "a"
+
+    def test_its_refusal_shows_it_full_until_the_next_one(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.update("a", a_status(95, 2, next_release_s=30), 10)
+        asked = reserved(fleet, RIGID_11_KW, 31)
+        fleet.confirm(asked, a_status(92, 3, next_release_s=60), 31)
+        assert fleet.reserve(RIGID_11_KW, 59) is None
+
+    def test_a_full_substation_is_asked_again_when_its_view_is_old(self) -> None:
+        rng = Random(1)
+        fleet = Fleet(make_policy("least-loaded", rng), rng, trust_view_s=5)
+        fleet.join("a")
+        fleet.update("a", a_status(95), 10)
+        assert fleet.reserve(RIGID_11_KW, 14.9) is None
+        assert reserved(fleet, RIGID_11_KW, 15).name == "a"
+
+    def test_room_held_for_cars_that_are_not_admitted_yet_may_still_be_had(self) -> None:
+        fleet = a_fleet(a=85)
+        first = reserved(fleet)
+        second = reserved(fleet)
+        assert (first.name, second.name) == ("a", "a")
+
+    def test_no_substation_too_small_for_the_car_is_asked(self) -> None:
+        fleet = a_fleet(a=0)
+        assert fleet.reserve(PowerRange(101, 101), 10_000) is None
+
+
+class TestHolding:
+    def test_an_answer_takes_the_place_of_the_reservation(self) -> None:
+        fleet = a_fleet(a=0)
+        asked = reserved(fleet)
+        assert fleet.totals().committed_kw == 11
+        fleet.confirm(asked, a_status(11, 2), 1)
+        assert fleet.totals().committed_kw == 11
+        assert fleet.view("a").reserved_min_kw == 0
+
+    def test_a_connection_failure_holds_nothing(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.release(reserved(fleet))
+        assert fleet.totals().committed_kw == 0
+
+    def test_an_answer_from_before_a_substation_left_and_came_back_changes_nothing(self) -> None:
+        fleet = a_fleet(a=0)
+        asked = reserved(fleet)
+        fleet.leave("a")
+        fleet.join("a")
+        fleet.update("a", a_status(0, 5), 1)
+        fleet.confirm(asked, a_status(11, 2), 2)
+        assert fleet.view("a").reserved_min_kw == 0
+        assert fleet.totals().committed_kw == 0
+
+
+class TestTotals:
+    def test_sums_and_the_roomiest_and_the_next_release(self) -> None:
+        fleet = a_fleet()
+        for name, status in {"a": a_status(30, next_release_s=9), "b": a_status(60, next_release_s=4)}.items():
+            fleet.join(name)
+            fleet.update(name, status, 0)
+        totals = fleet.totals()
+        assert (totals.capacity_kw, totals.committed_kw, totals.active_sessions) == (200, 90, 2)
+        assert (totals.largest_free_kw, totals.next_release_s) == (70, 4)
+
+    def test_every_change_grows_the_revision(self) -> None:
+        fleet = a_fleet(a=0)
+        before = fleet.totals().revision
+        reserved(fleet)
+        assert fleet.totals().revision > before
+
+    def test_out_of_rotation_does_not_count(self) -> None:
+        fleet = a_fleet(a=10, b=20)
+        fleet.set_in_rotation("a", False)
+        assert fleet.totals().capacity_kw == 100
