@@ -1,0 +1,190 @@
+"""The Prometheus operator in a cluster, for tests of ServiceMonitors and rules: CRDs, operator, a Prometheus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster import tools
+from cluster.paths import BIN, CACHE
+from cluster.shell import run, say, wait_until
+
+if TYPE_CHECKING:
+    from cluster.backend import Backend
+
+MODULE_FOLDER = Path(__file__).resolve().parent / "prometheus-operator"
+MODULE = "github.com/prometheus-operator/prometheus-operator"
+OPERATOR, RELOADER = "operator", "prometheus-config-reloader"
+NAMESPACE = "monitoring"
+NAME = "prometheus"
+PORT = 9090
+
+Object = dict[str, object]
+
+
+def install(backend: Backend) -> None:
+    """The operator and one Prometheus that looks for ServiceMonitors and rules in all namespaces."""
+    install_prometheus_operator(backend)
+    create_prometheus(backend)
+
+
+def install_prometheus_operator(backend: Backend) -> None:
+    """Build the operator if needed, install its CRDs, run it in the cluster and wait until it is ready."""
+    build_programs()
+    for program in (OPERATOR, RELOADER):
+        build_image(backend, program)
+    # Client-side apply would copy each CRD into an annotation, and they are larger than an annotation may be.
+    kubectl(backend, "apply", "--server-side", "--force-conflicts", f"--filename={custom_resources()}")
+    apply(backend, [namespace(), *account(OPERATOR, "cluster-admin"), operator_deployment()])
+    kubectl(backend, "rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{OPERATOR}", "--timeout=120s")
+
+
+def create_prometheus(backend: Backend) -> None:
+    """A Prometheus object; the operator makes the pod. Waits until that is ready."""
+    image = backend.prometheus_image()
+    apply(backend, [*account(NAME, NAME), prometheus_role(), prometheus_object(image), prometheus_service()])
+    say("waiting for Prometheus")
+    wait_until("Prometheus pod", lambda: _ready_replicas(backend) == "1", timeout_s=180)
+
+
+def _ready_replicas(backend: Backend) -> str:
+    statefulset = f"statefulset/prometheus-{NAME}"
+    return kubectl(backend, "get", statefulset, f"--namespace={NAMESPACE}", "--output=jsonpath={.status.readyReplicas}")
+
+
+def build_programs() -> None:
+    """Both of the operator's programs, in the versions that its go.mod names."""
+    command = ("go", "install", "-trimpath", *tools.STRIP, "tool")
+    tools.build(OPERATOR, *command, folder=MODULE_FOLDER, produces=(OPERATOR, RELOADER))
+
+
+def build_image(backend: Backend, program: str) -> None:
+    """An image that holds nothing but one static program."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        folder = Path(name)
+        shutil.copy(BIN / program, folder)
+        lines = ("FROM scratch", f"COPY {program} /{program}", "USER 65534", f'ENTRYPOINT ["/{program}"]')
+        (folder / "Dockerfile").write_text("\n".join(lines))
+        backend.build(folder, folder / "Dockerfile", image_name(program))
+
+
+def image_name(program: str) -> str:
+    """Name of the image of one of the operator's programs."""
+    return f"localhost/smart-grid/{program}:test"
+
+
+def custom_resources() -> Path:
+    """The CRDs as they lie in the operator's Go module."""
+    folder = run("go", "list", "-m", "-f", "{{.Dir}}", MODULE, cwd=MODULE_FOLDER).strip()
+    return Path(folder) / "example/prometheus-operator-crd"
+
+
+def namespace() -> Object:
+    """Where all of it lives."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+
+
+def account(name: str, role: str) -> list[Object]:
+    """A ServiceAccount bound to a ClusterRole."""
+    api = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{NAMESPACE}-{name}"},
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
+        },
+    ]
+
+
+def operator_deployment() -> Object:
+    """The operator."""
+    labels = {"app.kubernetes.io/name": "prometheus-operator"}
+    arguments = [f"--prometheus-config-reloader={image_name(RELOADER)}"]
+    container = {
+        "name": OPERATOR,
+        "image": image_name(OPERATOR),
+        "args": arguments,
+        "imagePullPolicy": "IfNotPresent",
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 2},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": OPERATOR, "namespace": NAMESPACE},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"serviceAccountName": OPERATOR, "containers": [container]},
+            },
+        },
+    }
+
+
+def prometheus_role() -> Object:
+    """What Prometheus needs to find its targets."""
+    reading = ["get", "list", "watch"]
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": NAME},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "endpoints", "pods"], "verbs": reading},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": reading},
+        ],
+    }
+
+
+def prometheus_object(image: str) -> Object:
+    """Empty selectors choose everything; a missing one would choose nothing."""
+    selectors: Object = {
+        f"{what}{selector}": {}
+        for what in ("serviceMonitor", "podMonitor", "rule")
+        for selector in ("Selector", "NamespaceSelector")
+    }
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "Prometheus",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            **selectors,
+            "image": image,
+            # The operator writes its configuration for this version, whatever the image's tag says.
+            "version": "v2.53.3",
+            "serviceAccountName": NAME,
+            "scrapeInterval": "5s",
+            "evaluationInterval": "5s",
+            "imagePullPolicy": "IfNotPresent",
+        },
+    }
+
+
+def prometheus_service() -> Object:
+    """A stable address."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "selector": {"prometheus": NAME},
+            "ports": [{"name": "web", "port": PORT, "targetPort": "web"}],
+        },
+    }
+
+
+def apply(backend: Backend, objects: list[Object]) -> None:
+    """Create or change objects."""
+    items = {"apiVersion": "v1", "kind": "List", "items": objects}
+    kubectl(backend, "apply", "--filename=-", stdin=json.dumps(items))
+
+
+def kubectl(backend: Backend, *arguments: str, stdin: str | None = None) -> str:
+    """kubectl as the cluster's administrator."""
+    context = (f"--context={backend.context}",) if backend.context else ()
+    return run("kubectl", f"--kubeconfig={backend.kubeconfig}", *context, *arguments, stdin=stdin, timeout_s=180)
