@@ -1,0 +1,1 @@
+"""What every service shares: settings, wire models, problems, logs, metrics, the server and the client."""

@@ -1,0 +1,143 @@
+"""The bodies that travel between clients and services."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from smartgrid.domain.request import DEFAULT_MAX_POWER_KW, PowerRange, default_min_power_kw
+from smartgrid.domain.session import EndReason, SessionState
+
+MEMBER_NAME = re.compile(
+    r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+)  # a DNS label: no dot, as dots separate the parts of an id
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or not value.strip():
+        raise ValueError("must be printable characters, and not only spaces")
+    return value
+
+
+def _member_name(value: str) -> str:
+    if not MEMBER_NAME.fullmatch(value):
+        raise ValueError("must be a DNS label: a-z, 0-9 and inner hyphens, 63 characters at the most")
+    return value
+
+
+MemberName = Annotated[str, AfterValidator(_member_name)]
+
+
+class WireModel(BaseModel):
+    """Unknown fields, wrong types, NaN and infinities are refused, in what clients send."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class ChargeBody(WireModel):
+    """A car that asks to charge."""
+
+    vehicle_id: Annotated[str, Field(min_length=1, max_length=64, examples=["EV-042"]), AfterValidator(_printable)]
+    energy_kwh: float = Field(gt=0, le=500, description="Energy wanted.", examples=[12.5])
+    max_power_kw: float = Field(
+        DEFAULT_MAX_POWER_KW, gt=0, le=500, description="Most power that the car can take.", examples=[11]
+    )
+    min_power_kw: float | None = Field(
+        None,
+        gt=0,
+        le=500,
+        description="Least power worth having; equal to max_power_kw for a car that cannot be regulated. "
+        "By default 6 A: 1.38 kW up to 7.4 kW (one phase), 4.14 kW up to 22 kW (three phases), 5 kW above (DC).",
+    )
+    departure_time: AwareDatetime | None = Field(
+        None, description="When the car leaves at the latest, RFC 3339 with an offset. Until it is full if not given."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ChargeBody:
+        if self.min_power_kw is not None and self.min_power_kw > self.max_power_kw:
+            raise ValueError(f"min_power_kw must not exceed max_power_kw, which is {self.max_power_kw:g}")
+        return self
+
+    @property
+    def power(self) -> PowerRange:
+        floor_kw = self.min_power_kw if self.min_power_kw is not None else default_min_power_kw(self.max_power_kw)
+        return PowerRange(floor_kw, self.max_power_kw)
+
+
+class CapacityBody(WireModel):
+    """The grid operator's limit for a substation."""
+
+    capacity_kw: float = Field(ge=0, le=100_000, description="Most power that the substation may give.", examples=[80])
+
+
+class RegistrationBody(WireModel):
+    """A substation (or a balancer of a region) to route to."""
+
+    url: str = Field(min_length=8, max_length=512, examples=["http://127.0.0.1:8082"])
+    name: MemberName | None = Field(None, description="By default the name that it gives itself.")
+
+
+class SessionBody(WireModel):
+    """A charging session."""
+
+    session_id: str
+    vehicle_id: str
+    substation: str
+    state: SessionState
+    energy_kwh: float
+    delivered_kwh: float
+    power_kw: float
+    max_power_kw: float
+    min_power_kw: float
+    started_at: str
+    ended_at: str | None
+    departure_time: str | None
+    end_reason: EndReason | None
+
+
+class SessionPage(WireModel):
+    """A page of sessions; `next_cursor` is null on the last one."""
+
+    sessions: list[SessionBody]
+    next_cursor: str | None
+
+
+class StatusBody(WireModel):
+    """A substation's state, or a balancer's for its whole fleet."""
+
+    name: str
+    state: Literal["Available", "Draining"]
+    capacity_kw: float
+    load_kw: float
+    load_percentage: float
+    committed_kw: float = Field(description="Sum of the guaranteed minimums.")
+    demand_kw: float = Field(description="Sum of the maximums.")
+    active_sessions: int
+    revision: int = Field(description="Grows with every change; never goes back.")
+
+
+class FieldError(WireModel):
+    field: str
+    message: str
+
+
+class Problem(WireModel):
+    """An error (RFC 9457). `code` is stable; `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+
+
+class Health(WireModel):
+    status: Literal["ok"]
+
+
+class Readiness(WireModel):
+    status: Literal["ready"]

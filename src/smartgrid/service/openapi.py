@@ -1,0 +1,137 @@
+"""An OpenAPI document made from the routes and models themselves, and a page for people to read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from flask import Flask, Response, jsonify, redirect, send_from_directory
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from swagger_ui_bundle import swagger_ui_path
+from werkzeug.routing import Rule
+
+from smartgrid.service.models import Problem
+from smartgrid.service.problems import MEDIA_TYPE
+
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+Model = type[BaseModel]
+_REF = "#/components/schemas/{model}"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({{url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null}})
+</script>
+</body>
+</html>"""
+
+
+def operation(
+    summary: str,
+    *,
+    body: Model | None = None,
+    answers: Mapping[int, Model | None],
+    problems: tuple[int, ...] = (),
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Callable[[ViewT], ViewT]:
+    """Say what a view takes and answers; `query` and `headers` map a parameter to its meaning."""
+
+    def mark(view: ViewT) -> ViewT:
+        view._operation = {  # type: ignore[attr-defined]
+            "summary": summary,
+            "body": body,
+            "answers": answers,
+            "problems": problems,
+            "query": query or {},
+            "headers": headers or {},
+        }
+        return view
+
+    return mark
+
+
+def install(app: Flask, title: str) -> None:
+    """Serve `GET /openapi.json` and `GET /docs`; all assets come from the package, none from the network."""
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(document(app, title))
+
+    @app.get("/docs")
+    def docs() -> Response:
+        return Response(_PAGE.format(title=title), content_type="text/html; charset=utf-8")
+
+    @app.get("/docs/<path:asset>")
+    def docs_asset(asset: str) -> Response:
+        return send_from_directory(swagger_ui_path, asset, max_age=86400)
+
+    if not any(rule.rule == "/" for rule in app.url_map.iter_rules()):
+        app.add_url_rule("/", "index", lambda: redirect("/docs"))
+
+
+def document(app: Flask, title: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of all views marked with `operation`."""
+    marked = [(rule, spec) for rule in app.url_map.iter_rules() if (spec := _spec(app, rule))]
+    models = {m for _, spec in marked for m in [spec["body"], *spec["answers"].values()] if m is not None} | {Problem}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(m, "validation") for m in ordered], ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for rule, spec in sorted(marked, key=lambda item: item[0].rule):
+        path = paths.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), {})
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            path[method.lower()] = _operation(rule, spec)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version("smartgrid"), "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {"schemas": schemas.get("$defs", {})},
+    }
+
+
+def _spec(app: Flask, rule: Rule) -> dict[str, Any] | None:
+    return getattr(app.view_functions[rule.endpoint], "_operation", None)
+
+
+def _operation(rule: Rule, spec: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = [_parameter("path", name, "", required=True) for name in sorted(rule.arguments)]
+    parameters += [_parameter("query", name, meaning) for name, meaning in spec["query"].items()]
+    parameters += [_parameter("header", name, meaning) for name, meaning in spec["headers"].items()]
+    found = {
+        "operationId": rule.endpoint,
+        "summary": spec["summary"],
+        "parameters": parameters,
+        "responses": _responses(spec),
+    }
+    if spec["body"] is not None:
+        found["requestBody"] = {"required": True, "content": _content("application/json", spec["body"])}
+    return found
+
+
+def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
+    answers = {
+        str(status): {"description": "Success", **({"content": _content("application/json", model)} if model else {})}
+        for status, model in spec["answers"].items()
+    }
+    problems = {
+        str(status): {"description": "Problem", "content": _content(MEDIA_TYPE, Problem)} for status in spec["problems"]
+    }
+    return answers | problems
+
+
+def _parameter(where: str, name: str, meaning: str, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": required, "description": meaning, "schema": {"type": "string"}}
+
+
+def _content(media_type: str, model: Model) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(model=model.__name__)}}}

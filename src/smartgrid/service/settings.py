@@ -1,0 +1,57 @@
+"""The settings that every service has, from `SMARTGRID_*` environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "SMARTGRID_"
+
+
+class ServiceSettings(BaseSettings):
+    """Common to all services; each service adds its own."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535, description="TCP port to listen on.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_hash_key: str = Field(
+        "", description="Key of the hash under which vehicles appear in logs. Random at each start when empty."
+    )
+    threads: int = Field(64, ge=2, le=512, description="Most requests handled at once.")
+    shutdown_delay_s: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="Wait after turning unready, so that clients have stopped sending, before draining.",
+    )
+    drain_timeout_s: float = Field(10, gt=0, le=300, description="Longest wait for requests under way at shutdown.")
+    data_dir: Path = Field(Path(".smartgrid"), description="Folder for what must survive a restart.")
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+class SettingsError(Exception):
+    """A setting with a bad value; the message is one sentence for the person who set it."""
+
+
+def load(settings_type: type[SettingsT]) -> SettingsT:
+    """The settings from the environment.
+
+    Raises SettingsError naming each variable that is wrong, and what would be right.
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
+
+
+def _sentence(item: dict[str, object]) -> str:
+    location = item["loc"]
+    name = str(location[0]) if isinstance(location, tuple) and location else ""
+    return f"{ENV_PREFIX}{name.upper()}={item['input']!r}: {item['msg']}"

@@ -1,0 +1,43 @@
+"""The request id, carried through all services as a W3C trace context (https://www.w3.org/TR/trace-context/)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextvars import ContextVar
+
+HEADER = "traceparent"
+REQUEST_ID_HEADER = "X-Request-ID"
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_NO_TRACE = "0" * 32
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def begin(traceparent: str | None, request_id: str | None = None) -> str:
+    """Take over the caller's trace id, or begin a trace; returns the request id, which is the trace id."""
+    found = _from_traceparent(traceparent) or _from_request_id(request_id) or secrets.token_hex(16)
+    _request_id.set(found)
+    return found
+
+
+def current() -> str | None:
+    """The id of the request that this thread handles."""
+    return _request_id.get()
+
+
+def outgoing() -> dict[str, str]:
+    """The headers that carry the present trace to the next service."""
+    request_id = _request_id.get() or begin(None)
+    return {HEADER: f"00-{request_id}-{secrets.token_hex(8)}-01"}
+
+
+def _from_traceparent(value: str | None) -> str | None:
+    match = _TRACEPARENT.fullmatch(value.strip().lower()) if value else None
+    return match[1] if match and match[1] != _NO_TRACE else None
+
+
+def _from_request_id(value: str | None) -> str | None:
+    plain = value.replace("-", "").lower() if value else ""
+    return plain if _TRACE_ID.fullmatch(plain) and plain != _NO_TRACE else None

@@ -1,0 +1,1 @@
+"""The substation service: owns its sessions, shares its capacity among them, meters their energy."""

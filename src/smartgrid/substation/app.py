@@ -1,0 +1,216 @@
+"""The substation's HTTP interface."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry
+
+from smartgrid.domain.request import ChargeRequest
+from smartgrid.domain.session import SessionState
+from smartgrid.service import logs, status_header
+from smartgrid.service.clock import GridClock
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
+from smartgrid.service.openapi import operation
+from smartgrid.service.problems import ProblemError, not_found
+from smartgrid.service.web import answer, create_app, finish_app, idempotency_key, query_choice, query_int, read_body
+from smartgrid.substation.ledger import (
+    DepartureError,
+    DrainingError,
+    KeyReusedError,
+    KeyVoidedError,
+    Ledger,
+    LedgerError,
+    NoRoomError,
+    StorageError,
+)
+from smartgrid.substation.metrics import SubstationMetrics
+from smartgrid.substation.record import Record, to_wire
+
+MAX_WAIT_S = 60
+DEFAULT_RETRY_S = 5
+PAGE_LIMIT = 100
+MAX_PAGE_LIMIT = 1000
+KEY_HEADER = {"Idempotency-Key": "Makes a retry return the first answer."}
+PAGE_QUERY = {
+    "limit": "Sessions a page, 1 to 1000.",
+    "cursor": "`next_cursor` of the page before.",
+    "state": "Only these.",
+}
+log = logging.getLogger(__name__)
+
+
+class Api:
+    """The views, with what they need."""
+
+    def __init__(self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics) -> None:
+        self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
+
+    @operation(
+        "Charge a car here",
+        body=ChargeBody,
+        answers={201: SessionBody},
+        problems=(400, 409, 413, 415, 422, 503),
+        headers=KEY_HEADER,
+    )
+    def charge(self) -> Response:
+        body, key = read_body(ChargeBody), idempotency_key()
+        departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
+        wanted = ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
+        try:
+            charged = self.ledger.charge(wanted, key)
+        except LedgerError as error:
+            raise self._refusal(error) from error
+        self.metrics.requests.labels("replayed" if charged.replayed else "admitted").inc()
+        log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": charged.replayed})
+        return answer(self._wire(charged.record), 201, {"Location": f"/charge/{charged.record.session_id}"})
+
+    @operation(
+        "List sessions, newest first",
+        answers={200: SessionPage},
+        problems=(422,),
+        query={**PAGE_QUERY, "idempotency_key": "Only the session of this key."},
+    )
+    def sessions(self) -> Response:
+        key = request.args.get("idempotency_key")
+        if key is not None:
+            found = self.ledger.find_key(key)
+            return answer({"sessions": [self._wire(found)] if found else [], "next_cursor": None})
+        limit, before = query_int("limit", PAGE_LIMIT, 1, MAX_PAGE_LIMIT), query_int("cursor", 0, 0, 999_999_999)
+        return answer(self._page(limit, before or None, query_choice("state", SessionState)))
+
+    @operation("One session", answers={200: SessionBody}, problems=(404,))
+    def session(self, session_id: str) -> Response:
+        record = self.ledger.find(session_id)
+        if record is None:
+            raise not_found(f"session {session_id}")
+        return answer(self._wire(record))
+
+    @operation("Stop a session", answers={200: SessionBody}, problems=(404, 503))
+    def stop(self, session_id: str) -> Response:
+        try:
+            record = self.ledger.stop(session_id)
+        except StorageError as error:
+            raise self._refusal(error) from error
+        if record is None:
+            raise not_found(f"session {session_id}")
+        log.info("stop", extra={"vehicle": logs.vehicle(record.vehicle_id)})
+        return answer(self._wire(record))
+
+    @operation(
+        "Void an idempotency key: end its session, and refuse the key from now on",
+        answers={200: SessionPage},
+        problems=(422, 503),
+        query={"idempotency_key": "The key."},
+    )
+    def void(self) -> Response:
+        key = request.args.get("idempotency_key")
+        if not key:
+            raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
+        try:
+            record = self.ledger.void(key)
+        except StorageError as error:
+            raise self._refusal(error) from error
+        return answer({"sessions": [self._wire(record)] if record else [], "next_cursor": None})
+
+    @operation(
+        "State of the substation",
+        answers={200: StatusBody},
+        problems=(422,),
+        query={
+            "since": "Answer only once the revision is past this one,",
+            "wait_s": "or after so many seconds, 0 to 60.",
+        },
+    )
+    def status(self) -> Response:
+        since = query_int("since", -1, 0, 10**18)
+        wait_s = query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
+        found = self.ledger.status() if since < 0 else self.ledger.wait_for_change(since, wait_s)
+        return answer(status_header.wire_status(self.name, found))
+
+    @operation(
+        "Change the capacity; sessions are curtailed or resumed at once",
+        body=CapacityBody,
+        answers={200: StatusBody},
+        problems=(400, 413, 415, 422, 503),
+    )
+    def set_capacity(self) -> Response:
+        body = read_body(CapacityBody)
+        try:
+            self.ledger.set_capacity(body.capacity_kw)
+        except StorageError as error:
+            raise self._refusal(error) from error
+        log.info("capacity", extra={"capacity_kw": body.capacity_kw})
+        return answer(status_header.wire_status(self.name, self.ledger.status()))
+
+    def add_status(self, response: Response) -> Response:
+        """Every answer about sessions carries the fresh status."""
+        if request.path.startswith(("/charge", "/status", "/capacity")):
+            found = self.ledger.status()
+            response.headers[status_header.NAME] = status_header.encode(
+                self.name, found, self.ledger.release_in_s(found)
+            )
+        return response
+
+    def _page(self, limit: int, before_seq: int | None, state: SessionState | None) -> dict[str, object]:
+        active = None if state is None else state is not SessionState.IDLE
+        rows = self.ledger.page(limit, before_seq, active)
+        wanted = [self._wire(record) for _, record in rows if state is None or record.state == state]
+        return {"sessions": wanted, "next_cursor": str(rows[-1][0]) if len(rows) == limit else None}
+
+    def _wire(self, record: Record) -> dict[str, object]:
+        return to_wire(record, self.name)
+
+    def _refusal(self, error: LedgerError) -> ProblemError:
+        problem = _PROBLEMS[type(error)](self, error)
+        self.metrics.requests.labels("rejected" if problem.code in ("no-capacity", "draining") else "failed").inc()
+        self.metrics.rejections.labels(problem.code).inc()
+        return problem
+
+    def _retry_after(self) -> dict[str, str]:
+        release_s = self.ledger.release_in_s(self.ledger.status())
+        return {"Retry-After": str(DEFAULT_RETRY_S if release_s is None else max(1, math.ceil(release_s)))}
+
+
+_PROBLEMS: dict[type[LedgerError], Callable[[Api, LedgerError], ProblemError]] = {
+    NoRoomError: lambda api, _: ProblemError(
+        503, "no-capacity", "The substation has no room for the car's minimum power.", headers=api._retry_after()
+    ),
+    DrainingError: lambda api, _: ProblemError(
+        503,
+        "draining",
+        "The substation is about to end and admits no one.",
+        headers={"Retry-After": str(DEFAULT_RETRY_S)},
+    ),
+    DepartureError: lambda _, __: ProblemError(422, "invalid-request", "departure_time must be in the future."),
+    KeyReusedError: lambda _, __: ProblemError(
+        422, "idempotency-key-reused", "The Idempotency-Key belongs to another request; use a new one for each car."
+    ),
+    KeyVoidedError: lambda _, __: ProblemError(
+        409, "key-voided", "The Idempotency-Key has been voided; use a new one."
+    ),
+    StorageError: lambda _, error: ProblemError(
+        503,
+        "storage-unavailable",
+        f"The disk does not take it ({error}); nothing was started.",
+        headers={"Retry-After": "5"},
+    ),
+}
+
+
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+    """The WSGI application."""
+    app = create_app("substation", lifecycle, registry)
+    app.post("/charge")(api.charge)
+    app.get("/charge")(api.sessions)
+    app.delete("/charge")(api.void)
+    app.add_url_rule("/charge/<session_id>", view_func=api.session, methods=["GET"])
+    app.add_url_rule("/charge/<session_id>", view_func=api.stop, methods=["DELETE"])
+    app.get("/status")(api.status)
+    app.put("/capacity")(api.set_capacity)
+    app.after_request(api.add_status)
+    return finish_app(app, "Smart grid: substation")

@@ -1,0 +1,411 @@
+"""The substation's books: the domain under one lock, and a keeper thread that puts every change on disk."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from smartgrid.domain.request import ChargeRequest
+from smartgrid.domain.session import Session
+from smartgrid.domain.status import Status
+from smartgrid.domain.substation import Substation
+from smartgrid.service.clock import GridClock
+from smartgrid.substation.record import Record, is_same_request, to_record, to_session
+from smartgrid.substation.store import Batch, Meta, Store
+
+HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
+COMMIT_TIMEOUT_S = 10.0
+PRUNE_EVERY_COMMITS = 1000
+VOIDED_KEY_LIFE_S = 7 * 86400.0
+log = logging.getLogger(__name__)
+
+
+class LedgerError(Exception):
+    """The operation was not done."""
+
+
+class NoRoomError(LedgerError):
+    """The minimum does not fit."""
+
+
+class DrainingError(LedgerError):
+    """No new sessions: the substation is about to end."""
+
+
+class DepartureError(LedgerError):
+    """The departure is not in the future."""
+
+
+class KeyReusedError(LedgerError):
+    """The idempotency key belongs to a different request."""
+
+
+class KeyVoidedError(LedgerError):
+    """The idempotency key has been voided."""
+
+
+class StorageError(LedgerError):
+    """The disk does not take it; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The answer to a request to charge; `replayed` where the key had been seen before."""
+
+    record: Record
+    replayed: bool
+
+
+class Ledger:
+    """Thread-safe. What a method returned is on the disk.
+
+    Changes of concurrent callers are committed together: each waits for the commit that holds its own, so a burst pays
+    for a few writes and not one each. The keeper thread also ends sessions when they are due and notes once a second
+    that the substation is alive, so that after a crash the time of the outage is known and not counted as delivered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: GridClock,
+        *,
+        on_end: Callable[[Session], None],
+        keep_ended: int,
+        drawn_capacity_kw: float,
+    ) -> None:
+        """A new file gets `drawn_capacity_kw`; `on_end` hears of every session that ends."""
+        self._store, self._clock, self._on_end, self._keep_ended = store, clock, on_end, keep_ended
+        self._changed = threading.Condition()
+        self._keys: dict[str, str] = {}  # session id -> idempotency key, of all sessions held in memory
+        self._by_key: dict[str, str] = {}
+        self._unsaved: set[str] = set()  # admitted, and not on disk yet
+        self._saving: set[str] = set()  # those of them in the commit under way
+        self._ended: dict[str, Session] = {}  # ended, and not on disk yet
+        self._voided: dict[str, float] = {}
+        self._dirty = False
+        self._batch: Future[None] = Future()
+        self._storage_fault: str | None = None
+        self._commits = 0
+        self._stopping = False
+        self._configured_kw: float | None = None
+        self._substation = self._recover(drawn_capacity_kw)
+        self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
+
+    # ------------------------------------------------------------------ life
+
+    def start(self, configured_kw: float | None) -> None:
+        """Begin to keep the books.
+
+        A configured capacity that differs from the one at the last start takes effect; the same one does not undo
+        what the grid operator has set since (`set_capacity`). Raises StorageError.
+        """
+        with self._changed:
+            if configured_kw is not None and configured_kw != self._configured_kw:
+                self._substation.set_capacity(configured_kw, self._clock.now_s())
+            self._configured_kw = configured_kw
+            batch = self._mark()
+        self._keeper.start()
+        self._wait(batch)
+
+    def drain(self) -> None:
+        """Admit no one any more."""
+        with self._changed:
+            self._substation.drain(self._clock.now_s())
+            self._mark()
+
+    def close(self) -> None:
+        """Write what is left and end."""
+        with self._changed:
+            self._stopping = True
+            self._mark()
+        self._keeper.join(COMMIT_TIMEOUT_S)
+        self._store.close()
+
+    # ------------------------------------------------------------------ changes
+
+    def charge(self, request: ChargeRequest, key: str | None) -> Charged:
+        """Admit a car, once for each idempotency key.
+
+        Raises NoRoomError, DrainingError, DepartureError, KeyReusedError, KeyVoidedError or StorageError.
+        """
+        with self._changed:
+            known = self._find_key(key) if key else None
+            if known is None:
+                self._check_admission(request, key)
+                charged = Charged(self._admit(request, key), replayed=False)
+            elif is_same_request(known, request, self._clock):
+                charged = Charged(known, replayed=True)
+            else:
+                raise KeyReusedError
+            batch = self._mark()
+        self._wait(batch)
+        return charged
+
+    def stop(self, session_id: str) -> Record | None:
+        """End a session; stopping twice gives the same record. None if there is none. Raises StorageError."""
+        with self._changed:
+            self._advance()
+            session = self._substation.stop(session_id, self._clock.now_s())
+            if session is not None:
+                self._note_ended()
+            record, batch = self._find(session_id), self._mark()
+        self._wait(batch)
+        return record
+
+    def void(self, key: str) -> Record | None:
+        """See to it that the key has no session, now or later; returns the one it had. Raises StorageError."""
+        with self._changed:
+            self._advance()
+            known = self._find_key(key)
+            if known is None:
+                self._voided[key] = self._clock.wall_s()
+            elif self._substation.stop(known.session_id, self._clock.now_s()) is not None:
+                self._note_ended()
+            record, batch = known and self._find(known.session_id), self._mark()
+        self._wait(batch)
+        return record
+
+    def set_capacity(self, capacity_kw: float) -> None:
+        """Change the limit. Raises StorageError if it could not be recorded; it holds all the same."""
+        with self._changed:
+            self._advance()
+            self._substation.set_capacity(capacity_kw, self._clock.now_s())
+            batch = self._mark()
+        self._wait(batch)
+
+    # ------------------------------------------------------------------ questions
+
+    def status(self) -> Status:
+        with self._changed:
+            self._advance()
+            return self._substation.status()
+
+    def release_in_s(self, status: Status) -> float | None:
+        """Wall seconds until the next expected release."""
+        if status.next_release_s is None:
+            return None
+        return max(0.0, self._clock.to_wall_s(status.next_release_s) - self._clock.wall_s())
+
+    def wait_for_change(self, revision: int, timeout_s: float) -> Status:
+        """The status as soon as its revision is past `revision`, or after `timeout_s`."""
+        with self._changed:
+            self._advance()
+            self._changed.wait_for(lambda: self._substation.revision > revision or self._substation.draining, timeout_s)
+            self._advance()
+            return self._substation.status()
+
+    def find(self, session_id: str) -> Record | None:
+        with self._changed:
+            self._advance()
+            return self._find(session_id)
+
+    def find_key(self, key: str) -> Record | None:
+        with self._changed:
+            self._advance()
+            return self._find_key(key)
+
+    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[tuple[int, Record]]:
+        """Sessions with their sequence numbers, newest first."""
+        with self._changed:
+            self._advance()
+            batch = self._mark() if self._dirty else None
+        if batch is not None:
+            self._wait(batch)
+        rows = self._store.page(limit, before_seq, active)
+        with self._changed:
+            return [(seq, self._live(record)) for seq, record in rows]
+
+    def storage_fault(self) -> str | None:
+        """Why the disk does not take changes at present, or None."""
+        return self._storage_fault
+
+    def metered_kwh(self) -> float:
+        """Energy delivered since this process started."""
+        with self._changed:
+            self._advance()
+            return self._substation.meter_kwh
+
+    def active_count(self, state: str) -> int:
+        with self._changed:
+            return sum(1 for session in self._substation.active if session.state == state)
+
+    # ------------------------------------------------------------------ with the lock held
+
+    def _check_admission(self, request: ChargeRequest, key: str | None) -> None:
+        if request.departure_s is not None and request.departure_s <= self._clock.now_s():
+            raise DepartureError
+        if self._storage_fault is not None:
+            raise StorageError(self._storage_fault)
+        if self._substation.draining:
+            raise DrainingError
+        if key is not None and (key in self._voided or self._store.is_voided(key)):
+            raise KeyVoidedError
+
+    def _admit(self, request: ChargeRequest, key: str | None) -> Record:
+        session_id = secrets.token_urlsafe(16)
+        self._advance()
+        session = self._substation.admit(session_id, request, self._clock.now_s())
+        if session is None:
+            raise NoRoomError
+        self._unsaved.add(session_id)
+        if key is not None:
+            self._keys[session_id], self._by_key[key] = key, session_id
+        return to_record(session, key, self._clock)
+
+    def _advance(self) -> None:
+        revision = self._substation.revision
+        self._note_ended()
+        if self._substation.revision != revision:
+            self._mark()
+
+    def _note_ended(self) -> None:
+        for session in self._substation.advance(self._clock.now_s()):
+            self._ended[session.session_id] = session
+            self._on_end(session)
+
+    def _mark(self) -> Future[None]:
+        """Have the keeper commit; returns the commit that will hold all changes up to here."""
+        self._dirty = True
+        self._changed.notify_all()
+        return self._batch
+
+    def _find(self, session_id: str) -> Record | None:
+        session = self._substation.find(session_id) or self._ended.get(session_id)
+        if session is not None:
+            return to_record(session, self._keys.get(session_id), self._clock)
+        return self._store.find(session_id)
+
+    def _find_key(self, key: str) -> Record | None:
+        session_id = self._by_key.get(key)
+        return self._find(session_id) if session_id is not None else self._store.find_key(key)
+
+    def _live(self, record: Record) -> Record:
+        return (record.ended_wall_s is None and self._find(record.session_id)) or record
+
+    # ------------------------------------------------------------------ the keeper
+
+    def _keep(self) -> None:
+        stopping = False
+        while not stopping:
+            with self._changed:
+                due = self._changed.wait_for(lambda: self._dirty or self._stopping, self._pause_s())
+                self._advance()
+                stopping, batch = self._stopping, self._batch
+                content = self._take_batch() if due or self._dirty else None
+                idle = self._storage_fault is None and not self._substation.status().active_sessions
+            if content is not None:
+                self._commit(content, batch)
+            elif not idle:
+                self._touch()
+
+    def _pause_s(self) -> float:
+        event_s = self._substation.next_event_s()
+        if event_s is None:
+            return HEARTBEAT_S
+        return min(HEARTBEAT_S, max(0.0, self._clock.to_wall_s(event_s) - self._clock.wall_s()))
+
+    def _take_batch(self) -> Batch:
+        self._batch, self._dirty = Future(), False
+        self._saving, self._unsaved = self._unsaved, set()
+        sessions = [*self._substation.active, *self._ended.values()]
+        records = [to_record(session, self._keys.get(session.session_id), self._clock) for session in sessions]
+        return Batch(self._meta(), records, list(self._voided.items()))
+
+    def _meta(self) -> Meta:
+        metered_wall_s = self._clock.to_wall_s(self._substation.now_s)
+        revision, capacity_kw = self._substation.revision, self._substation.capacity_kw
+        return Meta(capacity_kw, self._configured_kw, revision, metered_wall_s, metered_wall_s)
+
+    def _commit(self, content: Batch, batch: Future[None]) -> None:
+        try:
+            self._store.commit(content)
+        except sqlite3.Error as error:
+            self._undo(batch, StorageError(str(error)))
+            threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
+            return
+        self._note_committed(content)
+        batch.set_result(None)
+        self._commits += 1
+        if self._commits % PRUNE_EVERY_COMMITS == 0:
+            self._prune()
+
+    def _note_committed(self, content: Batch) -> None:
+        with self._changed:
+            self._set_fault(None)
+            self._saving = set()
+            for record in content.records:
+                if record.ended_wall_s is not None:
+                    self._forget(record.session_id)
+            for key, _ in content.voided_keys:
+                self._voided.pop(key, None)
+
+    def _undo(self, batch: Future[None], error: StorageError) -> None:
+        """Take back the sessions that no one has been promised yet; all else is written with the next commit."""
+        with self._changed:
+            self._set_fault(str(error))
+            for session_id in self._saving | self._unsaved:
+                if self._substation.stop(session_id, self._clock.now_s()) is not None:
+                    self._substation.advance(self._clock.now_s())
+                    self._forget(session_id)
+            self._saving, self._unsaved = set(), set()
+            later, self._batch, self._dirty = self._batch, Future(), True
+            self._changed.notify_all()
+        for future in (batch, later):
+            future.set_exception(error)
+
+    def _prune(self) -> None:
+        try:
+            self._store.prune(self._keep_ended, self._clock.wall_s() - VOIDED_KEY_LIFE_S)
+        except sqlite3.Error as error:
+            log.warning("cannot forget old sessions: %s", error)
+
+    def _touch(self) -> None:
+        try:
+            self._store.touch(self._clock.wall_s())
+            self._set_fault(None)
+        except sqlite3.Error as error:
+            self._set_fault(str(error))
+
+    def _set_fault(self, fault: str | None) -> None:
+        if fault != self._storage_fault:
+            log.log(logging.ERROR if fault else logging.INFO, "storage: %s", fault or "works again")
+        self._storage_fault = fault
+
+    def _forget(self, session_id: str) -> None:
+        self._ended.pop(session_id, None)
+        key = self._keys.pop(session_id, None)
+        if key is not None:
+            self._by_key.pop(key, None)
+
+    def _wait(self, batch: Future[None]) -> None:
+        try:
+            batch.result(COMMIT_TIMEOUT_S)
+        except TimeoutError as error:
+            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s") from error
+
+    # ------------------------------------------------------------------ recovery
+
+    def _recover(self, drawn_capacity_kw: float) -> Substation:
+        """The substation as the file has it: metered up to its last sign of life, and no further."""
+        now_s = self._clock.now_s()
+        boot_revision = int(self._clock.wall_s() * 1000)  # so that it grows even where the file was lost
+        meta = self._store.meta()
+        if meta is None:
+            return Substation(drawn_capacity_kw, now_s, boot_revision)
+        self._configured_kw = meta.configured_kw
+        revision = max(boot_revision, meta.revision + 1)
+        substation = Substation(meta.capacity_kw, self._clock.to_grid_s(meta.metered_wall_s), revision)
+        records = self._store.active()
+        self._keys = {r.session_id: r.idempotency_key for r in records if r.idempotency_key}
+        self._by_key = {key: session_id for session_id, key in self._keys.items()}
+        substation.restore(to_session(record, self._clock) for record in records)
+        ended = substation.advance(self._clock.to_grid_s(meta.alive_wall_s))
+        substation.resume(now_s)
+        for session in ended + substation.advance(now_s):
+            self._ended[session.session_id] = session
+        return substation

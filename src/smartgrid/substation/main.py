@@ -1,0 +1,54 @@
+"""`smartgrid substation`: one substation as a process."""
+
+from __future__ import annotations
+
+import random
+
+import click
+
+from smartgrid.service import logs, metrics
+from smartgrid.service.clock import GridClock
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.process import as_sentence
+from smartgrid.service.server import check_address, serve
+from smartgrid.service.settings import load
+from smartgrid.substation.app import Api, make_app
+from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
+from smartgrid.substation.settings import SubstationSettings
+from smartgrid.substation.store import Store
+
+DRAWN_CAPACITY_KW = (80.0, 120.0)
+
+
+@click.command()
+@as_sentence
+def command() -> None:
+    """Run one substation; settings come from SMARTGRID_* (docs/settings.md)."""
+    settings = load(SubstationSettings)
+    logs.configure("substation", settings.log_level, settings.log_hash_key)
+    check_address(settings.host, settings.port)
+    run(settings)
+
+
+def run(settings: SubstationSettings) -> None:
+    """Serve until told to end."""
+    registry, lifecycle, clock = metrics.registry(), Lifecycle(), GridClock(settings.time_scale)
+    counted = SubstationMetrics(registry)
+    drawn_kw = round(random.uniform(*DRAWN_CAPACITY_KW), 1)
+    ledger = Ledger(
+        Store(settings.data_dir),
+        clock,
+        on_end=counted.ended,
+        keep_ended=settings.keep_ended,
+        drawn_capacity_kw=drawn_kw,
+    )
+    ledger.start(settings.capacity_kw)
+    registry.register(BooksCollector(ledger, settings.data_dir))
+    lifecycle.add_check(ledger.storage_fault)
+    lifecycle.on_drain(ledger.drain)
+    app = make_app(Api(settings.name, ledger, clock, counted), lifecycle, registry)
+    try:
+        serve(app, settings, lifecycle)
+    finally:
+        ledger.close()

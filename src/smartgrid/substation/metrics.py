@@ -1,0 +1,64 @@
+"""The substation's metrics, read from its books when scraped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from smartgrid.domain.session import Session, SessionState
+from smartgrid.substation.ledger import Ledger
+
+DURATION_BUCKETS_S = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 57600)
+
+
+class SubstationMetrics:
+    """What is counted as it happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter("charging_requests", "Requests to charge, by result.", ["result"], registry=registry)
+        self.rejections = Counter(
+            "charging_rejections", "Requests to charge that were refused, by reason.", ["reason"], registry=registry
+        )
+        self._durations = Histogram(
+            "charging_duration_seconds",
+            "Duration of ended sessions, by the substation's own clock.",
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        for result in ("admitted", "replayed", "rejected", "failed"):
+            self.requests.labels(result)
+
+    def ended(self, session: Session) -> None:
+        self._durations.observe((session.ended_s or session.started_s) - session.started_s)
+
+
+class BooksCollector(Collector):
+    """Gauges straight from the books, so that they are never out of date."""
+
+    def __init__(self, ledger: Ledger, data_dir: Path) -> None:
+        self._ledger, self._data_dir = ledger, data_dir
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._ledger.status()
+        suspended = self._ledger.active_count(SessionState.SUSPENDED_EVSE)
+        curtailed_kw = max(0.0, status.demand_kw - status.load_kw)
+        disk = shutil.disk_usage(self._data_dir)
+        yield GaugeMetricFamily("current_load", "Power given to sessions now, in kW.", status.load_kw)
+        yield GaugeMetricFamily("total_capacity", "Most power that the substation may give, in kW.", status.capacity_kw)
+        yield GaugeMetricFamily("active_chargers", "Sessions that have not ended.", status.active_sessions)
+        yield GaugeMetricFamily("suspended_sessions", "Sessions without power for want of capacity.", suspended)
+        yield GaugeMetricFamily("committed_power_kw", "Sum of the guaranteed minimums, in kW.", status.committed_kw)
+        yield GaugeMetricFamily("demand_power_kw", "Sum of the maximums, in kW.", status.demand_kw)
+        yield GaugeMetricFamily("curtailed_power_kw", "Demand that is not granted, in kW.", curtailed_kw)
+        yield CounterMetricFamily(
+            "delivered_energy_kwh", "Energy delivered since the process started, in kWh.", self._ledger.metered_kwh()
+        )
+        yield GaugeMetricFamily("data_volume_size_bytes", "Size of the volume that the sessions are on.", disk.total)
+        yield GaugeMetricFamily(
+            "data_volume_free_bytes", "Room left on the volume that the sessions are on.", disk.free
+        )

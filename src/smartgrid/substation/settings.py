@@ -1,0 +1,32 @@
+"""Settings of the substation service."""
+
+from __future__ import annotations
+
+import socket
+
+from pydantic import Field
+
+from smartgrid.service.models import MemberName
+from smartgrid.service.settings import ServiceSettings
+
+
+def _host_label() -> str:
+    return socket.gethostname().split(".")[0].lower()
+
+
+class SubstationSettings(ServiceSettings):
+    """`SMARTGRID_NAME` and so on."""
+
+    port: int = Field(8082, ge=1, le=65535, description="TCP port to listen on.")
+    name: MemberName = Field(default_factory=_host_label, description="Its name in the grid; by default the host's.")
+    capacity_kw: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+        description="Most power that it gives. When not set: drawn once in 80-120 kW and kept.",
+    )
+    time_scale: float = Field(
+        1, ge=0.001, le=100_000, allow_inf_nan=False, description="How much faster than the wall clock its clock runs."
+    )
+    keep_ended: int = Field(100_000, ge=0, description="How many ended sessions to keep on record.")
