@@ -1,0 +1,19 @@
+{{- define "balancer.settings" -}}
+SMARTGRID_POLICY: {{ .Values.policy | quote }}
+SMARTGRID_POLL_INTERVAL_S: {{ .Values.pollIntervalSeconds | quote }}
+{{- with .Values.attemptTimeoutSeconds }}
+SMARTGRID_ATTEMPT_TIMEOUT_S: {{ . | quote }}
+{{- end }}
+{{- with .Values.substations }}
+SMARTGRID_SUBSTATIONS: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.allowedTargets }}
+SMARTGRID_ALLOWED_TARGETS: {{ join "," . | quote }}
+{{- end }}
+SMARTGRID_DISCOVERY: {{ .Values.discovery | quote }}
+{{- if eq .Values.discovery "kubernetes" }}
+SMARTGRID_KUBERNETES_NAMESPACE: {{ .Release.Namespace | quote }}
+SMARTGRID_KUBERNETES_SERVICE: {{ .Values.substationService | default (printf "%s-substation" (include "smart-grid.releaseName" .)) | quote }}
+SMARTGRID_KUBERNETES_PORT: http
+{{- end }}
+{{- end -}}

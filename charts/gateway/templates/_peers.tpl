@@ -1,0 +1,7 @@
+{{/* Everyone may call the gateway. */}}
+{{- define "gateway.ingressPeers" -}}
+{{- end -}}
+
+{{- define "gateway.egressRules" -}}
+{{ include "smart-grid.serviceEgress" (dict "component" "balancer" "root" .) }}
+{{- end -}}

@@ -1,0 +1,75 @@
+{{/*
+The network policy of a service. `<chart>.ingressPeers` names who may call it, empty for everyone;
+`<chart>.egressRules` names whom it calls, besides DNS.
+*/}}
+{{- define "smart-grid.networkPolicy" -}}
+{{- if .Values.networkPolicy.enabled }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "smart-grid.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "smart-grid.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "smart-grid.selectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    - ports:
+        - port: http
+          protocol: TCP
+      {{- with include (printf "%s.ingressPeers" .Chart.Name) . }}
+      from:
+        {{- . | nindent 8 }}
+        {{- include "smart-grid.prometheusPeer" $ | nindent 8 }}
+      {{- end }}
+    {{- with .Values.networkPolicy.extraIngress }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  egress:
+    {{- include "smart-grid.dnsEgress" . | nindent 4 }}
+    {{- with include (printf "%s.egressRules" .Chart.Name) . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with .Values.networkPolicy.extraEgress }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* To any address: a node-local DNS cache is no pod. */}}
+{{- define "smart-grid.dnsEgress" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- end -}}
+
+{{/* A service of the same release, whatever its names are overridden with: takes `component` and `root`. */}}
+{{- define "smart-grid.servicePeer" -}}
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/component: {{ .component }}
+      app.kubernetes.io/part-of: smart-grid
+{{- end -}}
+
+{{- define "smart-grid.serviceEgress" -}}
+- to:
+    {{- include "smart-grid.servicePeer" . | nindent 4 }}
+  ports:
+    - port: 8080
+      protocol: TCP
+{{- end -}}
+
+{{- define "smart-grid.prometheusPeer" -}}
+{{- with .Values.global.prometheus -}}
+- namespaceSelector:
+    {{- toYaml .namespaceSelector | nindent 4 }}
+  podSelector:
+    {{- toYaml .podSelector | nindent 4 }}
+{{- end }}
+{{- end -}}

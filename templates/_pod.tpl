@@ -1,0 +1,131 @@
+{{- define "smart-grid.podMetadata" -}}
+annotations:
+  kubectl.kubernetes.io/default-container: {{ .Chart.Name }}
+  {{- if ne .Chart.Name "loadtest" }}
+  checksum/settings: {{ include "smart-grid.settings" . | sha256sum }}
+  {{- end }}
+  {{- with .Values.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+labels:
+  {{- include "smart-grid.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+  app.kubernetes.io/part-of: smart-grid
+  {{- with .Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* Everything of a pod but its containers, volumes, grace period and service account token. */}}
+{{- define "smart-grid.podFields" -}}
+serviceAccountName: {{ include "smart-grid.serviceAccountName" . }}
+enableServiceLinks: false
+{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "smart-grid.spread" . }}
+topologySpreadConstraints:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Soft by default: a cluster of one node must still run every pod. */}}
+{{- define "smart-grid.spread" -}}
+{{- if kindIs "invalid" .Values.topologySpreadConstraints -}}
+{{- range $index, $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- if $index }}
+{{ end -}}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "smart-grid.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- else if .Values.topologySpreadConstraints -}}
+{{- toYaml .Values.topologySpreadConstraints -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What every container has, services and jobs alike. */}}
+{{- define "smart-grid.containerFields" -}}
+image: {{ include "smart-grid.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* What the container of a service has besides. */}}
+{{- define "smart-grid.serviceContainerFields" -}}
+{{ include "smart-grid.containerFields" . }}
+envFrom:
+  - configMapRef:
+      name: {{ include "smart-grid.fullname" . }}
+ports:
+  - name: http
+    containerPort: 8080
+startupProbe:
+  {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.startupProbe) | nindent 2 }}
+readinessProbe:
+  {{- include "smart-grid.probe" (dict "path" "/ready" "timing" .Values.readinessProbe) | nindent 2 }}
+livenessProbe:
+  {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.livenessProbe) | nindent 2 }}
+{{- end -}}
+
+{{- define "smart-grid.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+{{- with .timing }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "smart-grid.logHashKeyEnv" -}}
+{{- with .Values.global.logHashKey }}
+{{- if .secretName }}
+- name: SMARTGRID_LOG_HASH_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secretName }}
+      key: {{ .secretKey }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "smart-grid.extraEnv" -}}
+{{- with .Values.extraEnv }}
+{{- toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Long enough for the whole of the orderly shutdown: unready, wait, drain, end. */}}
+{{- define "smart-grid.gracePeriodSeconds" -}}
+{{- add (ceil .Values.shutdownDelaySeconds) (ceil .Values.drainTimeoutSeconds) 5 -}}
+{{- end -}}
