@@ -1,0 +1,231 @@
+"""`smartgrid loadtest`: the command line. Locust is imported only once a run starts: other commands stay light."""
+
+import json
+import math
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from smartgrid.loadtest.files import UnwritableError, check_writable, write_whole
+from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
+from smartgrid.loadtest.report import Report, Run, report_of
+from smartgrid.loadtest.scenarios import SCENARIOS, Settings, overridden
+from smartgrid.loadtest.table import result_text
+from smartgrid.loadtest.thresholds import missed_thresholds
+from smartgrid.loadtest.traces import Trace, TraceError, describe_skipped, read_trace
+
+EXIT_THRESHOLD_MISSED = 1
+EXIT_STOPPED = 128
+"""Plus the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+
+DEFAULT_SPEEDUP = 60.0
+CHECK_TIMEOUT_S = 5.0
+
+
+class RefusalError(click.ClickException):
+    """What was asked for cannot be done; the message is one sentence for the user."""
+
+    exit_code = 2
+
+
+class OneSentenceCommand(click.Command):
+    """A bad option is answered by one sentence, without the usage text."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as problem:
+            raise RefusalError(problem.format_message()) from None
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; `nan` and `inf` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class HttpUrl(click.ParamType[str]):
+    """An http(s) base URL without credentials."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            valid = False
+        if not valid or parts.username is not None or parts.query or parts.fragment:
+            self.fail(f"{value!r} is not a URL like http://127.0.0.1:8080.", param, ctx)
+        return str(value).rstrip("/")
+
+
+FILE = click.Path(path_type=Path)
+POSITIVE = FiniteRange(min=0, min_open=True)
+
+
+@click.command(
+    cls=OneSentenceCommand, context_settings={"auto_envvar_prefix": "SMARTGRID_LOADTEST", "show_default": True}
+)
+@click.option("--scenario", type=click.Choice(list(SCENARIOS)), default="normal", help="How much load, in which form.")
+@click.option("--requests", type=click.IntRange(1, 1_000_000), help="How many cars ask, in all.")
+@click.option("--users", type=click.IntRange(1, 10_000), help="How many users send at the same time, at the most.")
+@click.option(
+    "--ramp-up", type=FiniteRange(0, 86_400), help="Seconds over which users come in and requests are spread."
+)
+@click.option("--target", type=HttpUrl(), default="http://127.0.0.1:8080", help="The gateway.")
+@click.option("--balancer", type=HttpUrl(), help="The balancer, to measure how evenly substations are loaded.")
+@click.option("--seed", type=int, default=1, help="The same seed makes the same cars in the same order.")
+@click.option("--trace", type=FILE, help="Recorded sessions (.csv or .csv.gz, columns of ACN-Data) for `garage`.")
+@click.option(
+    "--speedup", type=POSITIVE, help=f"How much faster than recorded `garage` runs.  [default: {DEFAULT_SPEEDUP:g}]"
+)
+@click.option("--timeout", type=FiniteRange(0.1, 600), default=30.0, help="Seconds after which a request has failed.")
+@click.option("--output", type=FILE, help="Write the report here, as JSON.")
+@click.option("--html", type=FILE, help="Write a report with charts here, as one HTML file.")
+@click.option("--min-success-rate", type=FiniteRange(0, 1), help="Exit with 1 if a smaller share (0 to 1) succeeds.")
+@click.option("--max-p95-ms", type=POSITIVE, help="Exit with 1 if the 95th percentile of response times is larger.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Drives a grid with realistic EV charging requests and reports how it did.
+
+    normal: 100 requests, 10 users, 60 s ramp-up; high: 500, 50, 120 s; burst: 200, 20, at once;
+    garage: the recorded sessions of --trace.
+    Every option can also come from the environment: SMARTGRID_LOADTEST_RAMP_UP for --ramp-up.
+
+    Exit codes: 0 done, 1 a threshold was missed, 2 the test could not be run or reported, 130 Ctrl-C, 143 SIGTERM.
+    """
+    try:
+        ctx.exit(_load_test(**options))
+    except (TraceError, UnwritableError) as problem:
+        raise RefusalError(str(problem)) from None
+    except KeyboardInterrupt:
+        click.echo("Stopped before the first request.", err=True)
+        ctx.exit(EXIT_STOPPED + signal.SIGINT)
+
+
+def _load_test(*, output: Path | None, html: Path | None, **options: Any) -> int:
+    settings, plan, notes = _settings_and_plan(**options)
+    for path in (output, html):
+        if path is not None:
+            check_writable(path)
+    _require_reachable("--target", settings.target)
+    if settings.balancer:
+        _require_reachable("--balancer", settings.balancer)
+    for line in (*notes, _opening(settings, plan)):
+        click.echo(line)
+    run, stopped_by = _drive(settings, plan)
+    report = report_of(settings, run)
+    click.echo(f"\n{result_text(report, run)}")
+    _write_reports(report, run, output, html)
+    return EXIT_STOPPED + stopped_by if stopped_by is not None else _judged(report, settings)
+
+
+def _settings_and_plan(
+    *,
+    scenario: str,
+    requests: int | None,
+    users: int | None,
+    ramp_up: float | None,
+    target: str,
+    balancer: str | None,
+    seed: int,
+    trace: Path | None,
+    speedup: float | None,
+    timeout: float,
+    min_success_rate: float | None,
+    max_p95_ms: float | None,
+) -> tuple[Settings, list[PlannedRequest], list[str]]:
+    _require_matching_options(scenario, trace, speedup, ramp_up)
+    wanted = overridden(SCENARIOS[scenario], requests, users, ramp_up)
+    if trace is not None:
+        speedup = speedup or DEFAULT_SPEEDUP
+        read = read_trace(trace)
+        plan = replay_plan(read.sessions[: wanted.requests], speedup)
+        notes = [_trace_note(trace, read)]
+    else:
+        assert wanted.requests is not None  # only garage leaves it open
+        plan, notes = synthetic_plan(wanted.requests, wanted.ramp_up_s, seed), []
+    settings = Settings(
+        scenario=scenario,
+        target=target,
+        requests=len(plan),
+        users=wanted.users,
+        ramp_up_s=wanted.ramp_up_s,
+        seed=seed,
+        timeout_s=timeout,
+        balancer=balancer,
+        trace=str(trace) if trace is not None else None,
+        speedup=speedup,
+        min_success_rate=min_success_rate,
+        max_p95_ms=max_p95_ms,
+    )
+    return settings, plan, notes
+
+
+def _require_matching_options(scenario: str, trace: Path | None, speedup: float | None, ramp_up: float | None) -> None:
+    if scenario == "garage":
+        if trace is None:
+            raise RefusalError("Scenario garage needs --trace FILE, the recorded sessions to replay.")
+        if ramp_up is not None:
+            raise RefusalError("Scenario garage follows the recorded times; --ramp-up has no meaning there.")
+    elif trace is not None or speedup is not None:
+        raise RefusalError(
+            f"Scenario {scenario} makes its own cars; --trace and --speedup belong to --scenario garage."
+        )
+
+
+def _trace_note(path: Path, trace: Trace) -> str:
+    return f"{path}: {len(trace.sessions)} usable sessions, {describe_skipped(trace.skipped) or 'no row skipped'}."
+
+
+def _opening(settings: Settings, plan: Sequence[PlannedRequest]) -> str:
+    pace = f"over {plan[-1].due_s:.0f} s" if plan[-1].due_s >= 1 else "at once"
+    return f"Scenario {settings.scenario}: {len(plan)} requests {pace}, up to {settings.users} users, {settings.target}"
+
+
+def _require_reachable(option: str, url: str) -> None:
+    from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
+
+    client = HttpClient(url, connect_timeout_s=CHECK_TIMEOUT_S)
+    try:
+        client.request("GET", "/health", timeout_s=CHECK_TIMEOUT_S)
+    except (NotSentError, OutcomeUnknownError) as problem:
+        raise RefusalError(f"No service answers as {option}: {problem}.") from None
+    finally:
+        client.close()
+
+
+def _drive(settings: Settings, plan: Sequence[PlannedRequest]) -> tuple[Run, int | None]:
+    from smartgrid.loadtest.driver import drive_plan
+    from smartgrid.loadtest.progress import Progress, Tally
+
+    tally = Tally(len(plan))
+    return drive_plan(settings, plan, Progress(sys.stdout, tally), tally)
+
+
+def _write_reports(report: Report, run: Run, output: Path | None, html: Path | None) -> None:
+    if output is not None:
+        write_whole(output, json.dumps(report, indent=2) + "\n")
+        click.echo(f"\nReport: {output}")
+    if html is not None:
+        from smartgrid.loadtest.page import page_of
+
+        write_whole(html, page_of(report, run))
+        click.echo(f"{'' if output else chr(10)}Charts: {html}")
+
+
+def _judged(report: Report, settings: Settings) -> int:
+    missed = missed_thresholds(report, settings.min_success_rate, settings.max_p95_ms)
+    for sentence in missed:
+        click.echo(sentence, err=True)
+    return EXIT_THRESHOLD_MISSED if missed else 0

@@ -1,0 +1,94 @@
+"""The result of a run as plain text tables. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from smartgrid.loadtest.report import Report, Run
+from smartgrid.loadtest.summary import reasons
+
+
+def result_text(report: Report, run: Run) -> str:
+    """All that a person wants to know at the end of a run: overall, the times, and each substation."""
+    blocks = [
+        _headline(report, run),
+        _requests(report, run),
+        _times(report),
+        _substations(report, run),
+        _balance(report),
+    ]
+    return "\n\n".join(filter(None, blocks))
+
+
+def _headline(report: Report, run: Run) -> str:
+    asked, done = report["settings"]["requests"], report["requests"]["total"]
+    amount = f"{done} requests" if done == asked else f"stopped after {done} of {asked} requests"
+    unanswered = f"; {run.unanswered} more had no answer yet and do not count" if run.unanswered else ""
+    pace = f"{report['duration_s']:.1f} s, {number(report['throughput_rps'], 2)} requests/s"
+    return f"Scenario {report['scenario']}: {amount} in {pace}{unanswered}"
+
+
+def _requests(report: Report, run: Run) -> str:
+    counts = report["requests"]
+    rows = [("requests", "count", "share")]
+    for result in ("succeeded", "rejected", "failed"):
+        rows.append((result, str(counts[result]), share(counts[result], counts["total"])))
+        why = ((reason, count) for (of, reason), count in reasons(run.outcomes).items() if of == result)
+        rows += [(f"  {reason}", str(count), "") for reason, count in why]
+    rows.append(("total", str(counts["total"]), ""))
+    retried = sum(outcome.retried for outcome in run.outcomes)
+    if retried:
+        rows.append(("sent twice", str(retried), share(retried, counts["total"])))
+    return aligned(rows)
+
+
+def _times(report: Report) -> str:
+    times: Mapping[str, float | None] = report["response_time_ms"]
+    return aligned([("response time", *times), ("ms", *(number(value, 1) for value in times.values()))])
+
+
+def _substations(report: Report, run: Run) -> str:
+    admitted = report["requests"]["succeeded"]
+    rows = [("substation", "cars", "share", "energy asked for", "load mean", "load max")]
+    for name, row in report["distribution"].items():
+        loads = [sample.load_percentages[name] for sample in run.fleet if name in sample.load_percentages]
+        rows.append(
+            (
+                name,
+                str(row["requests"]),
+                share(row["requests"], admitted),
+                f"{row['energy_kwh']:.1f} kWh",
+                f"{sum(loads) / len(loads):.1f} %" if loads else "-",
+                f"{max(loads):.1f} %" if loads else "-",
+            )
+        )
+    return aligned(rows) if len(rows) > 1 else ""
+
+
+def _balance(report: Report) -> str:
+    balance = report["balance"]
+    if balance["load_percentage_sd"] is None:
+        return "balance: not measured" + ("" if report["settings"]["balancer"] else " (needs --balancer)")
+    sd, farthest = balance["load_percentage_sd"], balance["load_percentage_max_deviation"]
+    return (
+        f"balance: load differs by a standard deviation of {sd:.1f} points, at most {farthest:.1f} points from the mean"
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell: the first to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(_padded(row, widths)).rstrip() for row in rows)
+
+
+def _padded(row: Sequence[str], widths: Iterable[int]) -> Iterator[str]:
+    for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        yield cell.rjust(width) if position else cell.ljust(width)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number, or `-` where nothing was measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def share(part: int, total: int) -> str:
+    """A share in percent, or `-` of nothing."""
+    return f"{part / total:.1%}" if total else "-"
