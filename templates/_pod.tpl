@@ -107,22 +107,16 @@ httpGet:
 {{- end }}
 {{- end -}}
 
-{{- define "smart-grid.logHashKeyEnv" -}}
-{{- with .Values.global.logHashKey }}
-{{- if .secretName }}
-- name: SMARTGRID_LOG_HASH_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ .secretName }}
-      key: {{ .secretKey }}
-{{- end }}
-{{- end }}
+{{/* The variables that are no plain settings. */}}
+{{- define "smart-grid.env" -}}
+{{- $env := list -}}
+{{- with .Values.global.logHashKey -}}
+{{- if .secretName -}}
+{{- $source := dict "secretKeyRef" (dict "name" .secretName "key" .secretKey) -}}
+{{- $env = append $env (dict "name" "SMARTGRID_LOG_HASH_KEY" "valueFrom" $source) -}}
 {{- end -}}
-
-{{- define "smart-grid.extraEnv" -}}
-{{- with .Values.extraEnv }}
-{{- toYaml . }}
-{{- end }}
+{{- end -}}
+{{- with concat $env .Values.extraEnv }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{/* Long enough for the whole of the orderly shutdown: unready, wait, drain, end. */}}

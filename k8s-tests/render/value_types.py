@@ -1,0 +1,217 @@
+"""What each value of the charts may be. `generate.py` writes it out as values.schema.json; nothing else is accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from render.charts import SERVICES
+
+Schema = dict[str, Any]
+
+
+def strict(**properties: Schema) -> Schema:
+    """An object with these properties and no others, so that a typo is refused by its name."""
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def whole(minimum: int, maximum: int | None = None) -> Schema:
+    return {"type": "integer", "minimum": minimum} | ({} if maximum is None else {"maximum": maximum})
+
+
+def number(minimum: float, maximum: float) -> Schema:
+    return {"type": "number", "minimum": minimum, "maximum": maximum}
+
+
+def or_null(schema: Schema) -> Schema:
+    return schema | {"type": [schema["type"], "null"]}
+
+
+def one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def text(pattern: str | None = None) -> Schema:
+    return {"type": "string"} | ({} if pattern is None else {"pattern": pattern})
+
+
+def each(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+FLAG: Schema = {"type": "boolean"}
+AUTO_FLAG: Schema = {"enum": ["auto", True, False]}
+KUBERNETES_OBJECT: Schema = {"type": "object"}
+LABELS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+QUANTITIES: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+URL = text(r"^$|^https?://[^/\s]+")
+PATH = text("^/")
+HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+DURATION = text(r"^([0-9]+(ms|s|m|h))+$")
+NAMED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": text()}}
+ENVIRONMENT = each(
+    strict(name=text("^[A-Za-z_][A-Za-z0-9_.-]*$"), value=text(), valueFrom=KUBERNETES_OBJECT) | {"required": ["name"]}
+)
+PROBE = strict(
+    initialDelaySeconds=whole(0),
+    periodSeconds=whole(1),
+    timeoutSeconds=whole(1),
+    failureThreshold=whole(1),
+    terminationGracePeriodSeconds=whole(1),
+)
+POLICIES = ("least-loaded", "best-fit", "power-of-two", "round-robin", "random", "polled")
+
+EVERY_CHART = {
+    "enabled": FLAG,
+    "global": KUBERNETES_OBJECT,
+    "nameOverride": DNS_NAME,
+    "fullnameOverride": DNS_NAME,
+    "image": strict(
+        repository=text(r"^[a-z0-9]+([._/:-][a-z0-9]+)*$"),
+        tag=text(),
+        pullPolicy=one_of("Always", "IfNotPresent", "Never"),
+    ),
+    "imagePullSecrets": each(NAMED),
+    "extraEnv": ENVIRONMENT,
+    "resources": strict(requests=QUANTITIES, limits=QUANTITIES),
+    "podAnnotations": LABELS,
+    "podLabels": LABELS,
+    "nodeSelector": LABELS,
+    "tolerations": each(KUBERNETES_OBJECT),
+    "affinity": KUBERNETES_OBJECT,
+    "topologySpreadConstraints": or_null(each(KUBERNETES_OBJECT)),
+    "priorityClassName": text(),
+    "podSecurityContext": KUBERNETES_OBJECT,
+    "securityContext": KUBERNETES_OBJECT,
+    "serviceAccount": strict(create=FLAG, name=text(), annotations=LABELS),
+}
+
+EVERY_SERVICE = EVERY_CHART | {
+    "replicaCount": whole(0, 1000),
+    "logLevel": one_of("debug", "info", "warning", "error"),
+    "threads": whole(2, 512),
+    "shutdownDelaySeconds": number(0, 300),
+    "drainTimeoutSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
+    "minReadySeconds": whole(0),
+    "updateStrategy": strict(type=one_of("RollingUpdate", "Recreate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+    "service": strict(annotations=LABELS),
+    "serviceMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
+    "networkPolicy": strict(enabled=FLAG, extraIngress=each(KUBERNETES_OBJECT), extraEgress=each(KUBERNETES_OBJECT)),
+    "podDisruptionBudget": strict(
+        enabled=FLAG, maxUnavailable={"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+%$"}
+    ),
+    "startupProbe": PROBE,
+    "readinessProbe": PROBE,
+    "livenessProbe": PROBE,
+}
+
+AUTOSCALING = {
+    "autoscaling": strict(
+        enabled=FLAG,
+        minReplicas=whole(1),
+        maxReplicas=whole(1),
+        targetCPUUtilizationPercentage=whole(1, 1000),
+        behavior=KUBERNETES_OBJECT,
+    )
+}
+
+SUBSTATION = EVERY_SERVICE | {
+    "capacityKw": or_null(number(0, 100_000)),
+    "timeScale": number(0.001, 100_000),
+    "persistence": strict(
+        enabled=FLAG,
+        storageClassName=or_null(text()),
+        accessModes=each(one_of("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")) | {"minItems": 1},
+        size=text(r"^[0-9.]+([EPTGMk]i?|m)?$"),
+        annotations=LABELS,
+        retentionPolicy=strict(whenDeleted=one_of("Retain", "Delete"), whenScaled=one_of("Retain", "Delete")),
+    ),
+}
+
+BALANCER = (
+    EVERY_SERVICE
+    | AUTOSCALING
+    | {
+        "policy": one_of(*POLICIES),
+        "discovery": one_of("kubernetes", "static"),
+        "substationService": DNS_NAME,
+        "substations": each(text(r"^([a-z0-9-]+=)?https?://[^,\s]+$")),
+        "allowedTargets": each(text(r"^[^,\s]+$")),
+        "pollIntervalSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600},
+        "attemptTimeoutSeconds": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 300},
+        "rbac": strict(create=FLAG),
+        "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1},
+    }
+)
+
+GATEWAY = (
+    EVERY_SERVICE
+    | AUTOSCALING
+    | {
+        "balancerUrl": URL,
+        "service": strict(
+            type=one_of("ClusterIP", "NodePort", "LoadBalancer"),
+            port=whole(1, 65535),
+            nodePort=or_null(whole(1, 65535)),
+            annotations=LABELS,
+        ),
+        "ingress": strict(
+            enabled=FLAG,
+            className=text(),
+            annotations=LABELS,
+            hosts=HOST_NAMES,
+            path=PATH,
+            tls=each(strict(hosts=HOST_NAMES, secretName=text())),
+        ),
+        "httpRoute": strict(
+            enabled=FLAG,
+            annotations=LABELS,
+            parentRefs=each(KUBERNETES_OBJECT | {"required": ["name"]}),
+            hostnames=HOST_NAMES,
+            path=PATH,
+        ),
+    }
+)
+
+LOADTEST = EVERY_CHART | {
+    "scenario": one_of("normal", "high", "burst", "garage"),
+    "requests": or_null(whole(1, 1_000_000)),
+    "users": or_null(whole(1, 10_000)),
+    "rampUpSeconds": or_null(number(0, 86_400)),
+    "seed": {"type": "integer"},
+    "timeoutSeconds": number(0.1, 600),
+    "target": URL,
+    "trace": strict(
+        configMap=DNS_NAME,
+        key=text(r"^[-._a-zA-Z0-9]+\.csv(\.gz)?$"),
+        speedup={"type": ["number", "null"], "exclusiveMinimum": 0},
+    ),
+    "thresholds": strict(
+        minSuccessRate=or_null(number(0, 1)), maxP95Ms={"type": ["number", "null"], "exclusiveMinimum": 0}
+    ),
+    "backoffLimit": whole(0),
+    "activeDeadlineSeconds": whole(1),
+    "ttlSecondsAfterFinished": or_null(whole(0)),
+}
+
+ROOT = {
+    "global": strict(
+        imageRegistry=text(r"^$|^[^/\s].*$"),
+        imagePullSecrets=each(NAMED),
+        prometheus=strict(namespaceSelector=KUBERNETES_OBJECT, podSelector=KUBERNETES_OBJECT),
+        logHashKey=strict(secretName=text(), secretKey=text()),
+    ),
+    "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
+    # What else they may be, their own schemas say.
+    **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},
+}
+
+OF_CHART: dict[str, Schema] = {
+    "": strict(**ROOT),
+    "substation": strict(**SUBSTATION),
+    "balancer": strict(**BALANCER),
+    "gateway": strict(**GATEWAY),
+    "loadtest": strict(**LOADTEST),
+}
+"""By chart, as `charts.FOLDERS`."""
