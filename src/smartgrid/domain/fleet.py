@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import Candidate
+from smartgrid.domain.routing.doubt import Doubts
 from smartgrid.domain.routing.policy import Policy
-from smartgrid.domain.sharing import TOLERANCE_KW
+from smartgrid.domain.routing.totals import MILLIWATTS, Totals
 from smartgrid.domain.status import Status
 
 
@@ -55,6 +57,8 @@ class Fleet:
         self._revision = first_revision
         self._trust_view_s = trust_view_s
         self._candidates: dict[str, Candidate] = {}
+        self._doubts = Doubts()
+        self._totals = Totals()
         self._joined = 0
 
     def __len__(self) -> int:
@@ -75,6 +79,8 @@ class Fleet:
         candidate = self._candidates.pop(name, None)
         if candidate is not None:
             self._take_out(candidate)
+            candidate.in_rotation = candidate.routable = False
+            candidate.due_s = math.inf
 
     def update(self, name: str, status: Status, now_s: float) -> bool:
         """Take over a status; False if it is older than what is known, or the substation has left."""
@@ -101,7 +107,9 @@ class Fleet:
         """
         if exclude and not self._policy.corrects_view:
             return None
-        candidate = self._policy.choose(power, exclude) or self._last_chance(power, now_s, exclude)
+        candidate = self._policy.choose(power, exclude)
+        if candidate is None and self._policy.corrects_view:
+            candidate = self._doubts.most_promising(power, now_s, exclude)
         if candidate is None:
             return None
         self._take_out(candidate)
@@ -132,18 +140,16 @@ class Fleet:
 
         `largest_free_kw` is that of the roomiest one that takes cars.
         """
-        known = [c for c in self._candidates.values() if c.status is not None and c.in_rotation]
-        statuses = [c.status for c in known if c.status is not None]
-        releases_s = [status.next_release_s for status in statuses if status.next_release_s is not None]
+        sums, next_release_s = self._totals.settle()
         return Status(
-            capacity_kw=sum(status.capacity_kw for status in statuses),
-            load_kw=sum(status.load_kw for status in statuses),
-            committed_kw=sum(status.committed_kw for status in statuses) + sum(c.reserved_min_kw for c in known),
-            demand_kw=sum(status.demand_kw for status in statuses) + sum(c.reserved_max_kw for c in known),
-            active_sessions=sum(status.active_sessions for status in statuses),
+            capacity_kw=sums.capacity_mw / MILLIWATTS,
+            load_kw=sums.load_mw / MILLIWATTS,
+            committed_kw=sums.committed_mw / MILLIWATTS,
+            demand_kw=sums.demand_mw / MILLIWATTS,
+            active_sessions=sums.active_sessions,
             revision=self._revision,
-            next_release_s=min(releases_s, default=None),
-            largest_free_kw=max((max(0.0, c.free_kw) for c in known if c.routable), default=0.0),
+            next_release_s=next_release_s,
+            largest_free_kw=self._policy.largest_free_kw(),
         )
 
     def view(self, name: str) -> View:
@@ -160,36 +166,20 @@ class Fleet:
         candidate.due_s = now_s + self._trust_view_s
         if status.next_release_s is not None:
             candidate.due_s = min(candidate.due_s, status.next_release_s)
+        self._doubts.watch(candidate)
 
     def _take_out(self, candidate: Candidate) -> None:
         self._revision += 1
+        self._totals.note(candidate)
         if candidate.routable:
             self._policy.discard(candidate)
+            self._doubts.discard(candidate)
 
     def _put_in(self, candidate: Candidate) -> None:
-        if candidate.status is None:
-            return
-        candidate.refresh(candidate.status, self._rng.random())
+        candidate.refresh(self._rng.random())
         if candidate.routable:
             self._policy.add(candidate)
-
-    def _last_chance(self, power: PowerRange, now_s: float, exclude: Collection[str]) -> Candidate | None:
-        if not self._policy.corrects_view:
-            return None
-        doubtful = [
-            candidate
-            for candidate in self._candidates.values()
-            if candidate.routable and candidate.name not in exclude and _may_have_room(candidate, power, now_s)
-        ]
-        return max(doubtful, key=lambda candidate: (candidate.free_kw, candidate.tie), default=None)
-
-
-def _may_have_room(candidate: Candidate, power: PowerRange, now_s: float) -> bool:
-    """Whether a substation without room by the view could have some all the same."""
-    if power.min_kw > candidate.capacity_kw + TOLERANCE_KW:
-        return False
-    held_for_others = candidate.reservations and candidate.fits(power.min_kw - candidate.reserved_min_kw)
-    return candidate.due_s <= now_s or bool(held_for_others)
+            self._doubts.add(candidate)
 
 
 def _is_older(status: Status, candidate: Candidate) -> bool:

@@ -135,10 +135,15 @@ class Substation:
         for session in list(self._active.values()):
             full_s = session.full_s(self.now_s)
             if full_s is not None and full_s <= self.now_s + CLOCK_RESOLUTION_S:
-                session.delivered_kwh = session.request.energy_kwh
+                self._fill(session)
                 self._end(session, EndReason.ENERGY_DELIVERED, self.now_s)
             elif session.request.departure_s is not None and session.request.departure_s <= self.now_s:
                 self._end(session, EndReason.DEPARTED, self.now_s)
+
+    def _fill(self, session: Session) -> None:
+        """Meter what the clock was too coarse for, so that the books agree to the last digit."""
+        self.meter_kwh += session.request.energy_kwh - session.delivered_kwh
+        session.delivered_kwh = session.request.energy_kwh
 
     def _end(self, session: Session, reason: EndReason, ended_s: float) -> None:
         del self._active[session.session_id]

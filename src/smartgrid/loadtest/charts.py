@@ -1,19 +1,20 @@
 """Charts as SVG text, coloured by the page's style sheet so that they follow its light or dark theme. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
 from smartgrid.loadtest.scales import Scale, linear_scale, log_scale, tick_label
 
-WIDTH = 720
-HEIGHT = 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 40
+WIDTH = 540
+HEIGHT = 230
+LEFT, RIGHT, TOP, BOTTOM = 56, 24, 12, 40
 BAR_HEIGHT = 22
-NAME_WIDTH = 150
+NAME_WIDTH = 140
 VALUE_WIDTH = 90
 MAX_POINTS = 4000
+MAX_POINTS_PER_LINE = 400
 HISTOGRAM_BINS_PER_STEP = 4
 
 
@@ -132,8 +133,9 @@ def _dot(point: Point, x: Scale, y: Scale) -> str:
     )
 
 
-def _path(samples: Iterable[tuple[float, float]], x: Scale, y: Scale) -> str:
-    return "M" + "L".join(f"{_x(x, at_s):.1f},{_y(y, load):.1f}" for at_s, load in samples)
+def _path(samples: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+    shown = samples[:: -(-len(samples) // MAX_POINTS_PER_LINE)]
+    return "M" + "L".join(f"{_x(x, at_s):.1f},{_y(y, load):.1f}" for at_s, load in shown)
 
 
 def _framed(x: Scale, y: Scale, x_title: str, y_title: str, content: str, label: str) -> str:

@@ -136,20 +136,20 @@ def drive_plan(
     """Sends all requests of the plan. Returns what was recorded, and the signal that ended it early if one did."""
     drive = Drive(settings, plan, tally, open_loop=settings.trace is not None)
     runner = _runner_of(drive)
-    helpers = [gevent.spawn(_show, progress), *_samplers(drive)]
+    fleet_client = Client(settings.balancer, FLEET_TIMEOUT_S) if settings.balancer else None
+    helpers = [gevent.spawn(_show, progress), gevent.spawn(_keep_sampling, drive, fleet_client)]
     undo_signals = _stop_on_signals(drive)
     try:
         _start_users(runner, drive)
         drive.finished.wait()
-        duration_s = drive.elapsed_s
-        unanswered = drive.in_flight
+        duration_s, unanswered = drive.elapsed_s, drive.in_flight
         runner.quit()
     finally:
         gevent.killall(helpers)
         undo_signals()
         progress.close()
-    if settings.balancer and drive.stopped_by is None:
-        _sample_fleet(drive, Client(settings.balancer, FLEET_TIMEOUT_S))
+    if fleet_client is not None:
+        _sample_last(drive, fleet_client)
     return Run(drive.started_at, duration_s, drive.outcomes, drive.fleet, unanswered), drive.stopped_by
 
 
@@ -178,15 +178,17 @@ def _show(progress: Progress) -> None:
         progress.show()
 
 
-def _samplers(drive: Drive) -> list[gevent.Greenlet]:
-    return [gevent.spawn(_keep_sampling, drive, drive.settings.balancer)] if drive.settings.balancer else []
-
-
-def _keep_sampling(drive: Drive, balancer: str) -> None:
-    client = Client(balancer, FLEET_TIMEOUT_S)
-    while True:
+def _keep_sampling(drive: Drive, client: Client | None) -> None:
+    while client is not None:
         gevent.sleep(FLEET_INTERVAL_S)
         _sample_fleet(drive, client)
+
+
+def _sample_last(drive: Drive, client: Client) -> None:
+    """Once more at the end, since a short run is over before the first interval; a user who stops it does not wait."""
+    if drive.stopped_by is None:
+        _sample_fleet(drive, client)
+    client.close()
 
 
 def _sample_fleet(drive: Drive, client: Client) -> None:

@@ -45,12 +45,12 @@ def _missed(report: Report) -> str:
 def _numbers(report: Report) -> str:
     counts, times = report["requests"], report["response_time_ms"]
     tiles = {
-        **{result.value: f"{counts[result]:,} ({share(counts[result], counts['total'])})" for result in Result},
-        "median response": f"{number(times['median'], 1)} ms",
+        **{f"{result.value}, {share(counts[result], counts['total'])}": f"{counts[result]:,}" for result in Result},
+        "duration": f"{report['duration_s']:.1f} s",
+        "median response time": f"{number(times['median'], 1)} ms",
         "95th percentile": f"{number(times['p95'], 1)} ms",
         "99th percentile": f"{number(times['p99'], 1)} ms",
         "requests per second": number(report["throughput_rps"], 2),
-        "duration": f"{report['duration_s']:.1f} s",
     }
     drawn = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in tiles.items())
     return f'<div class="numbers">{drawn}</div>'
@@ -66,13 +66,13 @@ def _sections(report: Report, run: Run) -> Iterable[str]:
     if report["distribution"]:
         yield _section("Cars admitted by each substation", _bars_of(report, "requests", "cars", 0))
         yield _section("Energy that these cars asked for", _bars_of(report, "energy_kwh", "kWh", 1))
-    yield _section("Why requests were rejected or failed", _reasons_table(run.outcomes))
+    yield _section("Why requests were rejected or failed", _reasons_table(run.outcomes), wide=True)
     yield _section("Numbers", _numbers_table(report))
     yield _section("Settings", _table(("setting", "value"), [(k, _shown(v)) for k, v in report["settings"].items()]))
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+def _section(title: str, content: str, *, wide: bool = False) -> str:
+    return f"<section{' class=wide' if wide else ''}><h2>{escape(title)}</h2>{content}</section>"
 
 
 def _response_times(report: Report, outcomes: Sequence[Outcome]) -> str:

@@ -15,7 +15,7 @@ class Scale:
 
 def linear_scale(largest: float, wanted_ticks: int = 5) -> Scale:
     """From 0 to the first round value that is not below the largest."""
-    step = _round_step(largest / wanted_ticks) if largest > 0 else 1.0
+    step = _round_step(largest / wanted_ticks) if largest > 1e-9 else 1.0
     steps = max(1, math.ceil(largest / step - 1e-9))
     return Scale(lambda value: value / (steps * step), [step * k for k in range(steps + 1)])
 

@@ -19,6 +19,17 @@ from smartgrid.service.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
+FIRST_ATTEMPT = "Smartgrid-First-Attempt"  # "true": the sender made this key just now, no one has seen it before
+UNREACHABLE = "Smartgrid-Unreachable"  # the substations whose sessions are missing from a list
+MAX_WAIT_S = 60
+PAGE_LIMIT = 100
+MAX_PAGE_LIMIT = 1000
+KEY_HEADER = {"Idempotency-Key": "Makes a retry return the first answer."}
+PAGE_QUERY = {
+    "limit": "Sessions a page, 1 to 1000.",
+    "cursor": "`next_cursor` of the page before.",
+    "state": "Only these.",
+}
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -75,6 +86,11 @@ def query_int(name: str, default: int, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit() or not low <= int(text[:19]) <= high:
         raise ProblemError(422, "invalid-request", f"{name} must be a whole number from {low} to {high}.")
     return int(text)
+
+
+def page_limit() -> int:
+    """`limit` from the query string."""
+    return query_int("limit", PAGE_LIMIT, 1, MAX_PAGE_LIMIT)
 
 
 def query_choice(name: str, choices: type[Any]) -> Any | None:

@@ -17,7 +17,19 @@ from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.service.openapi import operation
 from smartgrid.service.problems import ProblemError, not_found
-from smartgrid.service.web import answer, create_app, finish_app, idempotency_key, query_choice, query_int, read_body
+from smartgrid.service.web import (
+    KEY_HEADER,
+    MAX_WAIT_S,
+    PAGE_QUERY,
+    answer,
+    create_app,
+    finish_app,
+    idempotency_key,
+    page_limit,
+    query_choice,
+    query_int,
+    read_body,
+)
 from smartgrid.substation.ledger import (
     DepartureError,
     DrainingError,
@@ -31,16 +43,7 @@ from smartgrid.substation.ledger import (
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import Record, to_wire
 
-MAX_WAIT_S = 60
 DEFAULT_RETRY_S = 5
-PAGE_LIMIT = 100
-MAX_PAGE_LIMIT = 1000
-KEY_HEADER = {"Idempotency-Key": "Makes a retry return the first answer."}
-PAGE_QUERY = {
-    "limit": "Sessions a page, 1 to 1000.",
-    "cursor": "`next_cursor` of the page before.",
-    "state": "Only these.",
-}
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +83,7 @@ class Api:
         if key is not None:
             found = self.ledger.find_key(key)
             return answer({"sessions": [self._wire(found)] if found else [], "next_cursor": None})
-        limit, before = query_int("limit", PAGE_LIMIT, 1, MAX_PAGE_LIMIT), query_int("cursor", 0, 0, 999_999_999)
+        limit, before = page_limit(), query_int("cursor", 0, 0, 999_999_999)
         return answer(self._page(limit, before or None, query_choice("state", SessionState)))
 
     @operation("One session", answers={200: SessionBody}, problems=(404,))

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
-from smartgrid.domain.routing.plain import PlainScan, demand_ratio_after, free_kw
+from smartgrid.domain.routing.best_fit import BestFit
+from smartgrid.domain.routing.least_loaded import LeastLoaded
 from smartgrid.domain.routing.policy import Policy
+from smartgrid.domain.routing.polled import Polled
+from smartgrid.domain.routing.random_choice import PowerOfTwo, RandomChoice
+from smartgrid.domain.routing.round_robin import RoundRobin
 
 DEFAULT_POLICY = "least-loaded"
 
 POLICIES: Mapping[str, Callable[[Random], Policy]] = {
-    "least-loaded": lambda _rng: PlainScan(demand_ratio_after),
-    "best-fit": lambda _rng: PlainScan(free_kw),
+    "least-loaded": lambda _rng: LeastLoaded(),
+    "best-fit": lambda _rng: BestFit(),
+    "power-of-two": PowerOfTwo,
+    "round-robin": lambda _rng: RoundRobin(),
+    "random": RandomChoice,
+    "polled": lambda _rng: Polled(),
 }
 
 

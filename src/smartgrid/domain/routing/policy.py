@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import Protocol
 
 from smartgrid.domain.request import PowerRange
+from smartgrid.domain.routing.by_free import ByFree
 from smartgrid.domain.routing.candidate import Candidate
 
 
@@ -26,4 +27,28 @@ class Policy(Protocol):
         """Take out a substation that was put in and has not changed since."""
 
     def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        """The substation to ask first, or None if none has room as far as is known."""
+        """The substation to ask first, or None if none has room as far as is known.
+
+        Called once for each attempt; `excluded` is empty for a car's first.
+        """
+
+    def largest_free_kw(self) -> float:
+        """The greatest minimum that any of them could admit."""
+
+
+class FreeOrdered:
+    """The part that most policies share: the candidates in order of their free power."""
+
+    corrects_view = True
+
+    def __init__(self) -> None:
+        self.by_free = ByFree()
+
+    def add(self, candidate: Candidate) -> None:
+        self.by_free.add(candidate)
+
+    def discard(self, candidate: Candidate) -> None:
+        self.by_free.discard(candidate)
+
+    def largest_free_kw(self) -> float:
+        return self.by_free.largest_free_kw()

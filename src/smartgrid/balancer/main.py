@@ -1,0 +1,98 @@
+"""`smartgrid balancer`: one balancer as a process."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import click
+
+from smartgrid.balancer import targets
+from smartgrid.balancer.app import Api, make_app
+from smartgrid.balancer.discovery import Discovery
+from smartgrid.balancer.discovery.static import StaticDiscovery, parse
+from smartgrid.balancer.grid import Grid
+from smartgrid.balancer.lookup import Lookup
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector
+from smartgrid.balancer.registrations import Registrations, ask_name
+from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.router import Router
+from smartgrid.balancer.settings import BalancerSettings
+from smartgrid.balancer.state import State
+from smartgrid.balancer.telemetry import Telemetry
+from smartgrid.balancer.voids import Voids
+from smartgrid.domain.fleet import Fleet
+from smartgrid.domain.routing import make_policy
+from smartgrid.service import logs, metrics
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.process import as_sentence
+from smartgrid.service.server import check_address, serve
+from smartgrid.service.settings import load
+
+MAX_SYNC_AGE_S = 120.0
+
+
+@click.command()
+@as_sentence
+def command() -> None:
+    """Run one balancer; settings come from SMARTGRID_* (docs/settings.md)."""
+    settings = load(BalancerSettings)
+    logs.configure("balancer", settings.log_level, settings.log_hash_key)
+    check_address(settings.host, settings.port)
+    run(settings)
+
+
+def run(settings: BalancerSettings) -> None:
+    """Serve until told to end."""
+    registry, lifecycle, rng = metrics.registry(), Lifecycle(), random.Random()
+    counted, state = BalancerMetrics(registry), State(settings.data_dir)
+    grid = Grid(Fleet(make_policy(settings.policy, rng), rng, first_revision=time.time_ns() // 1000))
+    voids = Voids(grid, state)
+    telemetry = Telemetry(
+        grid, settings.poll_interval_s, on_answer=voids.answers_again, observe_s=counted.poll_s.observe
+    )
+    voids.check = telemetry.check
+    registrations = Registrations(state, targets.parse(settings.allowed_targets))
+
+    def members_changed() -> None:
+        telemetry.follow()
+        counted.forget_absent(entry.member.name for entry in grid.entries())
+
+    roster = Roster(grid, _sources(settings, registrations), members_changed)
+    lookup = Lookup(grid, telemetry, voids)
+    router = Router(
+        grid, lookup, voids, attempt_timeout_s=settings.attempt_timeout_s, request_timeout_s=settings.request_timeout_s
+    )
+    api = Api(
+        settings.name,
+        grid=grid,
+        roster=roster,
+        router=router,
+        lookup=lookup,
+        registrations=registrations,
+        metrics=counted,
+    )
+    registry.register(FleetCollector(grid, roster, voids))
+    lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
+    lifecycle.add_check(grid.not_seen)
+    lifecycle.on_drain(grid.wake)
+    voids.start()
+    roster.start()
+    try:
+        serve(make_app(api, lifecycle, registry), settings, lifecycle)
+    finally:
+        roster.stop()
+        voids.stop()
+        telemetry.stop()
+        state.close()
+
+
+def _sources(settings: BalancerSettings, registrations: Registrations) -> list[Discovery]:
+    sources: list[Discovery] = [StaticDiscovery(parse(settings.substations), ask_name), registrations]
+    if settings.discovery == "kubernetes":
+        from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
+
+        sources.append(
+            KubernetesDiscovery(settings.kubernetes_namespace, settings.kubernetes_service, settings.kubernetes_port)
+        )
+    return sources

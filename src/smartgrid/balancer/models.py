@@ -1,0 +1,36 @@
+"""The bodies that only the balancer answers with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from smartgrid.service.models import StatusBody, WireModel
+
+
+class FleetStatusBody(StatusBody):
+    """The fleet's totals, in the form of a substation's status."""
+
+    substations: int = Field(description="Substations known.")
+
+
+class SubstationBody(WireModel):
+    """A substation as the balancer sees it; null where it has not answered yet."""
+
+    name: str
+    url: str
+    in_rotation: bool = Field(description="Whether it may get cars.")
+    age_s: float | None = Field(description="Seconds since its last answer that changed something.")
+    state: Literal["Available", "Draining"] | None
+    capacity_kw: float | None
+    load_kw: float | None
+    load_percentage: float | None
+    committed_kw: float | None
+    demand_kw: float | None
+    active_sessions: int | None
+    revision: int | None
+
+
+class FleetBody(WireModel):
+    substations: list[SubstationBody]

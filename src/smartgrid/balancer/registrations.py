@@ -1,0 +1,102 @@
+"""Substations registered by hand."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+from pydantic_core import from_json
+
+from smartgrid.balancer.discovery import Member, Publish
+from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.state import State
+from smartgrid.balancer.targets import AllowedTargets, check_url
+from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.service.models import MEMBER_NAME
+from smartgrid.service.problems import ProblemError, not_found
+
+ASK_TIMEOUT_S = 1.0
+SOURCE = "registration"
+
+
+def ask_name(url: str) -> str | None:
+    """The name that a substation gives itself; None if it does not answer, or not as a substation."""
+    client = HttpClient(url)
+    try:
+        answer = client.request("GET", "/status", timeout_s=ASK_TIMEOUT_S)
+        name = from_json(answer.body)["name"] if answer.status == 200 else None
+    except (NotSentError, OutcomeUnknownError, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        client.close()
+    return name if isinstance(name, str) and MEMBER_NAME.fullmatch(name) else None
+
+
+class Registrations:
+    """A source of members that people change over the API; kept on disk."""
+
+    source = SOURCE
+
+    def __init__(self, state: State, targets: AllowedTargets) -> None:
+        self._state, self._targets = state, targets
+        self._publish: Publish | None = None
+
+    def run(self, publish: Publish, stop: threading.Event) -> None:
+        self._publish = publish
+        publish(self._state.registrations())
+        stop.wait()
+
+    def sync_age_s(self, now_s: float) -> float:
+        return math.inf if self._publish is None else 0.0
+
+    def add(self, roster: Roster, url: str, name: str | None) -> tuple[Member, bool]:
+        """Register a URL; returns the member, and whether it is new. Raises a problem that says what is wrong."""
+        url = self._checked(url)
+        known = roster.find_url(url)
+        if known is not None:
+            return known[1], False
+        member = Member(name or _asked(url), url)
+        other = roster.find_name(member.name)
+        if other is not None:
+            raise ProblemError(409, "name-taken", f"{member.name} is in the fleet already, at {other.url}.")
+        self._state.register(member)
+        self._republish()
+        return member, True
+
+    def remove(self, roster: Roster, url: str) -> Member:
+        """Remove a registration. Raises a problem: 404, or 409 for a member that another source brought."""
+        try:
+            url = check_url(url)
+        except ValueError as error:
+            raise ProblemError(422, "invalid-request", f"url {error}.") from error
+        known = roster.find_url(url)
+        if known is None:
+            raise not_found(f"substation at {url}")
+        source, member = known
+        if source != SOURCE:
+            raise ProblemError(409, "not-registered", f"{member.name} comes from {source} discovery; remove it there.")
+        self._state.unregister(url)
+        self._republish()
+        return member
+
+    def _checked(self, url: str) -> str:
+        try:
+            url = check_url(url)
+        except ValueError as error:
+            raise ProblemError(422, "invalid-request", f"url {error}.") from error
+        if not self._targets.allows(url):
+            detail = f"{url} is not within SMARTGRID_ALLOWED_TARGETS; add its host or network there."
+            raise ProblemError(403, "target-not-allowed", detail)
+        return url
+
+    def _republish(self) -> None:
+        if self._publish is not None:
+            self._publish(self._state.registrations())
+
+
+def _asked(url: str) -> str:
+    name = ask_name(url)
+    if name is None:
+        detail = f"{url} does not answer as a substation; start it first, or give its name."
+        raise ProblemError(422, "substation-unreachable", detail)
+    return name

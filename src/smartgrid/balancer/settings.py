@@ -1,0 +1,47 @@
+"""Settings of the balancer service."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from smartgrid.balancer import targets
+from smartgrid.service.models import MemberName
+from smartgrid.service.settings import ServiceSettings
+
+
+class BalancerSettings(ServiceSettings):
+    """`SMARTGRID_SUBSTATIONS` and so on."""
+
+    port: int = Field(8081, ge=1, le=65535, description="TCP port to listen on.")
+    name: MemberName = Field("balancer", description="Its name, where it stands behind another balancer.")
+    substations: str = Field("", description="Fixed substations: `url` or `name=url`, separated by commas.")
+    allowed_targets: str = Field(
+        "localhost,127.0.0.0/8,::1",
+        description="Hosts, *.suffixes and networks that POST /substations may name, separated by commas.",
+    )
+    policy: Literal["least-loaded", "best-fit", "power-of-two", "round-robin", "random", "polled"] = Field(
+        "least-loaded", description="Which substation a car is sent to (docs/routing.md)."
+    )
+    poll_interval_s: float = Field(
+        5, ge=0.05, le=300, allow_inf_nan=False, description="Time between polls of a substation that does not push."
+    )
+    attempt_timeout_s: float = Field(
+        0.8, ge=0.05, le=30, allow_inf_nan=False, description="Longest wait for one substation's answer to one car."
+    )
+    request_timeout_s: float = Field(
+        1.7, ge=0.1, le=60, allow_inf_nan=False, description="Longest time spent on finding a place for one car."
+    )
+    discovery: Literal["static", "kubernetes"] = Field(
+        "static", description="Whether substations are also found through the Kubernetes API."
+    )
+    kubernetes_namespace: str = Field("", description="Namespace of the substations; by default the pod's own.")
+    kubernetes_service: str = Field("substation", description="The substations' headless Service.")
+    kubernetes_port: str = Field("http", description="Name of the Service's port.")
+
+    @field_validator("allowed_targets")
+    @classmethod
+    def _targets(cls, value: str) -> str:
+        targets.parse(value)
+        return value

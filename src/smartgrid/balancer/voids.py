@@ -1,0 +1,73 @@
+"""Attempts with an unknown outcome: their keys are voided as soon as the substation answers again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from urllib.parse import quote
+
+from smartgrid.balancer.grid import Grid
+from smartgrid.balancer.state import State
+from smartgrid.service import status_header
+from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
+
+TIMEOUT_S = 2.0
+RETRY_S = 1.0
+JOIN_TIMEOUT_S = 5.0
+log = logging.getLogger(__name__)
+
+
+class Voids:
+    """What is to be voided is on disk before `add` returns; a thread works it off, member by member."""
+
+    def __init__(self, grid: Grid, state: State) -> None:
+        self._grid, self._state = grid, state
+        self.check: Callable[[str], None] = lambda _name: None
+        """Called with the name of a member that let a car down, to ask it at once whether it is alive."""
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="voids", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(JOIN_TIMEOUT_S)
+
+    def add(self, name: str, key: str) -> None:
+        """Void `key` at `name` when it answers again."""
+        self._state.add_void(name, key)
+        log.warning("outcome unknown; the key will be voided", extra={"substation": name})
+        self.check(name)
+        self._wake.set()
+
+    def answers_again(self, _name: str) -> None:
+        self._wake.set()
+
+    def pending(self) -> int:
+        return self._state.void_count()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(RETRY_S if self._state.void_count() else None)
+            self._wake.clear()
+            for entry in self._grid.entries():
+                if entry.health.in_rotation and not self._stop.is_set():
+                    self._work_off(entry.member.name)
+
+    def _work_off(self, name: str) -> None:
+        for key in self._state.voids(name):
+            entry = self._grid.entry(name)
+            if entry is None or self._stop.is_set():
+                return
+            try:
+                path = f"/charge?idempotency_key={quote(key, safe='')}"
+                answer = entry.client.request("DELETE", path, timeout_s=TIMEOUT_S)
+            except (NotSentError, OutcomeUnknownError):
+                return
+            if answer.status != 200:
+                return
+            self._grid.saw(entry, answer.headers.get(status_header.NAME))
+            self._state.voided(name, key)

@@ -1,0 +1,155 @@
+"""The gateway's HTTP interface."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from urllib.parse import quote, urlencode
+
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry
+from pydantic_core import from_json
+
+from smartgrid.domain.session import SessionState
+from smartgrid.gateway.first_answers import FirstAnswer, FirstAnswers, KeyReusedError
+from smartgrid.gateway.metrics import GatewayMetrics
+from smartgrid.gateway.models import GatewayStatus
+from smartgrid.gateway.upstream import Balancer
+from smartgrid.service import logs
+from smartgrid.service.http_client import Answer
+from smartgrid.service.keys import KeyBusyError, KeysUnderWay
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.models import ChargeBody, SessionBody, SessionPage
+from smartgrid.service.openapi import operation
+from smartgrid.service.problems import MEDIA_TYPE, ProblemError
+from smartgrid.service.web import (
+    JSON,
+    KEY_HEADER,
+    PAGE_QUERY,
+    UNREACHABLE,
+    answer,
+    create_app,
+    finish_app,
+    idempotency_key,
+    page_limit,
+    query_choice,
+    read_body,
+)
+
+KEY_WAIT_S = 5.0
+PASSED_ON = ("Retry-After", UNREACHABLE)
+log = logging.getLogger(__name__)
+
+
+class Api:
+    """The views, with what they need."""
+
+    def __init__(self, balancer: Balancer, metrics: GatewayMetrics) -> None:
+        self.balancer, self.metrics = balancer, metrics
+        self._answers, self._keys = FirstAnswers(), KeysUnderWay()
+        self._started_s = time.monotonic()
+
+    @operation(
+        "Charge a car",
+        body=ChargeBody,
+        answers={201: SessionBody},
+        problems=(400, 409, 413, 415, 422, 503, 504),
+        headers=KEY_HEADER,
+    )
+    def charge(self) -> Response:
+        try:
+            body, key = read_body(ChargeBody), idempotency_key()
+            if key is None:
+                response = self._place(body, secrets.token_hex(16), first_attempt=True)
+            else:
+                response = self._place_once(body, key)
+        except Exception:
+            self.metrics.requests.labels("failed").inc()
+            raise
+        log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "status": response.status_code})
+        return response
+
+    @operation("List sessions", answers={200: SessionPage}, problems=(422, 503), query=PAGE_QUERY)
+    def sessions(self) -> Response:
+        state, cursor = query_choice("state", SessionState), request.args.get("cursor")
+        query = {"limit": page_limit(), **({"state": state} if state else {}), **({"cursor": cursor} if cursor else {})}
+        return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
+
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    def session(self, session_id: str) -> Response:
+        return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
+
+    @operation("Stop a session; stopping twice gives the same record", answers={200: SessionBody}, problems=(404, 503))
+    def stop(self, session_id: str) -> Response:
+        return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
+
+    @operation("State of the gateway", answers={200: GatewayStatus})
+    def status(self) -> Response:
+        grid = self.balancer.status()
+        return answer(
+            {
+                "name": "gateway",
+                "uptime_s": round(time.monotonic() - self._started_s, 3),
+                "balancer_reachable": grid is not None,
+                "charge_requests": self.metrics.counts(),
+                "active_sessions": grid.active_sessions if grid else None,
+            }
+        )
+
+    def _place_once(self, body: ChargeBody, key: str) -> Response:
+        try:
+            with self._keys.holding(key, KEY_WAIT_S):
+                known = self._answers.find(key, body, time.monotonic())
+                if known is None:
+                    return self._place(body, key, first_attempt=False)
+        except KeyReusedError as error:
+            detail = "The Idempotency-Key belongs to another request; use a new one for each car."
+            raise ProblemError(422, "idempotency-key-reused", detail) from error
+        except KeyBusyError as error:
+            detail = "A request with this Idempotency-Key is under way."
+            raise ProblemError(409, "request-in-progress", detail, headers={"Retry-After": "1"}) from error
+        self.metrics.requests.labels("replayed").inc()
+        return Response(known.body, 201, {"Location": known.location}, content_type=JSON)
+
+    def _place(self, body: ChargeBody, key: str, *, first_attempt: bool) -> Response:
+        try:
+            found = self.balancer.charge(request.get_data(), key, first_attempt=first_attempt)
+        except ProblemError as problem:
+            problem.headers["Idempotency-Key"] = key
+            raise
+        response = _passed_on(found)
+        self.metrics.requests.labels(_RESULTS.get(found.status, "failed")).inc()
+        if found.status == 201:
+            location = f"/sessions/{from_json(found.body)['session_id']}"
+            response.headers["Location"] = location
+            self._answers.remember(key, FirstAnswer(body, found.body, location, time.monotonic()))
+        return response
+
+    def count_problem(self, response: Response) -> Response:
+        """Count an answer that is a problem, also one passed on from the balancer, by its code."""
+        if response.mimetype == MEDIA_TYPE:
+            self.metrics.failed(from_json(response.get_data()).get("code", "none"))
+        return response
+
+
+_RESULTS = {201: "admitted", 503: "rejected"}
+
+
+def _passed_on(found: Answer) -> Response:
+    """The balancer's answer as the gateway's."""
+    headers = {name: value for name in PASSED_ON if (value := found.headers.get(name)) is not None}
+    return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
+
+
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+    """The WSGI application."""
+    app = create_app("gateway", lifecycle, registry)
+    api.metrics.install(app)
+    app.post("/charge")(api.charge)
+    app.get("/sessions")(api.sessions)
+    app.add_url_rule("/sessions/<session_id>", view_func=api.session, methods=["GET"])
+    app.add_url_rule("/sessions/<session_id>", view_func=api.stop, methods=["DELETE"])
+    app.get("/status")(api.status)
+    app.after_request(api.count_problem)
+    return finish_app(app, "Smart grid: gateway")

@@ -1,0 +1,72 @@
+"""The gateway's metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from smartgrid.gateway.upstream import Balancer
+from smartgrid.service.metrics import LATENCY_BUCKETS_S
+
+RESULTS = ("admitted", "replayed", "rejected", "failed")
+
+
+class GatewayMetrics:
+    """What is counted as it happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter("charge_requests", "Requests to charge, by result.", ["result"], registry=registry)
+        self._failures = Counter(
+            "failed_requests", "Requests answered with a problem, by its code.", ["code"], registry=registry
+        )
+        self._durations_s = Histogram(
+            "requests_duration_seconds",
+            "Time to answer a request.",
+            ["method", "route", "status"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        for result in RESULTS:
+            self.requests.labels(result)
+
+    def install(self, app: Flask) -> None:
+        """Measure every request of `app`."""
+        app.before_request(_begin)
+        app.after_request(self._end)
+
+    def failed(self, code: str) -> None:
+        self._failures.labels(code).inc()
+
+    def counts(self) -> dict[str, int]:
+        """Requests to charge since the start, by result."""
+        return {result: int(self.requests.labels(result)._value.get()) for result in RESULTS}
+
+    def _end(self, response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.url_rule else "other"  # a made-up method must not make a new series
+        self._durations_s.labels(method, route, response.status_code).observe(time.perf_counter() - g.begun_s)
+        return response
+
+
+def _begin() -> None:
+    g.begun_s = time.perf_counter()
+
+
+class ActiveSessionsCollector(Collector):
+    """Asked of the balancer when scraped, as the gateway keeps no sessions; the last known number if it is silent."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._balancer = balancer
+        self._last = 0
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._balancer.status()
+        reachable = status is not None
+        self._last = status.active_sessions if status is not None else self._last
+        yield GaugeMetricFamily("active_sessions", "Sessions of the whole grid that have not ended.", self._last)
+        yield GaugeMetricFamily("balancer_reachable", "Whether the balancer answers.", float(reachable))

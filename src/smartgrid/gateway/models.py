@@ -1,0 +1,28 @@
+"""The bodies that only the gateway answers with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from smartgrid.service.models import WireModel
+
+
+class ChargeCounts(WireModel):
+    """Requests to charge since the gateway started."""
+
+    admitted: int
+    replayed: int = Field(description="Retries that got the first answer.")
+    rejected: int = Field(description="No room anywhere.")
+    failed: int
+
+
+class GatewayStatus(WireModel):
+    """State of the gateway."""
+
+    name: Literal["gateway"]
+    uptime_s: float
+    balancer_reachable: bool
+    charge_requests: ChargeCounts
+    active_sessions: int | None = Field(description="Of the whole grid; null while the balancer does not answer.")
