@@ -143,5 +143,7 @@ def metrics_server() -> list[str]:
         f"--tls-private-key-file={PKI}/metrics-server.key",
         f"--kubelet-certificate-authority={PKI}/ca.crt",
         "--kubelet-preferred-address-types=InternalIP",
-        "--metric-resolution=10s",  # the shortest that it allows; the default is 60 s
+        # The shortest that it allows (the default is 60 s), and a timeout that must be below it.
+        "--metric-resolution=10s",
+        "--kubelet-request-timeout=5s",
     ]
