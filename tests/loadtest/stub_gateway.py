@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ class Stub:
     every: int = 1
     delay_s: float = 0.0
     substations: tuple[str, ...] = ("substation-0", "substation-1", "substation-2")
+    on_charge: Callable[[], object] = lambda: None
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     arrived_s: list[float] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.stub.at_once -= 1
 
     def charge(self, key: str, body: dict[str, Any]) -> None:
+        self.stub.on_charge()
         fault = self.stub.fault_of(key)
         time.sleep(self.stub.delay_s)
         if fault == "none":

@@ -1,0 +1,182 @@
+"""Runs on Locust against a server that really answers: how many requests, of whom, when, and what became of them."""
+
+import io
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from loadtest.stub_gateway import Stub, running_stub
+from smartgrid.loadtest.cars import Car, car_of
+from smartgrid.loadtest.outcomes import Result
+from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
+from smartgrid.loadtest.progress import Progress, Tally
+from smartgrid.loadtest.report import Run
+from smartgrid.loadtest.scenarios import Settings
+from smartgrid.loadtest.traces import TracedSession
+
+Drive = Callable[..., Run]
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with running_stub(Stub()) as running:
+        yield running
+
+
+@pytest.fixture
+def drive(stub: Stub) -> Drive:
+    """Drives a plan against the stub; by default 20 cars at once by 4 users."""
+
+    def _drive(plan: list[PlannedRequest] | None = None, **changes: object) -> Run:
+        from smartgrid.loadtest.driver import drive_plan
+
+        plan = synthetic_plan(20, 0, seed=1) if plan is None else plan
+        values = {"requests": len(plan), "users": 4, "ramp_up_s": 0.0, "seed": 1, "timeout_s": 5.0, **changes}
+        tally = Tally(len(plan))
+        settings = Settings("burst", stub.url, **values)  # type: ignore[arg-type]
+        run, _ = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
+        return run
+
+    return _drive
+
+
+def results(run: Run) -> set[tuple[Result, str | None]]:
+    return {(outcome.verdict.result, outcome.verdict.reason) for outcome in run.outcomes}
+
+
+def test_each_planned_car_asks_exactly_once(stub: Stub, drive: Drive) -> None:
+    run = drive()
+    assert len(run.outcomes) == len(stub.keys) == len(set(stub.keys)) == 20
+    assert {body["vehicle_id"] for body in stub.bodies} == {car_of(1, index).vehicle_id for index in range(20)}
+    assert results(run) == {(Result.SUCCEEDED, None)}
+
+
+def test_cars_come_in_the_planned_order_whoever_sends_them(stub: Stub, drive: Drive) -> None:
+    drive(synthetic_plan(10, 0.5, seed=3), ramp_up_s=0.5)
+    assert [body["vehicle_id"] for body in stub.bodies] == [car_of(3, index).vehicle_id for index in range(10)]
+
+
+def test_a_second_run_asks_for_new_sessions(stub: Stub, drive: Drive) -> None:
+    """The cars are the same, but the idempotency keys are not: else the second run would measure replayed answers."""
+    drive()
+    drive()
+    assert len(set(stub.keys)) == 40
+
+
+def test_no_more_requests_at_once_than_users(stub: Stub, drive: Drive) -> None:
+    stub.delay_s = 0.02
+    drive(users=3)
+    assert stub.most_at_once == 3
+
+
+def test_requests_are_spread_over_the_ramp_up(drive: Drive) -> None:
+    run = drive(synthetic_plan(8, 1.0, seed=1), ramp_up_s=1.0)
+    assert all(outcome.sent_s >= outcome.due_s for outcome in run.outcomes)
+    assert run.duration_s >= 1.0 * (7 / 8) ** 0.5
+
+
+def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:
+    """Ten cars within 0.1 s at a gateway that takes 0.3 s for each: all ten are under way together."""
+    stub.delay_s = 0.3
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    sessions = [TracedSession(noon + timedelta(seconds=k), 3600, Car(f"ACN-{k}", 5, 6.6)) for k in range(10)]
+    run = drive(replay_plan(sessions, speedup=100), users=50, trace="trace.csv", speedup=100.0)
+    assert len(run.outcomes) == 10
+    assert stub.most_at_once == 10
+
+
+def test_a_replay_keeps_to_the_largest_number_of_users(stub: Stub, drive: Drive) -> None:
+    stub.delay_s = 0.05
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    plan = replay_plan([TracedSession(noon, 3600, Car(f"ACN-{k}", 5, 6.6)) for k in range(10)], speedup=100)
+    assert len(drive(plan, users=3, trace="trace.csv", speedup=100.0).outcomes) == 10
+    assert stub.most_at_once == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "result", "reason"),
+    [
+        ("full", Result.REJECTED, "503 no-capacity"),
+        ("draining", Result.REJECTED, "503 draining"),
+        ("broken", Result.FAILED, "500 internal-error"),
+        ("no-session", Result.FAILED, "201 without a session"),
+        ("drop", Result.FAILED, "connection lost"),
+        ("cut-off", Result.FAILED, "connection lost"),
+        ("not-http", Result.FAILED, "connection lost"),
+    ],
+)
+def test_every_fault_is_named(stub: Stub, drive: Drive, fault: str, result: Result, reason: str) -> None:
+    stub.fault = fault
+    assert results(drive(synthetic_plan(4, 0, seed=1))) == {(result, reason)}
+
+
+def test_a_request_without_an_answer_ends_at_the_timeout(stub: Stub, drive: Drive) -> None:
+    stub.fault = "slow"
+    run = drive(synthetic_plan(2, 0, seed=1), timeout_s=0.2)
+    assert results(run) == {(Result.FAILED, "no answer in time")}
+    assert all(outcome.response_ms >= 200 for outcome in run.outcomes)
+
+
+def test_a_server_that_goes_away_is_a_refused_connection(drive: Drive, stub: Stub) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take the port
+        stub.url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        assert results(drive(synthetic_plan(2, 0, seed=1))) == {(Result.FAILED, "connection refused")}
+
+
+def test_a_lost_connection_is_tried_again_under_the_same_key(stub: Stub, drive: Drive) -> None:
+    """The stub admits the car and breaks off before the answer: the second try must find that session, not make one."""
+    stub.fault = "drop-once"
+    run = drive(synthetic_plan(6, 0, seed=1))
+    assert results(run) == {(Result.SUCCEEDED, None)}
+    assert all(outcome.retried for outcome in run.outcomes)
+    assert (len(stub.keys), len(set(stub.keys)), len(stub.sessions)) == (12, 6, 6)
+
+
+def test_the_fleet_is_sampled_at_the_end_even_of_a_short_run(stub: Stub, drive: Drive) -> None:
+    run = drive(balancer=stub.url)
+    assert run.fleet[-1].load_percentages == {"substation-0": 10, "substation-1": 20, "substation-2": 30}
+
+
+def test_without_a_balancer_the_fleet_is_not_sampled(drive: Drive) -> None:
+    assert drive().fleet == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_at_once_and_keeps_what_was_done(stub: Stub, number: signal.Signals) -> None:
+    from smartgrid.loadtest.driver import drive_plan
+
+    plan = synthetic_plan(2, 3600, seed=1)
+    tally = Tally(2)
+    settings = Settings("normal", stub.url, requests=2, users=1, ramp_up_s=3600, seed=1, timeout_s=5)
+    before = signal.getsignal(number)
+    timer = threading.Timer(0.3, signal.raise_signal, [number])
+    timer.start()
+    run, stopped_by = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
+    timer.join()
+    assert (len(run.outcomes), run.unanswered, stopped_by) == (1, 0, number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_request_cut_off_by_a_signal_is_unanswered_not_failed(stub: Stub) -> None:
+    from smartgrid.loadtest.driver import drive_plan
+
+    stub.fault = "slow"
+    plan, tally = synthetic_plan(1, 0, seed=1), Tally(1)
+    settings = Settings("burst", stub.url, requests=1, users=1, ramp_up_s=0, seed=1, timeout_s=30)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    run, _ = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
+    timer.join()
+    assert (len(run.outcomes), run.unanswered) == (0, 1)
+
+
+def test_the_standard_library_stays_as_it_is(drive: Drive) -> None:
+    from gevent import monkey
+
+    drive()
+    assert not any(monkey.is_module_patched(name) for name in ("socket", "ssl", "threading", "time", "select"))
