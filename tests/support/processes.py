@@ -1,0 +1,176 @@
+"""Real service processes for tests: start, wait until ready, call over HTTP, end in order or by kill -9."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from support.http import Reply, call
+
+PORTS = range(20_000, 30_000)  # below the ports that the kernel gives to outgoing connections
+READY_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 30.0
+_given: set[int] = set()
+
+
+class Process:
+    """One service as it runs in a container; settings are its `SMARTGRID_*` variables, without the prefix.
+
+    >>> with Process("substation", tmp_path / "s0", capacity_kw=100) as substation:
+    ...     substation.call("GET", "/status").json()
+    """
+
+    def __init__(self, service: str, folder: Path, *, port: int | None = None, **settings: object) -> None:
+        self.service, self.folder = service, folder
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = {"port": self.port, "data_dir": folder / "data", **settings}
+        self.log_path = folder / f"{service}.log"
+        self._popen: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    # ------------------------------------------------------------------ life
+
+    def launch(self) -> Process:
+        """Start it without waiting; the log goes on where it was."""
+        with self.log_path.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", "smartgrid", self.service],
+                env=environment(self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def start(self) -> Process:
+        """Start it and wait until it is ready."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+        def ready() -> bool:
+            assert self.running, f"{self.service} ended with code {self.popen.returncode}:\n{self.log()}"
+            reply = self.try_call("GET", "/ready")
+            return reply is not None and reply.status == 200
+
+        wait_until(ready, timeout_s, f"{self.service} is ready")
+
+    def kill(self) -> None:
+        """End it as `kill -9` does, with no chance to tidy up."""
+        self.popen.kill()
+        self.popen.wait(END_TIMEOUT_S)
+
+    def terminate(self, timeout_s: float = END_TIMEOUT_S) -> int:
+        """End it in order, as Kubernetes does; returns its exit code."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.exit_code(timeout_s)
+
+    def restart(self) -> Process:
+        """Start it again after its end, at the same address with the same data."""
+        return self.start()
+
+    def exit_code(self, timeout_s: float = END_TIMEOUT_S) -> int:
+        """Wait for its own end."""
+        return self.popen.wait(timeout_s)
+
+    @property
+    def popen(self) -> subprocess.Popen[bytes]:
+        assert self._popen is not None, f"{self.service} was not started"
+        return self._popen
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def log(self) -> str:
+        """All that it has written to standard output and error."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def __enter__(self) -> Process:
+        try:
+            return self.start()
+        except BaseException:
+            self._end()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._popen is not None and self.running:
+            self.kill()
+
+    # ------------------------------------------------------------------ HTTP
+
+    def call(self, method: str, path: str, **options: Any) -> Reply:
+        """One HTTP exchange on a connection of its own; see `support.http.call`."""
+        return call(method, self.url + path, **options)
+
+    def try_call(self, method: str, path: str, **options: Any) -> Reply | None:
+        """The same, or None where no answer came."""
+        try:
+            return self.call(method, path, **options)
+        except OSError:
+            return None
+
+
+def run_to_end(service: str, *, timeout_s: float = END_TIMEOUT_S, **settings: object) -> tuple[int, str]:
+    """Run a service that is expected to end by itself; returns its exit code and what it wrote to standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "smartgrid", service],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return done.returncode, done.stderr.decode()
+
+
+def environment(settings: dict[str, object]) -> dict[str, str]:
+    """This process's environment with these `SMARTGRID_*` variables and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SMARTGRID_")}
+    given = {f"SMARTGRID_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+    return kept | given
+
+
+def free_port() -> int:
+    """A port that nothing listens on, and that this function has not given before."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise RuntimeError("no free port")
+
+
+def wait_until(condition: Any, timeout_s: float = 30.0, what: str = "") -> None:
+    """Look every 20 ms until `condition()` holds; fails after `timeout_s`."""
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, f"not within {timeout_s:g} s: {what or condition}"
+        time.sleep(0.02)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
