@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -17,8 +18,20 @@ COMMANDS = {
 }
 
 
+class RefusalError(click.ClickException):
+    """What was asked for cannot be: one sentence, exit code 2."""
+
+    exit_code = 2
+
+
 class LazyGroup(click.Group):
     """Imports a command only when it is asked for: a service loads nothing of the others."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:  # by itself it prints three lines
+            raise RefusalError(error.format_message()) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

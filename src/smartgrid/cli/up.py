@@ -1,0 +1,176 @@
+"""`smartgrid up`: the whole grid as processes on this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import signal
+import sys
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from smartgrid.cli import RefusalError
+from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, services
+from smartgrid.cli.supervisor import Supervisor
+
+READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_PER_SERVICE_S = 4.0  # Python starts in about a second, and a small machine starts few at once
+TICK_S = 0.2
+PROBE_TIMEOUT_S = 2.0
+PORT = click.IntRange(1, 65535)
+
+
+class Ending(Exception):  # noqa: N818 - no error
+    """Someone asked for the end."""
+
+
+@click.command()
+@click.option("--substations", type=click.IntRange(1, MAX_SUBSTATIONS), default=3, show_default=True)
+@click.option("--time-scale", type=float, default=1.0, show_default=True, help="How much faster cars charge.")
+@click.option("--gateway-port", type=PORT, default=8080, show_default=True)
+@click.option("--balancer-port", type=PORT, default=8081, show_default=True)
+@click.option("--substation-port", type=PORT, default=8082, show_default=True, help="The first; the others follow.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".smartgrid"), show_default=True)
+@click.option("--capacity-kw", "capacities", multiple=True, help="One value, or one each: --capacity-kw 90,100,110.")
+def command(
+    substations: int,
+    time_scale: float,
+    gateway_port: int,
+    balancer_port: int,
+    substation_port: int,
+    data_dir: Path,
+    capacities: tuple[str, ...],
+) -> None:
+    """Run substations, a balancer and a gateway, each as a process of its own, until Ctrl-C."""
+    if not 0.001 <= time_scale <= 100_000:
+        _refuse(f"--time-scale {time_scale:g} must be from 0.001 to 100000")
+    options = Options(
+        substations, time_scale, gateway_port, balancer_port, substation_port, data_dir, _capacities_kw(capacities)
+    )
+    try:
+        planned = services(options)
+    except PlanError as error:
+        _refuse(str(error))
+    _lock(data_dir)
+    _check_ports(planned)
+    _run(planned, data_dir)
+
+
+def _run(planned: list[Service], data_dir: Path) -> None:
+    supervisor = Supervisor(planned, data_dir, _say)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        supervisor.start()
+        _await_ready(supervisor)
+        _introduce(planned, data_dir)
+        while True:
+            time.sleep(TICK_S)
+            supervisor.tend(time.monotonic())
+    except Ending:
+        _say("stopping")
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # it is under way, and bounded
+        supervisor.stop()
+        _say("stopped")
+
+
+def _await_ready(supervisor: Supervisor) -> None:
+    waiting = [child.service for child in supervisor.children]
+    total = len(waiting)
+    end_s = time.monotonic() + READY_TIMEOUT_S + READY_TIMEOUT_PER_SERVICE_S * total
+    while waiting:
+        waiting = [service for service in waiting if not _is_ready(service)]
+        _progress(f"starting: {total - len(waiting)} of {total} ready")
+        supervisor.tend(time.monotonic())
+        if waiting and time.monotonic() > end_s:
+            name = waiting[0].name
+            supervisor.stop()
+            _refuse(f"{name} was not ready in time; its log: {supervisor.log_path(name)}")
+        time.sleep(TICK_S if waiting else 0)
+    _progress("")
+
+
+def _is_ready(service: Service) -> bool:
+    connection = HTTPConnection(HOST, service.port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _introduce(planned: list[Service], data_dir: Path) -> None:
+    for service in planned:
+        _say(f"{service.name:<15} {service.url}")
+    gateway, balancer = planned[-1], planned[-2]
+    _say(f"console         {balancer.url}/")
+    _say(f"API             {gateway.url}/docs")
+    _say(f"logs            {data_dir / 'logs'}")
+    _say("ready")
+
+
+def _capacities_kw(given: tuple[str, ...]) -> list[float]:
+    texts = [text.strip() for item in given for text in item.split(",")]
+    return [_capacity_kw(text) for text in texts]
+
+
+def _capacity_kw(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100_000:
+        _refuse(f"--capacity-kw {text!r} must be a number of kW from 0 to 100000")
+    return value
+
+
+def _lock(data_dir: Path) -> None:
+    """Have the data directory to ourselves; the lock ends with the process."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        _refuse(f"the data directory {data_dir} cannot be used: {(error.strerror or str(error)).lower()}")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        _refuse(f"the data directory {data_dir} is in use by another `smartgrid up`; give this one its own --data-dir")
+
+
+def _check_ports(planned: list[Service]) -> None:
+    from smartgrid.service.server import CannotListenError, check_address
+
+    for service in planned:
+        try:
+            check_address(HOST, service.port)
+        except CannotListenError as error:
+            _refuse(f"{service.name}: {error}; choose another with --{service.command}-port")
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Ending
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _progress(line: str) -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write(f"\r\x1b[K{line}")
+        sys.stdout.flush()
+
+
+def _refuse(sentence: str) -> NoReturn:
+    raise RefusalError(sentence)
