@@ -1,0 +1,82 @@
+"""What a set of EndpointSlices means."""
+
+from __future__ import annotations
+
+import pytest
+
+from balancer.discovery.scripted_api_server import endpoint, endpoint_slice
+from smartgrid.balancer.discovery import Member
+from smartgrid.balancer.discovery.endpoints import members
+
+
+def test_a_ready_pod_is_a_member_by_its_name_and_address() -> None:
+    assert members([endpoint_slice("a", endpoint("substation-0", "10.0.0.7", ready=True))], "http") == {
+        Member("substation-0", "http://10.0.0.7:8080")
+    }
+
+
+def test_the_slices_of_a_service_are_merged() -> None:
+    slices = [endpoint_slice("a", endpoint("s-0", "10.0.0.1")), endpoint_slice("b", endpoint("s-1", "10.0.0.2"))]
+    assert {member.name for member in members(slices, "http")} == {"s-0", "s-1"}
+
+
+def test_a_pod_in_two_slices_is_one_member_at_the_address_of_the_later_slice() -> None:
+    slices = [endpoint_slice("a", endpoint("s-0", "10.0.0.1")), endpoint_slice("b", endpoint("s-0", "10.0.0.2"))]
+    assert members(slices, "http") == {Member("s-0", "http://10.0.0.2:8080")}
+
+
+def test_on_a_cluster_with_both_the_ipv4_address_is_used() -> None:
+    slices = [
+        endpoint_slice("four", endpoint("s-0", "10.0.0.1")),
+        endpoint_slice("six", endpoint("s-0", "fd00::1"), addressType="IPv6"),
+    ]
+    assert members(slices, "http") == {Member("s-0", "http://10.0.0.1:8080")}
+
+
+def test_an_ipv6_address_is_put_in_brackets() -> None:
+    assert members([endpoint_slice("six", endpoint("s-0", "fd00::1"), addressType="IPv6")], "http") == {
+        Member("s-0", "http://[fd00::1]:8080")
+    }
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_member"),
+    [
+        pytest.param({}, True, id="no conditions"),
+        pytest.param({"ready": None, "serving": None, "terminating": None}, True, id="null conditions"),
+        pytest.param({"ready": True, "serving": True, "terminating": False}, True, id="ready"),
+        pytest.param({"ready": False, "serving": False, "terminating": False}, False, id="not ready"),
+        pytest.param({"ready": False, "serving": True, "terminating": True}, False, id="draining"),
+        pytest.param({"ready": True, "serving": True, "terminating": True}, False, id="draining, published anyway"),
+        pytest.param({"ready": True, "serving": False, "terminating": False}, False, id="not ready, published anyway"),
+    ],
+)
+def test_only_pods_that_serve_and_are_not_leaving_are_members(
+    conditions: dict[str, bool | None], is_member: bool
+) -> None:
+    found = members([endpoint_slice("a", endpoint("s-0", "10.0.0.1", **conditions))], "http")
+    assert bool(found) is is_member
+
+
+@pytest.mark.parametrize("endpoints", [None, []])
+def test_a_slice_without_endpoints_adds_nobody(endpoints: list[object] | None) -> None:
+    assert members([endpoint_slice("a", endpoints=endpoints)], "http") == frozenset()
+
+
+def test_the_port_is_found_by_its_name() -> None:
+    ports = [{"name": "metrics", "port": 9090}, {"name": "http", "port": 8082}]
+    assert members([endpoint_slice("a", endpoint("s-0", "10.0.0.1"), ports=ports)], "http") == {
+        Member("s-0", "http://10.0.0.1:8082")
+    }
+
+
+def test_a_slice_without_that_port_adds_nobody() -> None:
+    assert members([endpoint_slice("a", endpoint("s-0", "10.0.0.1"), ports=None)], "http") == frozenset()
+
+
+def test_an_endpoint_made_by_hand_is_named_by_its_host_name_or_its_address() -> None:
+    by_hand = [{"addresses": ["10.0.0.1"], "hostname": "north"}, {"addresses": ["10.0.0.2"]}]
+    assert members([endpoint_slice("a", *by_hand)], "http") == {
+        Member("north", "http://10.0.0.1:8080"),
+        Member("ip-10-0-0-2", "http://10.0.0.2:8080"),
+    }
