@@ -76,7 +76,7 @@ class Listing:
 
 
 class Script:
-    """What the server answers: each list and watch takes the next answer. The last list stands; watches then stay open."""
+    """What the server answers: each list and watch takes the next. The last list stands; watches then stay open."""
 
     def __init__(self, *lists: Listing | Refusal) -> None:
         self.lists: list[Listing | Refusal] = list(lists)
@@ -105,6 +105,7 @@ class Script:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     script: Script
 
     def do_GET(self) -> None:
