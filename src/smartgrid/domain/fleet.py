@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from random import Random
 
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.routing.candidate import Candidate
+from smartgrid.domain.routing.candidate import TIES, Candidate
 from smartgrid.domain.routing.doubt import Doubts
 from smartgrid.domain.routing.policy import Policy
 from smartgrid.domain.routing.totals import MILLIWATTS, Totals
 from smartgrid.domain.status import Status
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Reservation:
     """Power held for one car on one substation until the substation has answered."""
 
@@ -176,7 +176,7 @@ class Fleet:
             self._doubts.discard(candidate)
 
     def _put_in(self, candidate: Candidate) -> None:
-        candidate.refresh(self._rng.random())
+        candidate.refresh(self._rng.getrandbits(TIES))
         if candidate.routable:
             self._policy.add(candidate)
             self._doubts.add(candidate)

@@ -9,24 +9,26 @@ from smartgrid.domain.status import Status
 
 LEVELS = 10_000  # the level of a substation whose demand equals its capacity
 CLASS_STEP = math.log(1.05)
+TIES = 20  # bits: few enough that a level, a tie and all that is added to them stay exact in one float
 
 
 class Candidate:
     """One substation as the balancer believes it to be: its last status and what was reserved on top since.
 
     `free_kw` is the greatest minimum that it could still admit and `level` its demand in whole hundredths of a per cent
-    of its capacity, both with the reservations counted. `class_kw` is its capacity, rounded to steps of 5 %. `order`
-    numbers the substations as they joined. `tie` is drawn anew at every change, so that chance decides between equals.
+    of its capacity, both with the reservations counted. The fraction of `level` is drawn anew at every change, so that
+    chance decides between equals. `levels_per_kw` is by how much a car raises the level, from the capacity rounded to
+    steps of 5 % so that there are few classes of substations. `order` numbers the substations as they joined.
     """
 
     __slots__ = (
         "capacity_kw",
-        "class_kw",
         "doubtful",
         "due_s",
         "free_kw",
         "in_rotation",
         "level",
+        "levels_per_kw",
         "name",
         "order",
         "reservations",
@@ -34,7 +36,6 @@ class Candidate:
         "reserved_min_kw",
         "routable",
         "status",
-        "tie",
         "updated_at_s",
     )
 
@@ -50,14 +51,13 @@ class Candidate:
         self.reserved_min_kw = 0.0
         self.reserved_max_kw = 0.0
         self.doubtful = False
-        self.capacity_kw = self.class_kw = self.free_kw = self.tie = 0.0
-        self.level = 0
+        self.capacity_kw = self.free_kw = self.level = self.levels_per_kw = 0.0
 
     def __lt__(self, other: Candidate) -> bool:
         return self.order < other.order
 
-    def refresh(self, tie: float) -> None:
-        """Derive what policies compare from the status and the reservations."""
+    def refresh(self, tie: int) -> None:
+        """Derive what policies compare from the status and the reservations. `tie` has `TIES` random bits."""
         status = self.status
         self.routable = status is not None and self.in_rotation and not status.draining and status.capacity_kw > 0
         if status is None or not self.routable:
@@ -65,11 +65,11 @@ class Candidate:
         capacity_kw = status.capacity_kw
         if capacity_kw != self.capacity_kw:
             self.capacity_kw = capacity_kw
-            self.class_kw = math.exp(round(math.log(capacity_kw) / CLASS_STEP) * CLASS_STEP)
+            self.levels_per_kw = LEVELS / math.exp(round(math.log(capacity_kw) / CLASS_STEP) * CLASS_STEP)
         free_kw = capacity_kw - status.committed_kw - self.reserved_min_kw
-        self.free_kw = min(free_kw, status.largest_free_kw)
-        self.level = round(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw)
-        self.tie = tie
+        self.free_kw = min(status.largest_free_kw, free_kw)
+        level = round(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw)
+        self.level = level + tie / (1 << TIES)
 
     def fits(self, min_kw: float) -> bool:
         """Whether it could admit this minimum as far as is known."""
@@ -88,7 +88,6 @@ class Candidate:
             self.reserved_min_kw -= min_kw
             self.reserved_max_kw -= max_kw
 
-
-def levels_of_car(max_kw: float, class_kw: float) -> int:
-    """By how much a car with this maximum raises the level of a substation of this class, to 2.5 % of itself."""
-    return round(LEVELS * max_kw / class_kw)
+    def level_with(self, max_kw: float) -> float:
+        """Its level with a car of this maximum on it."""
+        return self.level + int(max_kw * self.levels_per_kw + 0.5)

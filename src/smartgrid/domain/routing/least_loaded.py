@@ -1,0 +1,92 @@
+"""`least-loaded`: the lowest demand / capacity, unless that takes a place that is scarce."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+
+from smartgrid.domain.request import PowerRange
+from smartgrid.domain.routing.by_level import ByLevel, Entry
+from smartgrid.domain.routing.candidate import Candidate
+from smartgrid.domain.routing.policy import FreeOrdered
+from smartgrid.domain.routing.scarcity import Scarce, cost_of_taking, scarce_sizes
+from smartgrid.domain.routing.sizes import SizesSeen
+
+NONE: tuple[float, Candidate | None] = (math.inf, None)
+
+
+class LeastLoaded(FreeOrdered):
+    """Of those with room, the one whose level is lowest with the car on it, where taking scarce places raises it.
+
+    Only substations with room for a scarce size can lose a place of one, and they are few, or it would not be scarce:
+    these are compared one by one. Of all others the lowest is looked up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: dict[float, ByLevel] = {}
+        self._sizes = SizesSeen()
+        self._capacity_w = 0  # whole watts, so that the sum stays exact
+
+    def add(self, candidate: Candidate) -> None:
+        super().add(candidate)
+        self._capacity_w += int(candidate.capacity_kw * 1000)
+        by_level = self._classes.get(candidate.levels_per_kw)
+        if by_level is None:
+            by_level = self._classes[candidate.levels_per_kw] = ByLevel(candidate.levels_per_kw)
+        by_level.add(candidate)
+
+    def discard(self, candidate: Candidate) -> None:
+        super().discard(candidate)
+        self._capacity_w -= int(candidate.capacity_kw * 1000)
+        self._classes[candidate.levels_per_kw].discard(candidate)
+
+    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        if not excluded:
+            self._sizes.note(power.min_kw)
+        scarce = self.scarce()
+        if not scarce:
+            return self._lowest(power, math.inf, excluded)[1]
+        lowest = self._lowest(power, scarce[-1].size_kw, excluded)
+        return self._best_of_few(power, scarce, excluded, lowest)[1]
+
+    def scarce(self) -> list[Scarce]:
+        """The sizes of which few places are left, the largest first."""
+        if not self._capacity_w:
+            return []
+        return scarce_sizes(self._sizes.largest_first_kw, self.by_free, self._capacity_w / 1000 / len(self.by_free))
+
+    def _lowest(
+        self, power: PowerRange, below_kw: float, excluded: Container[str]
+    ) -> Entry | tuple[float, Candidate | None]:
+        """The lowest with the car on it, of those with room for the car but not for `below_kw`."""
+        best, best_level = NONE, math.inf
+        if power.min_kw >= below_kw:
+            return best
+        for by_level in self._classes.values():
+            rise = int(power.max_kw * by_level.levels_per_kw + 0.5)
+            if by_level.lowest_level + rise <= best_level:
+                entry = by_level.lowest(power.min_kw, below_kw, excluded)
+                if entry is not None and (entry[0] + rise, entry[1]) < best:
+                    best_level = entry[0] + rise
+                    best = (best_level, entry[1])
+        return best
+
+    def _best_of_few(
+        self,
+        power: PowerRange,
+        scarce: list[Scarce],
+        excluded: Container[str],
+        best: Entry | tuple[float, Candidate | None],
+    ) -> Entry | tuple[float, Candidate | None]:
+        """The best of those with room for a scarce size, or `best` if that is better."""
+        min_kw, max_kw = power.min_kw, power.max_kw
+        best_level = best[0]
+        for free_kw, level, candidate in self.by_free.roomiest(max(min_kw, scarce[-1].size_kw)):
+            with_car = level + int(max_kw * candidate.levels_per_kw + 0.5)
+            if with_car > best_level or candidate.name in excluded:
+                continue
+            score = (with_car + cost_of_taking(min_kw, free_kw, scarce), candidate)
+            if score < best:
+                best, best_level = score, score[0]
+        return best

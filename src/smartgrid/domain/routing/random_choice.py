@@ -1,0 +1,41 @@
+"""`random` and `power-of-two`: chance decides among those with room."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from random import Random
+
+from smartgrid.domain.request import PowerRange
+from smartgrid.domain.routing.candidate import Candidate
+from smartgrid.domain.routing.policy import FreeOrdered
+
+
+class RandomChoice(FreeOrdered):
+    """Any that has room, each with the same probability."""
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__()
+        self._rng = rng
+
+    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        first = self.by_free.first_with(power.min_kw)
+        if first == len(self.by_free):
+            return None
+        candidate = self.by_free.at(self._rng.randrange(first, len(self.by_free)))
+        if candidate.name not in excluded:
+            return candidate
+        others = list(self.by_free.with_room(power.min_kw, excluded))
+        return self._rng.choice(others) if others else None
+
+
+class PowerOfTwo(RandomChoice):
+    """Two at random of those with room, and of these the one whose demand / capacity stays lower with the car on it.
+
+    M. Mitzenmacher, The power of two choices in randomized load balancing, IEEE TPDS 12(10), 2001.
+    """
+
+    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        one, other = super().choose(power, excluded), super().choose(power, excluded)
+        if one is None or other is None:
+            return one
+        return min(one, other, key=lambda candidate: candidate.level_with(power.max_kw))

@@ -1,0 +1,61 @@
+"""How much it costs to take away places for cars of sizes that few substations have room for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from smartgrid.domain.routing.by_free import ByFree
+from smartgrid.domain.routing.candidate import LEVELS
+from smartgrid.domain.sharing import TOLERANCE_KW
+
+PLACES_WANTED = 36.0  # times the largest car's share of a substation
+MOST_PLACES_WANTED = 24.0  # to count more would slow decisions down and gains little
+WEIGHT = 8.0
+
+
+class Scarce(NamedTuple):
+    """A size of which fewer places are left than wanted, and what taking one costs, in levels."""
+
+    size_kw: float
+    cost: int
+
+
+def scarce_sizes(sizes_kw: tuple[float, ...], by_free: ByFree, typical_kw: float) -> list[Scarce]:
+    """The sizes that are scarce, of `sizes_kw`, which has the largest first, in substations of about `typical_kw`.
+
+    The fewer places of a size are left, the dearer they are; so are those of large sizes, and all where the largest
+    car is a large part of a substation, since such cars fit nowhere by chance.
+    """
+    found: list[Scarce] = []
+    if not sizes_kw:
+        return found
+    largest_share = min(1.0, sizes_kw[0] / typical_kw)
+    wanted = min(PLACES_WANTED * largest_share, MOST_PLACES_WANTED)
+    for size_kw in sizes_kw:
+        left = places(by_free, size_kw, wanted)
+        if left >= wanted:
+            break  # and smaller sizes have more
+        shortage = 1 - left / wanted
+        found.append(Scarce(size_kw, round(LEVELS * WEIGHT * largest_share * size_kw / typical_kw * shortage**2)))
+    return found
+
+
+def places(by_free: ByFree, size_kw: float, enough: float) -> int:
+    """How many cars of this size would find room, one after the other; counted no further than `enough`."""
+    frees_kw, counted = by_free.frees_kw, 0
+    for position in range(len(frees_kw) - 1, -1, -1):
+        fitting = int((frees_kw[position] + TOLERANCE_KW) / size_kw)
+        counted += fitting
+        if fitting <= 0 or counted >= enough:
+            break
+    return counted
+
+
+def cost_of_taking(min_kw: float, free_kw: float, scarce: list[Scarce]) -> int:
+    """What it costs that a car of `min_kw` goes where `free_kw` is free, in levels: it takes away some places."""
+    cost = 0
+    before_kw, after_kw = free_kw + TOLERANCE_KW, free_kw - min_kw + TOLERANCE_KW
+    for size_kw, cost_of_one in scarce:
+        if before_kw >= size_kw:
+            cost += cost_of_one * (int(before_kw / size_kw) - int(after_kw / size_kw))
+    return cost
