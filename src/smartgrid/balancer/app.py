@@ -189,7 +189,7 @@ class Api:
     def _count(self, placed: Placed, vehicle_id: str) -> None:
         self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()
         if not placed.replayed:
-            self.metrics.decisions.labels(placed.substation).inc()
+            self.metrics.decisions.count(placed.substation)
         log.info(
             "placed",
             extra={"vehicle": logs.vehicle(vehicle_id), "substation": placed.substation, "attempts": placed.attempts},

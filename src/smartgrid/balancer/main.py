@@ -13,7 +13,7 @@ from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import StaticDiscovery, parse
 from smartgrid.balancer.grid import Grid
 from smartgrid.balancer.lookup import Lookup
-from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
 from smartgrid.balancer.registrations import Registrations, ask_name
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.router import Router
@@ -72,7 +72,8 @@ def run(settings: BalancerSettings) -> None:
         registrations=registrations,
         metrics=counted,
     )
-    registry.register(FleetCollector(grid, roster, voids))
+    registry.register(FleetCollector(grid, roster, voids, telemetry.max_view_age_s))
+    registry.add_text(SubstationSeries(grid, counted.decisions).render)
     lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
     lifecycle.add_check(grid.not_seen)
     lifecycle.on_drain(grid.wake)

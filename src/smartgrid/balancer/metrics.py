@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 
@@ -13,18 +14,44 @@ from smartgrid.balancer.grid import Grid, Seen
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.voids import Voids
 from smartgrid.domain.status import Status
-from smartgrid.service.metrics import LATENCY_BUCKETS_S
+from smartgrid.service.metrics import LATENCY_BUCKETS_S, family
+
+REASONS = ("no-capacity", "no-substation")
+
+
+class Decisions:
+    """How many cars each substation has taken. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def count(self, name: str) -> None:
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def total(self) -> int:
+        with self._lock:
+            return sum(self._counts.values())
+
+    def of(self, names: Iterable[str]) -> list[tuple[str, float]]:
+        """The counts of these, 0 where none: a series that begins with its first event has no rate for it."""
+        with self._lock:
+            return [(name, self._counts.get(name, 0)) for name in names]
+
+    def keep(self, present: Iterable[str]) -> None:
+        """Forget all others."""
+        with self._lock:
+            self._counts = {name: self._counts[name] for name in present if name in self._counts}
 
 
 class BalancerMetrics:
     """What is counted as it happens."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Decisions()
         self.requests = Counter(
             "load_balancer_requests", "Cars to be placed, by result.", ["result"], registry=registry
-        )
-        self.decisions = Counter(
-            "routing_decisions", "Cars admitted, by the substation that took them.", ["substation"], registry=registry
         )
         self.rejections = Counter(
             "load_balancer_rejections", "Cars that were not placed, by reason.", ["reason"], registry=registry
@@ -43,37 +70,30 @@ class BalancerMetrics:
         )
         for result in ("admitted", "replayed", "rejected", "failed"):
             self.requests.labels(result)
+        for reason in REASONS:
+            self.rejections.labels(reason)
 
     def forget_absent(self, present: Iterable[str]) -> None:
-        """Drop the series of substations that have left."""
-        counted = {sample.labels["substation"] for metric in self.decisions.collect() for sample in metric.samples}
-        for name in counted.difference(present):
-            self.decisions.remove(name)
+        """Drop the counts of substations that have left."""
+        self.decisions.keep(present)
 
 
 class FleetCollector(Collector):
-    """Gauges straight from the view of the fleet: a substation that has left has no series."""
+    """Gauges of the fleet as a whole."""
 
-    def __init__(self, grid: Grid, roster: Roster, voids: Voids) -> None:
-        self._grid, self._roster, self._voids = grid, roster, voids
+    def __init__(self, grid: Grid, roster: Roster, voids: Voids, max_view_age_s: float) -> None:
+        self._grid, self._roster, self._voids, self._max_view_age_s = grid, roster, voids, max_view_age_s
 
     def collect(self) -> Iterable[Metric]:
-        seen, now_s = self._grid.seen(), time.monotonic()
-        yield GaugeMetricFamily("fleet_size", "Substations that the balancer knows.", len(seen))
+        yield GaugeMetricFamily("fleet_size", "Substations that the balancer knows.", self._grid.size())
         yield GaugeMetricFamily(
             "pending_voids", "Attempts with an unknown outcome, still to be voided.", self._voids.pending()
         )
-        yield _by_substation("substation_in_rotation", "Whether the substation may get cars.", _in_rotation(seen))
-        known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
-        yield _by_substation(
-            "substation_load_percentage", "Power given, in % of capacity.", ((n, s.load_percentage) for n, s in known)
+        yield GaugeMetricFamily(
+            "fleet_view_max_age_seconds",
+            "Age that the view of a healthy substation never passes.",
+            self._max_view_age_s,
         )
-        yield _by_substation(
-            "substation_committed_percentage",
-            "Guaranteed minimums, in % of capacity.",
-            ((n, _committed(s)) for n, s in known),
-        )
-        yield _by_substation("fleet_view_age_seconds", "Time since the substation's last answer.", _ages_s(seen, now_s))
         ages = GaugeMetricFamily(
             "discovery_last_sync_age_seconds", "Time since the source last confirmed the fleet.", labels=["source"]
         )
@@ -82,11 +102,46 @@ class FleetCollector(Collector):
         yield ages
 
 
-def _by_substation(name: str, meaning: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, meaning, labels=["substation"])
-    for substation, value in values:
-        family.add_metric([substation], value)
-    return family
+class SubstationSeries:
+    """What the balancer knows of each substation, as text: a substation that has left has no series."""
+
+    def __init__(self, grid: Grid, decisions: Decisions) -> None:
+        self._grid, self._decisions = grid, decisions
+
+    def render(self) -> str:
+        seen, now_s = self._grid.seen(), time.monotonic()
+        names = [each.member.name for each in seen]
+        known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
+        return "".join(
+            (
+                _family(
+                    "routing_decisions_total",
+                    "counter",
+                    "Cars admitted, by the substation that took them.",
+                    self._decisions.of(names),
+                ),
+                _gauge("substation_in_rotation", "Whether the substation may get cars.", _in_rotation(seen)),
+                _gauge(
+                    "substation_load_percentage",
+                    "Power given, in % of capacity.",
+                    ((name, status.load_percentage) for name, status in known),
+                ),
+                _gauge(
+                    "substation_committed_percentage",
+                    "Guaranteed minimums, in % of capacity.",
+                    ((name, _committed(status)) for name, status in known),
+                ),
+                _gauge("fleet_view_age_seconds", "Time since the substation's last answer.", _ages_s(seen, now_s)),
+            )
+        )
+
+
+def _gauge(name: str, meaning: str, values: Iterable[tuple[str, float]]) -> str:
+    return _family(name, "gauge", meaning, values)
+
+
+def _family(name: str, kind: str, meaning: str, values: Iterable[tuple[str, float]]) -> str:
+    return family(name, kind, meaning, "substation", values)
 
 
 def _in_rotation(seen: list[Seen]) -> Iterable[tuple[str, float]]:

@@ -47,6 +47,11 @@ class Telemetry:
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
+    @property
+    def max_view_age_s(self) -> float:
+        """How old the view of a healthy substation gets: its long poll ends by itself, or is given up and repeated."""
+        return self._hold_s + self._poll_interval_s + 2 * POLL_TIMEOUT_S
+
     def follow(self) -> None:
         """Watch just the members that the grid has now."""
         self._loop.call_soon_threadsafe(self._follow)

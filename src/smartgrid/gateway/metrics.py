@@ -14,6 +14,7 @@ from smartgrid.gateway.upstream import Balancer
 from smartgrid.service.metrics import LATENCY_BUCKETS_S
 
 RESULTS = ("admitted", "replayed", "rejected", "failed")
+CODES = ("no-capacity", "invalid-request", "balancer-unavailable", "outcome-unknown", "internal-error")
 
 
 class GatewayMetrics:
@@ -33,6 +34,8 @@ class GatewayMetrics:
         )
         for result in RESULTS:
             self.requests.labels(result)
+        for code in CODES:
+            self._failures.labels(code)
 
     def install(self, app: Flask) -> None:
         """Measure every request of `app`."""

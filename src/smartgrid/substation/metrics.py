@@ -32,6 +32,8 @@ class SubstationMetrics:
         )
         for result in ("admitted", "replayed", "rejected", "failed"):
             self.requests.labels(result)
+        for reason in ("no-capacity", "draining"):
+            self.rejections.labels(reason)
 
     def ended(self, session: Session) -> None:
         self._durations.observe((session.ended_s or session.started_s) - session.started_s)
