@@ -123,3 +123,14 @@ httpGet:
 {{- define "smart-grid.gracePeriodSeconds" -}}
 {{- add (ceil .Values.shutdownDelaySeconds) (ceil .Values.drainTimeoutSeconds) 5 -}}
 {{- end -}}
+
+{{/* Without the options of a type that is not chosen, which the API server would refuse. */}}
+{{- define "smart-grid.updateStrategy" -}}
+{{- with .Values.updateStrategy -}}
+type: {{ .type }}
+{{- if and .rollingUpdate (eq .type "RollingUpdate") }}
+rollingUpdate:
+  {{- toYaml .rollingUpdate | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -16,9 +16,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from render import value_types  # noqa: E402
-from render.charts import FOLDERS, ROOT  # noqa: E402
-from render.comments import comments  # noqa: E402
+from render import value_types
+from render.charts import FOLDERS, ROOT
+from render.comments import comments
 
 INTRODUCTION = """# Values of the chart
 

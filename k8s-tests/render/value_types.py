@@ -93,7 +93,6 @@ EVERY_SERVICE = EVERY_CHART | {
     "shutdownDelaySeconds": number(0, 300),
     "drainTimeoutSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
     "minReadySeconds": whole(0),
-    "updateStrategy": strict(type=one_of("RollingUpdate", "Recreate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
     "service": strict(annotations=LABELS),
     "serviceMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
     "networkPolicy": strict(enabled=FLAG, extraIngress=each(KUBERNETES_OBJECT), extraEgress=each(KUBERNETES_OBJECT)),
@@ -105,7 +104,8 @@ EVERY_SERVICE = EVERY_CHART | {
     "livenessProbe": PROBE,
 }
 
-AUTOSCALING = {
+DEPLOYMENT = {
+    "updateStrategy": strict(type=one_of("RollingUpdate", "Recreate"), rollingUpdate=KUBERNETES_OBJECT),
     "autoscaling": strict(
         enabled=FLAG,
         minReplicas=whole(1),
@@ -116,6 +116,7 @@ AUTOSCALING = {
 }
 
 SUBSTATION = EVERY_SERVICE | {
+    "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
     "capacityKw": or_null(number(0, 100_000)),
     "timeScale": number(0.001, 100_000),
     "persistence": strict(
@@ -130,15 +131,15 @@ SUBSTATION = EVERY_SERVICE | {
 
 BALANCER = (
     EVERY_SERVICE
-    | AUTOSCALING
+    | DEPLOYMENT
     | {
         "policy": one_of(*POLICIES),
         "discovery": one_of("kubernetes", "static"),
         "substationService": DNS_NAME,
         "substations": each(text(r"^([a-z0-9-]+=)?https?://[^,\s]+$")),
         "allowedTargets": each(text(r"^[^,\s]+$")),
-        "pollIntervalSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600},
-        "attemptTimeoutSeconds": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 300},
+        "pollIntervalSeconds": number(0.05, 300),
+        "attemptTimeoutSeconds": or_null(number(0.05, 30)),
         "rbac": strict(create=FLAG),
         "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1},
     }
@@ -146,7 +147,7 @@ BALANCER = (
 
 GATEWAY = (
     EVERY_SERVICE
-    | AUTOSCALING
+    | DEPLOYMENT
     | {
         "balancerUrl": URL,
         "service": strict(

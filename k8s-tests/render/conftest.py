@@ -1,0 +1,30 @@
+"""The chart as a user gets it: packaged, then rendered by the real helm. No cluster."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cluster import paths, tools
+from render.charts import ROOT
+from render.manifests import Chart
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    try:
+        return tools.install("helm")
+    except tools.NoGoError:
+        found = shutil.which("helm", path=paths.search_path())
+    if found is None:
+        pytest.skip("rendering needs helm, or Go to build it")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    folder = tmp_path_factory.mktemp("package")
+    Chart(helm, ROOT).run("package", str(ROOT), "--destination", str(folder))
+    return Chart(helm, next(folder.glob("*.tgz")))

@@ -1,0 +1,284 @@
+"""What each value changes: one case a value. Data; `test_every_value.py` holds it against what the chart renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from render.charts import LONG_RUNNING, SERVICES
+
+ABSENT = object()
+"""Expected where the whole object must be gone."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Setting `value` to `to` makes `path` of the object `of` be `expected`; `also` is set besides.
+
+    Cases are rendered together, all values at once, but for those that are `alone`.
+    """
+
+    value: str
+    to: Any
+    of: str
+    path: str
+    expected: Any
+    also: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
+
+
+WORKLOADS = {
+    "substation": "StatefulSet/grid-substation",
+    "balancer": "Deployment/grid-balancer",
+    "gateway": "Deployment/grid-gateway",
+    "loadtest": "Job/grid-loadtest-1",
+}
+NAMES = {"substation": "grid-substation", "balancer": "grid-balancer", "gateway": "grid-gateway"}
+POD = "spec/template/spec"
+CONTAINER = f"{POD}/containers/0"
+LOADTEST = {"loadtest.enabled": True}
+
+
+def _settings(name: str, value: Any, service: str, variable: str, expected: str) -> Case:
+    return Case(f"{service}.{name}", value, f"ConfigMap/{NAMES[service]}", f"data/SMARTGRID_{variable}", expected)
+
+
+def _of_every_chart(service: str) -> list[Case]:
+    workload = WORKLOADS[service]
+    also = LOADTEST if service == "loadtest" else {}
+    selector = {"instance": "grid"}
+    overridden = workload.replace(f"grid-{service}", "other")
+    renamed = workload.replace(f"grid-{service}", "grid-other")
+    told = {
+        "substation": {"balancer.substationService": "other"},
+        "balancer": {"gateway.balancerUrl": "http://other:8080"},
+    }.get(service, {})
+    environment = [{"name": "SMARTGRID_EXTRA", "value": "1"}]
+    rows: list[tuple[str, Any, str, Any]] = [
+        ("image.repository", "grids/other", f"{CONTAINER}/image", f"registry.example.com/grids/other:of-{service}"),
+        ("image.tag", f"of-{service}", f"{CONTAINER}/image", f"registry.example.com/grids/other:of-{service}"),
+        ("image.pullPolicy", "Always", f"{CONTAINER}/imagePullPolicy", "Always"),
+        ("imagePullSecrets", [{"name": service}], f"{POD}/imagePullSecrets", [{"name": "all"}, {"name": service}]),
+        ("extraEnv", environment, f"{CONTAINER}/env/{2 if service == 'substation' else 1}", environment[0]),
+        ("resources.requests", {"cpu": "7m"}, f"{CONTAINER}/resources/requests/cpu", "7m"),
+        ("resources.limits", {"cpu": "9m"}, f"{CONTAINER}/resources/limits/cpu", "9m"),
+        ("podAnnotations", {"note": "x"}, "spec/template/metadata/annotations/note", "x"),
+        ("podLabels", {"team": "x"}, "spec/template/metadata/labels/team", "x"),
+        ("nodeSelector", {"disk": "ssd"}, f"{POD}/nodeSelector", {"disk": "ssd"}),
+        ("tolerations", [{"key": "x"}], f"{POD}/tolerations", [{"key": "x"}]),
+        ("affinity", {"podAffinity": selector}, f"{POD}/affinity", {"podAffinity": selector}),
+        ("topologySpreadConstraints", [{"maxSkew": 2}], f"{POD}/topologySpreadConstraints", [{"maxSkew": 2}]),
+        ("priorityClassName", "high", f"{POD}/priorityClassName", "high"),
+        ("podSecurityContext", {"runAsUser": 7}, f"{POD}/securityContext/runAsUser", 7),
+        ("securityContext", {"runAsUser": 8}, f"{CONTAINER}/securityContext/runAsUser", 8),
+    ]
+    if service == "loadtest":
+        rows = [(value, to, path.replace("/env/1", "/env/0"), expected) for value, to, path, expected in rows]
+    account = f"ServiceAccount/grid-{service}"
+    return [
+        *(Case(f"{service}.{value}", to, workload, path, expected, also) for value, to, path, expected in rows),
+        Case(f"{service}.nameOverride", "other", renamed, "metadata/name", renamed.split("/")[1], also | told, True),
+        Case(
+            f"{service}.fullnameOverride", "other", overridden, "metadata/name", overridden.split("/")[1],
+            also | told, True,
+        ),
+        Case(f"{service}.serviceAccount.create", False, "ServiceAccount/mine", "", ABSENT,
+             also | {f"{service}.serviceAccount.name": "mine"}, True),
+        Case(f"{service}.serviceAccount.name", "mine", "ServiceAccount/mine", "metadata/name", "mine", also, True),
+        Case(f"{service}.serviceAccount.name", "mine", workload, f"{POD}/serviceAccountName", "mine", also, True),
+        Case(f"{service}.serviceAccount.annotations", {"role": "x"}, account, "metadata/annotations", {"role": "x"},
+             also),
+    ]  # fmt: skip
+
+
+def _of_every_service(service: str) -> list[Case]:
+    workload, name = WORKLOADS[service], NAMES[service]
+    strategy, other = ("updateStrategy", "OnDelete") if service == "substation" else ("strategy", "Recreate")
+    rule = [{"ports": [{"port": 9}]}]
+    probes = {"startupProbe": 11, "readinessProbe": 12, "livenessProbe": 13}
+    return [
+        Case(f"{service}.replicaCount", 4, workload, "spec/replicas", 4),
+        _settings("logLevel", "debug", service, "LOG_LEVEL", "debug"),
+        _settings("threads", 5, service, "THREADS", "5"),
+        _settings("shutdownDelaySeconds", 1.5, service, "SHUTDOWN_DELAY_S", "1.5"),
+        _settings("drainTimeoutSeconds", 30, service, "DRAIN_TIMEOUT_S", "30"),
+        Case(f"{service}.drainTimeoutSeconds", 30, workload, f"{POD}/terminationGracePeriodSeconds", 37),
+        Case(f"{service}.minReadySeconds", 9, workload, "spec/minReadySeconds", 9),
+        Case(f"{service}.updateStrategy.type", other, workload, f"spec/{strategy}", {"type": other}, alone=True),
+        Case(f"{service}.updateStrategy.rollingUpdate", {"maxUnavailable": 2}, workload,
+             f"spec/{strategy}/rollingUpdate/maxUnavailable", 2),
+        Case(f"{service}.service.annotations", {"a": "b"}, f"Service/{name}", "metadata/annotations", {"a": "b"}),
+        Case(f"{service}.serviceMonitor.enabled", True, f"ServiceMonitor/{name}", "metadata/name", name),
+        Case(f"{service}.serviceMonitor.interval", "3s", f"ServiceMonitor/{name}", "spec/endpoints/0/interval", "3s"),
+        Case(f"{service}.serviceMonitor.labels", {"release": "mine"}, f"ServiceMonitor/{name}",
+             "metadata/labels/release", "mine"),
+        Case(f"{service}.networkPolicy.enabled", False, f"NetworkPolicy/{name}", "", ABSENT, alone=True),
+        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/1", rule[0]),
+        Case(f"{service}.networkPolicy.extraEgress", rule, f"NetworkPolicy/{name}",
+             f"spec/egress/{ {'substation': 1, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
+        Case(f"{service}.podDisruptionBudget.enabled", False, f"PodDisruptionBudget/{name}", "", ABSENT, alone=True),
+        Case(f"{service}.podDisruptionBudget.maxUnavailable", "30%", f"PodDisruptionBudget/{name}",
+             "spec/maxUnavailable", "30%"),
+        *(
+            Case(f"{service}.{probe}.{timing}", seconds, workload, f"{CONTAINER}/{probe}/{timing}", seconds)
+            for probe, seconds in probes.items()
+            for timing in ("periodSeconds", "timeoutSeconds", "failureThreshold")
+        ),
+    ]  # fmt: skip
+
+
+def _of_autoscaled(service: str) -> list[Case]:
+    on = {f"{service}.autoscaling.enabled": True}
+    scaler = f"HorizontalPodAutoscaler/{NAMES[service]}"
+    rows: list[tuple[str, Any, str, Any]] = [
+        ("enabled", True, "spec/scaleTargetRef/name", NAMES[service]),
+        ("minReplicas", 3, "spec/minReplicas", 3),
+        ("maxReplicas", 33, "spec/maxReplicas", 33),
+        ("targetCPUUtilizationPercentage", 55, "spec/metrics/0/resource/target/averageUtilization", 55),
+        ("behavior", {"scaleDown": {}}, "spec/behavior", {"scaleDown": {}}),
+    ]
+    return [
+        *(
+            Case(f"{service}.autoscaling.{value}", to, scaler, path, expected, on, True)
+            for value, to, path, expected in rows
+        ),
+        Case(f"{service}.autoscaling.enabled", True, WORKLOADS[service], "spec/replicas", None, alone=True),
+    ]
+
+
+RETENTION = "spec/persistentVolumeClaimRetentionPolicy"
+CLAIM = "spec/volumeClaimTemplates/0"
+SUBSTATION = [
+    _settings("capacityKw", 0, "substation", "CAPACITY_KW", "0"),
+    _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
+    *(
+        Case(f"substation.persistence.{value}", to, WORKLOADS["substation"], path, expected)
+        for value, to, path, expected in (
+            ("storageClassName", "", f"{CLAIM}/spec/storageClassName", ""),
+            ("accessModes", ["ReadWriteOncePod"], f"{CLAIM}/spec/accessModes", ["ReadWriteOncePod"]),
+            ("size", "3Gi", f"{CLAIM}/spec/resources/requests/storage", "3Gi"),
+            ("annotations", {"a": "b"}, f"{CLAIM}/metadata/annotations", {"a": "b"}),
+            ("retentionPolicy.whenDeleted", "Delete", f"{RETENTION}/whenDeleted", "Delete"),
+            ("retentionPolicy.whenScaled", "Delete", f"{RETENTION}/whenScaled", "Delete"),
+        )
+    ),
+    Case("substation.persistence.enabled", False, WORKLOADS["substation"], CLAIM, None, alone=True),
+    Case("substation.persistence.enabled", False, WORKLOADS["substation"], f"{POD}/volumes/0",
+         {"name": "data", "emptyDir": {}}, alone=True),
+]  # fmt: skip
+
+BALANCER = [
+    _settings("policy", "best-fit", "balancer", "POLICY", "best-fit"),
+    _settings("pollIntervalSeconds", 2, "balancer", "POLL_INTERVAL_S", "2"),
+    _settings("attemptTimeoutSeconds", 0.5, "balancer", "ATTEMPT_TIMEOUT_S", "0.5"),
+    _settings("substations", ["http://a:1", "b=http://b:2"], "balancer", "SUBSTATIONS", "http://a:1,b=http://b:2"),
+    _settings("allowedTargets", ["*.svc", "10.0.0.0/8"], "balancer", "ALLOWED_TARGETS", "*.svc,10.0.0.0/8"),
+    _settings("substationService", "elsewhere", "balancer", "KUBERNETES_SERVICE", "elsewhere"),
+    Case("balancer.discovery", "static", "ConfigMap/grid-balancer", "data/SMARTGRID_DISCOVERY", "static",
+         {"balancer.substations": ["http://a:1"]}, True),
+    Case("balancer.discovery", "static", "Role/grid-balancer", "", ABSENT,
+         {"balancer.substations": ["http://a:1"]}, True),
+    Case("balancer.discovery", "static", WORKLOADS["balancer"], f"{POD}/automountServiceAccountToken", False,
+         {"balancer.substations": ["http://a:1"]}, True),
+    Case("balancer.rbac.create", False, "Role/grid-balancer", "", ABSENT, alone=True),
+    Case("balancer.apiServerPorts", [8443], "NetworkPolicy/grid-balancer", "spec/egress/2/ports",
+         [{"port": 8443, "protocol": "TCP"}]),
+    Case("balancer.substations", ["http://a:1"], "NetworkPolicy/grid-balancer", "spec/egress/3", {}, alone=True),
+    Case("balancer.allowedTargets", ["*.svc"], "NetworkPolicy/grid-balancer", "spec/egress/3", {}, alone=True),
+]  # fmt: skip
+
+INGRESS, ROUTE = "Ingress/grid-gateway", "HTTPRoute/grid-gateway"
+GATEWAY = [
+    _settings("balancerUrl", "http://elsewhere:81", "gateway", "BALANCER_URL", "http://elsewhere:81"),
+    Case("gateway.service.type", "NodePort", "Service/grid-gateway", "spec/type", "NodePort"),
+    Case("gateway.service.port", 80, "Service/grid-gateway", "spec/ports/0/port", 80),
+    Case("gateway.service.nodePort", 30080, "Service/grid-gateway", "spec/ports/0/nodePort", 30080),
+    Case("gateway.ingress.enabled", True, INGRESS, "metadata/name", "grid-gateway"),
+    Case("gateway.ingress.className", "nginx", INGRESS, "spec/ingressClassName", "nginx"),
+    Case("gateway.ingress.annotations", {"a": "b"}, INGRESS, "metadata/annotations", {"a": "b"}),
+    Case("gateway.ingress.hosts", ["grid.example.com"], INGRESS, "spec/rules/0/host", "grid.example.com"),
+    Case("gateway.ingress.path", "/grid", INGRESS, "spec/rules/0/http/paths/0/path", "/grid"),
+    Case("gateway.ingress.tls", [{"secretName": "cert"}], INGRESS, "spec/tls", [{"secretName": "cert"}]),
+    Case("gateway.httpRoute.enabled", True, ROUTE, "metadata/name", "grid-gateway"),
+    Case("gateway.httpRoute.annotations", {"a": "b"}, ROUTE, "metadata/annotations", {"a": "b"}),
+    Case("gateway.httpRoute.parentRefs", [{"name": "public"}], ROUTE, "spec/parentRefs", [{"name": "public"}]),
+    Case("gateway.httpRoute.hostnames", ["grid.example.com"], ROUTE, "spec/hostnames", ["grid.example.com"]),
+    Case("gateway.httpRoute.path", "/grid", ROUTE, "spec/rules/0/matches/0/path/value", "/grid"),
+]
+
+
+def _argument(value: str, to: Any, argument: str, **also: Any) -> Case:
+    """The test looks for an argument among all of them where the path ends in `*`."""
+    job = WORKLOADS["loadtest"]
+    return Case(f"loadtest.{value}", to, job, f"{CONTAINER}/args/*", argument, LOADTEST | also, True)
+
+
+TRACE = {"loadtest.scenario": "garage", "loadtest.trace.configMap": "sessions"}
+LOAD_TEST = [
+    _argument("scenario", "burst", "--scenario=burst"),
+    _argument("requests", 1_000_000, "--requests=1000000"),
+    _argument("users", 6, "--users=6"),
+    _argument("rampUpSeconds", 0, "--ramp-up=0"),
+    _argument("seed", 9, "--seed=9"),
+    _argument("timeoutSeconds", 2.5, "--timeout=2.5"),
+    _argument("target", "http://elsewhere:80", "--target=http://elsewhere:80"),
+    _argument("thresholds.minSuccessRate", 0.99, "--min-success-rate=0.99"),
+    _argument("thresholds.maxP95Ms", 250, "--max-p95-ms=250"),
+    _argument("trace.key", "s.csv.gz", "--trace=/trace/s.csv.gz", **TRACE),
+    _argument("trace.speedup", 120, "--speedup=120", **TRACE),
+    Case("loadtest.trace.configMap", "sessions", WORKLOADS["loadtest"], f"{POD}/volumes/1/configMap/name", "sessions",
+         LOADTEST | {"loadtest.scenario": "garage"}, True),
+    Case("loadtest.backoffLimit", 2, WORKLOADS["loadtest"], "spec/backoffLimit", 2, LOADTEST),
+    Case("loadtest.activeDeadlineSeconds", 60, WORKLOADS["loadtest"], "spec/activeDeadlineSeconds", 60, LOADTEST),
+    Case("loadtest.ttlSecondsAfterFinished", 0, WORKLOADS["loadtest"], "spec/ttlSecondsAfterFinished", 0, LOADTEST),
+]  # fmt: skip
+
+PEER = "spec/ingress/0/from/1"
+NOBODY = {"matchLabels": {"a": "b"}}
+GRID = [
+    Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
+         "registry.example.com/smart-grid/gateway:0.1.0", alone=True),
+    Case("global.imagePullSecrets", [{"name": "all"}], WORKLOADS["gateway"], f"{POD}/imagePullSecrets",
+         [{"name": "all"}], alone=True),
+    Case("global.prometheus.namespaceSelector", NOBODY, "NetworkPolicy/grid-substation",
+         f"{PEER}/namespaceSelector/matchLabels/a", "b"),
+    Case("global.prometheus.podSelector", NOBODY, "NetworkPolicy/grid-balancer",
+         f"{PEER}/podSelector/matchLabels/a", "b"),
+    Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
+         f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name", "keys"),
+    Case("global.logHashKey.secretKey", "mine", WORKLOADS["gateway"],
+         f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key", "mine"),
+    Case("substation.enabled", False, WORKLOADS["substation"], "", ABSENT,
+         {"balancer.substationService": "elsewhere"}, True),
+    Case("balancer.enabled", False, WORKLOADS["balancer"], "", ABSENT, {"gateway.balancerUrl": "http://b"}, True),
+    Case("gateway.enabled", False, WORKLOADS["gateway"], "", ABSENT, alone=True),
+    Case("loadtest.enabled", True, WORKLOADS["loadtest"], "metadata/name", "grid-loadtest-1", alone=True),
+]  # fmt: skip
+
+CASES = [
+    *GRID,
+    *(case for service in SERVICES for case in _of_every_chart(service)),
+    *(case for service in LONG_RUNNING for case in _of_every_service(service)),
+    *_of_autoscaled("balancer"),
+    *_of_autoscaled("gateway"),
+    *SUBSTATION,
+    *BALANCER,
+    *GATEWAY,
+    *LOAD_TEST,
+]
+
+TOGETHER = {
+    "global.imageRegistry": "registry.example.com",
+    "global.imagePullSecrets": [{"name": "all"}],
+    "loadtest.target": "http://elsewhere:80",
+} | {name: to for case in CASES if not case.alone for name, to in {**case.also, case.value: case.to}.items()}
+"""All values of the cases that are not alone."""
+
+TESTED_ELSEWHERE = {
+    "prometheusRule.enabled",
+    "prometheusRule.labels",
+    "dashboards.enabled",
+    "dashboards.labels",
+    "dashboards.annotations",
+}
+"""In test_monitoring.py, as they need files that may not be there."""
