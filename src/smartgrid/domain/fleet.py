@@ -173,13 +173,15 @@ class Fleet:
         self._totals.note(candidate)
         if candidate.routable:
             self._policy.discard(candidate)
-            self._doubts.discard(candidate)
+            if candidate.doubtful or candidate.reservations:
+                self._doubts.discard(candidate)
 
     def _put_in(self, candidate: Candidate) -> None:
         candidate.refresh(self._rng.getrandbits(TIES))
         if candidate.routable:
             self._policy.add(candidate)
-            self._doubts.add(candidate)
+            if candidate.doubtful or candidate.reservations:
+                self._doubts.add(candidate)
 
 
 def _is_older(status: Status, candidate: Candidate) -> bool:

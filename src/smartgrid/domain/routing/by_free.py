@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Container, Iterator
 
@@ -17,7 +18,7 @@ class ByFree:
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, float, Candidate]] = []  # free_kw, level, candidate
-        self.frees_kw: list[float] = []  # of the entries: quicker to search
+        self._frees_kw = array("d")  # of the entries: lies together in memory, so it is quicker to search
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -26,16 +27,27 @@ class ByFree:
         entry = (candidate.free_kw, candidate.level, candidate)
         position = bisect_left(self._entries, entry)
         self._entries.insert(position, entry)
-        self.frees_kw.insert(position, candidate.free_kw)
+        self._frees_kw.insert(position, candidate.free_kw)
 
     def discard(self, candidate: Candidate) -> None:
         position = bisect_left(self._entries, (candidate.free_kw, candidate.level, candidate))
         del self._entries[position]
-        del self.frees_kw[position]
+        del self._frees_kw[position]
 
     def first_with(self, free_kw: float) -> int:
         """The position of the fullest candidate that still has this much free; `len(self)` if none has."""
-        return bisect_left(self.frees_kw, free_kw - TOLERANCE_KW)
+        return bisect_left(self._frees_kw, free_kw - TOLERANCE_KW)
+
+    def places(self, size_kw: float, enough: float) -> int:
+        """How many cars of this size would find room, one after the other; counted no further than `enough`."""
+        counted, needed_kw = 0, size_kw - TOLERANCE_KW
+        while counted < enough:
+            fitting = len(self._frees_kw) - bisect_left(self._frees_kw, needed_kw)
+            if not fitting:
+                break
+            counted += fitting
+            needed_kw += size_kw
+        return counted
 
     def at(self, position: int) -> Candidate:
         return self._entries[position][2]
@@ -55,4 +67,4 @@ class ByFree:
         return (entry[2] for entry in reversed(self._entries))
 
     def largest_free_kw(self) -> float:
-        return max(0.0, self.frees_kw[-1]) if self.frees_kw else 0.0
+        return max(0.0, self._frees_kw[-1]) if self._frees_kw else 0.0

@@ -15,22 +15,16 @@ BLOCK_SIZE = 64
 
 
 class Block:
-    """A short sorted run, and the most free power in it."""
+    """A short sorted run. `most_free_kw` is at least the most free power in it."""
 
     __slots__ = ("entries", "most_free_kw")
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self.most_free_kw = max(candidate.free_kw for _, candidate in entries)
+        self.measure()
 
-    def add(self, entry: Entry) -> None:
-        insort(self.entries, entry)
-        self.most_free_kw = max(self.most_free_kw, entry[1].free_kw)
-
-    def discard(self, entry: Entry) -> None:
-        del self.entries[bisect_left(self.entries, entry)]
-        if entry[1].free_kw >= self.most_free_kw and self.entries:
-            self.most_free_kw = max(candidate.free_kw for _, candidate in self.entries)
+    def measure(self) -> None:
+        self.most_free_kw = max(candidate.free_kw for _, candidate in self.entries)
 
 
 class ByLevel:
@@ -58,10 +52,10 @@ class ByLevel:
     def discard(self, candidate: Candidate) -> None:
         entry = (candidate.level, candidate)
         position = bisect_left(self._lasts, entry)
-        block = self._blocks[position]
-        block.discard(entry)
-        if block.entries:
-            self._lasts[position] = block.entries[-1]
+        entries = self._blocks[position].entries
+        del entries[bisect_left(entries, entry)]
+        if entries:
+            self._lasts[position] = entries[-1]
         else:
             del self._blocks[position], self._lasts[position]
         if candidate.level == self.lowest_level:
@@ -75,11 +69,13 @@ class ByLevel:
                 for entry in block.entries:
                     if least_kw <= entry[1].free_kw < limit_kw and entry[1].name not in excluded:
                         return entry
+                block.measure()
         return None
 
     def _add_to_block(self, position: int, entry: Entry) -> None:
         block = self._blocks[position]
-        block.add(entry)
+        insort(block.entries, entry)
+        block.most_free_kw = max(block.most_free_kw, entry[1].free_kw)
         self._lasts[position] = block.entries[-1]
         if len(block.entries) > 2 * BLOCK_SIZE:
             halves = [Block(block.entries[:BLOCK_SIZE]), Block(block.entries[BLOCK_SIZE:])]

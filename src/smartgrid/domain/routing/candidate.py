@@ -10,6 +10,7 @@ from smartgrid.domain.status import Status
 LEVELS = 10_000  # the level of a substation whose demand equals its capacity
 CLASS_STEP = math.log(1.05)
 TIES = 20  # bits: few enough that a level, a tie and all that is added to them stay exact in one float
+TIE_UNIT = 0.5**TIES
 
 
 class Candidate:
@@ -68,8 +69,8 @@ class Candidate:
             self.levels_per_kw = LEVELS / math.exp(round(math.log(capacity_kw) / CLASS_STEP) * CLASS_STEP)
         free_kw = capacity_kw - status.committed_kw - self.reserved_min_kw
         self.free_kw = min(status.largest_free_kw, free_kw)
-        level = round(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw)
-        self.level = level + tie / (1 << TIES)
+        level = int(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw + 0.5)
+        self.level = level + tie * TIE_UNIT
 
     def fits(self, min_kw: float) -> bool:
         """Whether it could admit this minimum as far as is known."""

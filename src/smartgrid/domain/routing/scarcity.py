@@ -32,23 +32,12 @@ def scarce_sizes(sizes_kw: tuple[float, ...], by_free: ByFree, typical_kw: float
     largest_share = min(1.0, sizes_kw[0] / typical_kw)
     wanted = min(PLACES_WANTED * largest_share, MOST_PLACES_WANTED)
     for size_kw in sizes_kw:
-        left = places(by_free, size_kw, wanted)
+        left = by_free.places(size_kw, wanted)
         if left >= wanted:
             break  # and smaller sizes have more
         shortage = 1 - left / wanted
         found.append(Scarce(size_kw, round(LEVELS * WEIGHT * largest_share * size_kw / typical_kw * shortage**2)))
     return found
-
-
-def places(by_free: ByFree, size_kw: float, enough: float) -> int:
-    """How many cars of this size would find room, one after the other; counted no further than `enough`."""
-    frees_kw, counted = by_free.frees_kw, 0
-    for position in range(len(frees_kw) - 1, -1, -1):
-        fitting = int((frees_kw[position] + TOLERANCE_KW) / size_kw)
-        counted += fitting
-        if fitting <= 0 or counted >= enough:
-            break
-    return counted
 
 
 def cost_of_taking(min_kw: float, free_kw: float, scarce: list[Scarce]) -> int:
