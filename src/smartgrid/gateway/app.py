@@ -115,10 +115,12 @@ class Api:
     def _place(self, body: ChargeBody, key: str, *, first_attempt: bool) -> Response:
         try:
             found = self.balancer.charge(request.get_data(), key, first_attempt=first_attempt)
+            response = _passed_on(found)
         except ProblemError as problem:
             problem.headers["Idempotency-Key"] = key
             raise
-        response = _passed_on(found)
+        if found.status >= 500:
+            response.headers["Idempotency-Key"] = key
         self.metrics.requests.labels(_RESULTS.get(found.status, "failed")).inc()
         if found.status == 201:
             location = f"/sessions/{from_json(found.body)['session_id']}"
@@ -129,7 +131,7 @@ class Api:
     def count_problem(self, response: Response) -> Response:
         """Count an answer that is a problem, also one passed on from the balancer, by its code."""
         if response.mimetype == MEDIA_TYPE:
-            self.metrics.failed(from_json(response.get_data()).get("code", "none"))
+            self.metrics.failed(str(from_json(response.get_data()).get("code", "none")))
         return response
 
 
@@ -137,7 +139,10 @@ _RESULTS = {201: "admitted", 503: "rejected"}
 
 
 def _passed_on(found: Answer) -> Response:
-    """The balancer's answer as the gateway's."""
+    """The balancer's answer as the gateway's. Raises a problem (502) if it is not a balancer's at all."""
+    if found.status >= 300 and found.headers.get("Content-Type") != MEDIA_TYPE:
+        detail = f"What answers as the balancer is none: status {found.status} without a problem document."
+        raise ProblemError(502, "bad-upstream", detail, headers={"Retry-After": "1"})
     headers = {name: value for name in PASSED_ON if (value := found.headers.get(name)) is not None}
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
 

@@ -29,9 +29,9 @@ class Balancer:
         headers = {"Content-Type": JSON, "Idempotency-Key": key, **tracing.outgoing()}
         first = {**headers, FIRST_ATTEMPT: "true"} if first_attempt else headers
         try:
-            return self._request("POST", "/charge", body, first)
+            return self._request("POST", "/charge", body, first, resend=not first_attempt)
         except NotSentError:
-            return self._again("POST", "/charge", body, first)
+            return self._again("POST", "/charge", body, headers)
         except OutcomeUnknownError:
             return self._again("POST", "/charge", body, headers, unknown=True)
 
@@ -65,8 +65,11 @@ class Balancer:
         except (NotSentError, OutcomeUnknownError):
             return False
 
-    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        return self._client.request(method, path, timeout_s=self._timeout_s, body=body, headers=headers)
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, resend: bool = True
+    ) -> Answer:
+        """A request that says it is the first must not be sent again saying so: the first may have been done."""
+        return self._client.request(method, path, timeout_s=self._timeout_s, body=body, headers=headers, resend=resend)
 
     def _again(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, unknown: bool = False
