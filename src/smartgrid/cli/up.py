@@ -17,6 +17,7 @@ import click
 
 from smartgrid.cli import RefusalError
 from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, services
+from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target
 from smartgrid.cli.supervisor import Supervisor
 
 READY_TIMEOUT_S = 60.0
@@ -37,6 +38,8 @@ class Ending(Exception):  # noqa: N818 - no error
 @click.option("--balancer-port", type=PORT, default=8081, show_default=True)
 @click.option("--substation-port", type=PORT, default=8082, show_default=True, help="The first; the others follow.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".smartgrid"), show_default=True)
+@click.option("--prometheus", "with_prometheus", is_flag=True, help="Run a Prometheus beside it, if one is installed.")
+@click.option("--prometheus-port", type=PORT, default=9090, show_default=True)
 @click.option("--capacity-kw", "capacities", multiple=True, help="One value, or one each: --capacity-kw 90,100,110.")
 def command(
     substations: int,
@@ -45,6 +48,8 @@ def command(
     balancer_port: int,
     substation_port: int,
     data_dir: Path,
+    with_prometheus: bool,
+    prometheus_port: int,
     capacities: tuple[str, ...],
 ) -> None:
     """Run substations, a balancer and a gateway, each as a process of its own, until Ctrl-C."""
@@ -59,17 +64,28 @@ def command(
         _refuse(str(error))
     _lock(data_dir)
     _check_ports(planned)
-    _run(planned, data_dir)
+    watcher = _watcher(planned, data_dir, prometheus_port) if with_prometheus else None
+    _run(planned, data_dir, watcher)
 
 
-def _run(planned: list[Service], data_dir: Path) -> None:
+def _watcher(planned: list[Service], data_dir: Path, port: int) -> Prometheus:
+    targets = [Target(service.command, service.name, service.port) for service in planned]
+    try:
+        return Prometheus(data_dir / "prometheus", targets, port)
+    except PrometheusError as error:
+        _refuse(str(error))
+
+
+def _run(planned: list[Service], data_dir: Path, prometheus: Prometheus | None) -> None:
     supervisor = Supervisor(planned, data_dir, _say)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
         supervisor.start()
         _await_ready(supervisor)
-        _introduce(planned, data_dir)
+        if prometheus is not None:
+            prometheus.start()
+        _introduce(planned, data_dir, prometheus)
         while True:
             time.sleep(TICK_S)
             supervisor.tend(time.monotonic())
@@ -78,6 +94,8 @@ def _run(planned: list[Service], data_dir: Path) -> None:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # it is under way, and bounded
+        if prometheus is not None:
+            prometheus.stop()
         supervisor.stop()
         _say("stopped")
 
@@ -109,12 +127,14 @@ def _is_ready(service: Service) -> bool:
         connection.close()
 
 
-def _introduce(planned: list[Service], data_dir: Path) -> None:
+def _introduce(planned: list[Service], data_dir: Path, prometheus: Prometheus | None) -> None:
     for service in planned:
         _say(f"{service.name:<15} {service.url}")
     gateway, balancer = planned[-1], planned[-2]
     _say(f"console         {balancer.url}/")
     _say(f"API             {gateway.url}/docs")
+    if prometheus is not None:
+        _say(f"prometheus      {prometheus.url}")
     _say(f"logs            {data_dir / 'logs'}")
     _say("ready")
 
