@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,17 +56,19 @@ class Session:
         self.power_kw = power_kw
         self.state = SessionState.CHARGING if power_kw > 0 else SessionState.SUSPENDED_EVSE
 
-    def meter(self, duration_s: float) -> None:
-        """Count the energy of `duration_s` at the present power; never more than was asked for."""
-        gained_kwh = self.power_kw * duration_s / SECONDS_PER_HOUR
-        self.delivered_kwh = min(self.request.energy_kwh, self.delivered_kwh + gained_kwh)
+    def meter(self, duration_s: float) -> float:
+        """Count the energy of `duration_s` at the present power, and return it; never more than was asked for."""
+        before_kwh, gained_kwh = self.delivered_kwh, self.power_kw * duration_s / SECONDS_PER_HOUR
+        self.delivered_kwh = min(self.request.energy_kwh, before_kwh + gained_kwh)
+        return self.delivered_kwh - before_kwh
 
     def end(self, ended_s: float, reason: EndReason) -> None:
         self.state, self.power_kw = SessionState.IDLE, 0.0
         self.ended_s, self.end_reason = ended_s, reason
 
     def full_s(self, now_s: float) -> float | None:
-        """When it is full if its power stays as it is, or None while suspended."""
+        """When it is full if its power stays as it is; None if never: while suspended, or at next to no power."""
         if self.power_kw <= 0:
             return None
-        return now_s + (self.request.energy_kwh - self.delivered_kwh) / self.power_kw * SECONDS_PER_HOUR
+        full_s = now_s + (self.request.energy_kwh - self.delivered_kwh) / self.power_kw * SECONDS_PER_HOUR
+        return full_s if math.isfinite(full_s) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
-from smartgrid.domain.session import SECONDS_PER_HOUR, EndReason, Session
+from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
 from smartgrid.domain.status import Status
 
@@ -126,9 +126,7 @@ class Substation:
         duration_s = now_s - self.now_s
         if duration_s <= 0:
             return
-        for session in self._active.values():
-            session.meter(duration_s)
-        self.meter_kwh += self._load_kw * duration_s / SECONDS_PER_HOUR
+        self.meter_kwh += sum(session.meter(duration_s) for session in self._active.values())
         self.now_s = now_s
 
     def _end_due(self) -> None:
@@ -182,4 +180,10 @@ def _how_many_fit(ranges: list[PowerRange], committed_kw: float, capacity_kw: fl
     while fitting and committed_kw > capacity_kw + TOLERANCE_KW:
         fitting -= 1
         committed_kw -= ranges[fitting].min_kw
+    while not _fit(ranges[:fitting], capacity_kw):  # the last digit of a difference is not that of the sum
+        fitting -= 1
     return fitting
+
+
+def _fit(ranges: list[PowerRange], capacity_kw: float) -> bool:
+    return sum(power.min_kw for power in ranges) <= capacity_kw + TOLERANCE_KW
