@@ -95,7 +95,7 @@ class Api:
             return Response(error.answer.body, error.answer.status, content_type=MEDIA_TYPE)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
         self._count(placed, body.vehicle_id)
-        return answer(placed.session, 201, {"Location": f"/charge/{placed.session['session_id']}"})
+        return answer(placed.session, 201)
 
     @operation(
         "List sessions, substation by substation, newest first within each",

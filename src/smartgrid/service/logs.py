@@ -22,6 +22,9 @@ def configure(service: str, level: str, hash_key: str = "") -> None:
     handler.setFormatter(_formatter(service))
     handler.addFilter(_add_request_id)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # What no line shows need not be found out for each: the caller's place, thread and process.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger("_granian").setLevel(logging.WARNING)
 
 

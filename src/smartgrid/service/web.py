@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Response, request
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from smartgrid.service import metrics, openapi, problems, tracing
+from smartgrid.service import attempts, metrics, openapi, problems, tracing
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import Health, Readiness
 from smartgrid.service.openapi import operation
@@ -34,9 +35,16 @@ _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+class _App(Flask):
+    """No view here is a coroutine, so that need not be asked at every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
-    app = Flask(name, static_folder=None)
+    app = _App(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = DefaultJSONProvider(app)
     app.before_request(_begin_trace)
@@ -76,6 +84,11 @@ def idempotency_key() -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         raise ProblemError(422, "invalid-request", "Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key
+
+
+def attempt_number() -> int | None:
+    """The request's `Smartgrid-Attempt`, where a balancer sent one."""
+    return attempts.decode(request.headers.get(attempts.HEADER))
 
 
 def query_int(name: str, default: int, low: int, high: int) -> int:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
-from smartgrid.service import logs, status_header
+from smartgrid.service import attempts, logs, status_header
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
@@ -22,6 +22,7 @@ from smartgrid.service.web import (
     MAX_WAIT_S,
     PAGE_QUERY,
     answer,
+    attempt_number,
     create_app,
     finish_app,
     idempotency_key,
@@ -65,12 +66,12 @@ class Api:
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
         wanted = ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
         try:
-            charged = self.ledger.charge(wanted, key)
+            charged = self.ledger.charge(wanted, key, attempt_number())
         except LedgerError as error:
             raise self._refusal(error) from error
         self.metrics.requests.labels("replayed" if charged.replayed else "admitted").inc()
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": charged.replayed})
-        return answer(self._wire(charged.record), 201, {"Location": f"/charge/{charged.record.session_id}"})
+        return answer(self._wire(charged.record), 201)
 
     @operation(
         "List sessions, newest first",
@@ -82,7 +83,8 @@ class Api:
         key = request.args.get("idempotency_key")
         if key is not None:
             found = self.ledger.find_key(key)
-            return answer({"sessions": [self._wire(found)] if found else [], "next_cursor": None})
+            headers = {attempts.HEADER: str(found.attempt)} if found else None
+            return answer({"sessions": [self._wire(found)] if found else [], "next_cursor": None}, headers=headers)
         limit, before = page_limit(), query_int("cursor", 0, 0, 999_999_999)
         return answer(self._page(limit, before or None, query_choice("state", SessionState)))
 
@@ -108,14 +110,17 @@ class Api:
         "Void an idempotency key: end its session, and refuse the key from now on",
         answers={200: SessionPage},
         problems=(422, 503),
-        query={"idempotency_key": "The key."},
+        query={
+            "idempotency_key": "The key.",
+            "before": "Only what attempts with lower numbers (Smartgrid-Attempt) have started or will start.",
+        },
     )
     def void(self) -> Response:
         key = request.args.get("idempotency_key")
         if not key:
             raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
         try:
-            record = self.ledger.void(key)
+            record = self.ledger.void(key, query_int("before", attempts.NEVER, 0, attempts.NEVER))
         except StorageError as error:
             raise self._refusal(error) from error
         return answer({"sessions": [self._wire(record)] if record else [], "next_cursor": None})

@@ -28,9 +28,10 @@ class Record:
     delivered_kwh: float
     ended_wall_s: float | None
     end_reason: str | None
+    attempt: int = 0  # the last one that was answered with this session (service.attempts)
 
 
-def to_record(session: Session, key: str | None, clock: GridClock) -> Record:
+def to_record(session: Session, key: str | None, clock: GridClock, attempt: int = 0) -> Record:
     """Freeze a session as it is now."""
     request = session.request
     return Record(
@@ -47,6 +48,7 @@ def to_record(session: Session, key: str | None, clock: GridClock) -> Record:
         delivered_kwh=session.delivered_kwh,
         ended_wall_s=_wall(session.ended_s, clock),
         end_reason=session.end_reason.value if session.end_reason else None,
+        attempt=attempt,
     )
 
 

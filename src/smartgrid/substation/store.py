@@ -8,7 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from smartgrid.service.process import StartError
 from smartgrid.substation.record import Record
 
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 _COLUMNS = ", ".join(field.name for field in fields(Record))
+_row = attrgetter(*(field.name for field in fields(Record)))  # dataclasses.astuple copies deeply: a quarter of a charge
 _SCHEMA = f"""
 CREATE TABLE meta (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), capacity_kw REAL NOT NULL, configured_kw REAL,
                    revision INTEGER NOT NULL, metered_wall_s REAL NOT NULL, alive_wall_s REAL NOT NULL);
@@ -28,9 +30,10 @@ CREATE TABLE session (seq INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT
                       idempotency_key TEXT UNIQUE, vehicle_id TEXT NOT NULL, energy_kwh REAL NOT NULL,
                       min_power_kw REAL NOT NULL, max_power_kw REAL NOT NULL, departure_wall_s REAL,
                       started_wall_s REAL NOT NULL, state TEXT NOT NULL, power_kw REAL NOT NULL,
-                      delivered_kwh REAL NOT NULL, ended_wall_s REAL, end_reason TEXT);
+                      delivered_kwh REAL NOT NULL, ended_wall_s REAL, end_reason TEXT, attempt INTEGER NOT NULL);
 CREATE INDEX session_active ON session (seq) WHERE ended_wall_s IS NULL;
-CREATE TABLE voided_key (idempotency_key TEXT PRIMARY KEY, voided_wall_s REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE voided_key (idempotency_key TEXT PRIMARY KEY, before_attempt INTEGER NOT NULL, voided_wall_s REAL NOT NULL)
+    WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -40,6 +43,10 @@ INSERT INTO session ({_COLUMNS}) SELECT {", ".join(f"value ->> {i}" for i in ran
 FROM json_each(?) WHERE true ON CONFLICT (session_id) DO UPDATE
 SET state = excluded.state, power_kw = excluded.power_kw,
     delivered_kwh = excluded.delivered_kwh, ended_wall_s = excluded.ended_wall_s, end_reason = excluded.end_reason
+"""
+_VOID = """
+INSERT INTO voided_key VALUES (?, ?, ?) ON CONFLICT (idempotency_key) DO UPDATE
+SET before_attempt = max(before_attempt, excluded.before_attempt), voided_wall_s = excluded.voided_wall_s
 """
 
 
@@ -64,11 +71,20 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one commit writes."""
+    """What one commit writes.
+
+    `voided_keys` are keys, refused before which attempt, and when; `detached` are sessions whose keys were voided;
+    `adopted` are the latest attempts of sessions, and the sessions.
+    """
 
     meta: Meta
     records: Sequence[Record]
-    voided_keys: Sequence[tuple[str, float]] = ()
+    voided_keys: Sequence[tuple[str, int, float]] = ()
+    detached: Sequence[str] = ()
+    adopted: Sequence[tuple[int, str]] = ()
+
+
+_meta_row = attrgetter(*(field.name for field in fields(Meta)))
 
 
 class Store:
@@ -104,8 +120,10 @@ class Store:
     def find_key(self, idempotency_key: str) -> Record | None:
         return self._one("idempotency_key = ?", idempotency_key)
 
-    def is_voided(self, idempotency_key: str) -> bool:
-        return bool(self._read("SELECT 1 FROM voided_key WHERE idempotency_key = ?", idempotency_key))
+    def voided_before(self, idempotency_key: str) -> int:
+        """Attempts with lower numbers are refused; 0 for a key that has not been voided."""
+        rows = self._read("SELECT before_attempt FROM voided_key WHERE idempotency_key = ?", idempotency_key)
+        return int(rows[0][0]) if rows else 0
 
     def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[tuple[int, Record]]:
         """Up to `limit` sessions with their sequence numbers, newest first, from before `before_seq`."""
@@ -124,11 +142,16 @@ class Store:
         """
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
+            if batch.detached:  # first, so that a new session can have the key
+                sessions = [(session_id,) for session_id in batch.detached]
+                self._writer.executemany("UPDATE session SET idempotency_key = NULL WHERE session_id = ?", sessions)
             if batch.records:
-                self._writer.execute(_UPSERT, (to_json([astuple(record) for record in batch.records]).decode(),))
+                self._writer.execute(_UPSERT, (to_json([_row(record) for record in batch.records]).decode(),))
             if batch.voided_keys:
-                self._writer.executemany("INSERT OR IGNORE INTO voided_key VALUES (?, ?)", batch.voided_keys)
-            self._writer.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?)", astuple(batch.meta))
+                self._writer.executemany(_VOID, batch.voided_keys)
+            if batch.adopted:
+                self._writer.executemany("UPDATE session SET attempt = ? WHERE session_id = ?", batch.adopted)
+            self._writer.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?)", _meta_row(batch.meta))
 
     def touch(self, alive_wall_s: float) -> None:
         """Note that the substation is alive. Raises sqlite3.Error."""

@@ -1,0 +1,61 @@
+# Every target needs only Python 3.11+ and make; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := balancer loadtest simulation tracing
+
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made; on Debian: apt-get install python3-venv"; exit 2; }
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "installing what the grid runs on (requirements/run.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "installing what the tests run on (requirements/dev.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/run.stamp ## Make the virtual environment with the smartgrid command
+
+demo: $(VENV)/run.stamp ## Run the grid with 100 cars for a minute, and show what became of them
+	@$(BIN)/python scripts/demo.py $(DEMO_ARGS)
+
+up: $(VENV)/run.stamp ## Run the grid until Ctrl-C
+	@$(BIN)/smartgrid up
+
+test: test-local test-cluster ## Run all the tests
+
+test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp ## Check style, types and import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(VENV)/dev.stamp ## Write the lock files in requirements/ anew
+	@set -e; compile() { out=$$1; shift; $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$$@" pyproject.toml --output-file requirements/$$out.txt; }; \
+	for service in substation gateway balancer loadtest; do compile $$service --extra $$service --extra tracing; done; \
+	compile run $(EXTRAS:%=--extra %); \
+	compile dev --all-extras --group dev
+
+clean: ## Remove the virtual environment, caches and results
+	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+
+include benchmarks/bench.mk k8s-tests/cluster.mk
+
+.PHONY: help install demo up test test-local lint format lock clean
