@@ -74,9 +74,9 @@ def test_no_more_requests_at_once_than_users(stub: Stub, drive: Drive) -> None:
 
 
 def test_requests_are_spread_over_the_ramp_up(drive: Drive) -> None:
-    run = drive(synthetic_plan(8, 1.0, seed=1), ramp_up_s=1.0)
+    run = drive(synthetic_plan(8, 0.6, seed=1), ramp_up_s=0.6)
     assert all(outcome.sent_s >= outcome.due_s for outcome in run.outcomes)
-    assert run.duration_s >= 1.0 * (7 / 8) ** 0.5
+    assert run.duration_s >= 0.6 * (7 / 8) ** 0.5
 
 
 def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:

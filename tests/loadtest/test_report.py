@@ -123,6 +123,14 @@ def test_the_table_shows_the_whole_and_each_substation() -> None:
     assert "a standard deviation of 10.0 points, at most 10.0 points from the mean" in text
 
 
+def test_the_table_tells_of_requests_that_went_out_late() -> None:
+    late = replace(RUN.outcomes[0], due_s=0.0, sent_s=0.5)
+    run = replace(RUN, outcomes=[late, *RUN.outcomes[1:]])
+    assert re.search(r"^sent late +1 +25.0%$", result_text(report_of(SETTINGS, run), run), re.MULTILINE)
+    at_once = report_of(replace(SETTINGS, ramp_up_s=0.0), run)
+    assert "sent late" not in result_text(at_once, run)
+
+
 def test_the_table_of_a_stopped_run_says_what_is_missing() -> None:
     cut_off = replace(RUN, outcomes=RUN.outcomes[:1], fleet=[], unanswered=2)
     text = result_text(report_of(SETTINGS, cut_off), cut_off)

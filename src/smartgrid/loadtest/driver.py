@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import ClassVar
 
 # Locust patches the whole standard library on import unless told not to; `client` needs no patch.
@@ -78,8 +79,10 @@ class CarUser(User):
     abstract = True
     drive: ClassVar[Drive]
 
-    def on_start(self) -> None:
-        self.client = Client(self.drive.settings.target, self.drive.settings.timeout_s)
+    @cached_property
+    def client(self) -> Client:
+        """Made by the first request, so that what is wrong with it fails that request and not the user."""
+        return Client(self.drive.settings.target, self.drive.settings.timeout_s)
 
     def on_stop(self) -> None:
         self.client.close()
@@ -124,8 +127,7 @@ class CarUser(User):
         except Exception as problem:  # a request that is never booked would keep the run from ending
             logging.getLogger(__name__).exception("Request %d broke", request.index)
             verdict, retried = verdict_on_silence(type(problem).__name__), False
-        # Left out on purpose when a stop cuts the request off: it then still counts as unanswered.
-        drive.in_flight -= 1
+        drive.in_flight -= 1  # not in a `finally`: a request that a stop cuts off stays unanswered
         response_ms = (drive.elapsed_s - sent_s) * 1000
         return Outcome(request.index, request.due_s, sent_s, response_ms, request.car.energy_kwh, verdict, retried)
 

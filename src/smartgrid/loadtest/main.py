@@ -109,7 +109,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     except (TraceError, UnwritableError) as problem:
         raise RefusalError(str(problem)) from None
     except KeyboardInterrupt:
-        click.echo("Stopped before the first request.", err=True)
+        click.echo("Stopped before there was anything to report.", err=True)
         ctx.exit(EXIT_STOPPED + signal.SIGINT)
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from smartgrid.loadtest.report import Report, Run
 from smartgrid.loadtest.summary import reasons
 
+LATE_S = 0.1
+"""A request that goes out later than this after it was due is counted as late."""
+
 
 def result_text(report: Report, run: Run) -> str:
     """All that a person wants to know at the end of a run: overall, the times, and each substation."""
@@ -34,10 +37,15 @@ def _requests(report: Report, run: Run) -> str:
         why = ((reason, count) for (of, reason), count in reasons(run.outcomes).items() if of == result)
         rows += [(f"  {reason}", str(count), "") for reason, count in why]
     rows.append(("total", str(counts["total"]), ""))
-    retried = sum(outcome.retried for outcome in run.outcomes)
-    if retried:
-        rows.append(("sent twice", str(retried), share(retried, counts["total"])))
+    noted = {"sent twice": sum(outcome.retried for outcome in run.outcomes), "sent late": _late(report, run)}
+    rows += [(name, str(count), share(count, counts["total"])) for name, count in noted.items() if count]
     return aligned(rows)
+
+
+def _late(report: Report, run: Run) -> int:
+    """How many requests went out late because no user was free. Where all are due at once that is meant so."""
+    paced = report["settings"]["trace"] is not None or report["settings"]["ramp_up_s"] > 0
+    return sum(outcome.sent_s - outcome.due_s > LATE_S for outcome in run.outcomes) if paced else 0
 
 
 def _times(report: Report) -> str:
