@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Response, request
@@ -35,16 +34,9 @@ _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class _App(Flask):
-    """No view here is a coroutine, so that need not be asked at every request."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
-
-
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
-    app = _App(name, static_folder=None)
+    app = Flask(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = DefaultJSONProvider(app)
     app.before_request(_begin_trace)

@@ -71,7 +71,7 @@ class Api:
             raise self._refusal(error) from error
         self.metrics.requests.labels("replayed" if charged.replayed else "admitted").inc()
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": charged.replayed})
-        return answer(self._wire(charged.record), 201)
+        return answer(self._wire(charged.record), 201, {"Location": f"/charge/{charged.record.session_id}"})
 
     @operation(
         "List sessions, newest first",

@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from smartgrid.domain.request import ChargeRequest
@@ -19,7 +20,6 @@ from smartgrid.substation.record import Record, is_same_request, to_record, to_s
 from smartgrid.substation.store import Batch, Meta, Store
 
 HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
-MIN_PAUSE_S = 0.01  # between two rounds of the keeper; who asks in between gets the exact state all the same
 COMMIT_TIMEOUT_S = 10.0
 PRUNE_EVERY_COMMITS = 1000
 VOIDED_KEY_LIFE_S = 7 * 86400.0
@@ -62,21 +62,12 @@ class Charged:
     replayed: bool
 
 
-@dataclass(slots=True)
-class Ticket:
-    """The commit that will hold a change: not done yet, done, or failed."""
-
-    done: bool = False
-    error: StorageError | None = None
-
-
 class Ledger:
     """Thread-safe. What a method returned is on the disk.
 
-    Changes of concurrent callers are committed together: the first to get the commit lock writes what all have changed
-    so far, and the others find theirs written, so a burst pays for a few writes and not one each. The keeper thread
-    ends sessions when they are due, and notes once a second that the substation is alive, so that after a crash the
-    time of the outage is known and not counted as delivered.
+    Changes of concurrent callers are committed together: each waits for the commit that holds its own, so a burst pays
+    for a few writes and not one each. The keeper thread also ends sessions when they are due and notes once a second
+    that the substation is alive, so that after a crash the time of the outage is known and not counted as delivered.
     """
 
     def __init__(
@@ -90,11 +81,7 @@ class Ledger:
     ) -> None:
         """A new file gets `drawn_capacity_kw`; `on_end` hears of every session that ends."""
         self._store, self._clock, self._on_end, self._keep_ended = store, clock, on_end, keep_ended
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # whoever waits for a new revision
-        self._alarm = threading.Condition(lock)  # the keeper, which sleeps until the next event
-        self._alarm_s = 0.0
-        self._commit_lock = threading.Lock()  # taken before `_changed`, never after
+        self._changed = threading.Condition()
         self._keys: dict[str, str] = {}  # session id -> idempotency key, of all sessions held in memory
         self._by_key: dict[str, str] = {}
         self._unsaved: set[str] = set()  # admitted, and not on disk yet
@@ -106,7 +93,7 @@ class Ledger:
         self._adopted: dict[str, int] = {}  # the same for all whose latest attempt is not on disk yet
         self._numbers = AttemptNumbers()
         self._dirty = False
-        self._batch: Ticket = Ticket()
+        self._batch: Future[None] = Future()
         self._storage_fault: str | None = None
         self._commits = 0
         self._stopping = False
@@ -134,19 +121,14 @@ class Ledger:
         """Admit no one any more."""
         with self._changed:
             self._substation.drain(self._clock.now_s())
-            self._changed.notify_all()
+            self._mark()
 
     def close(self) -> None:
         """Write what is left and end."""
         with self._changed:
             self._stopping = True
-            self._alarm.notify()
-            batch = self._mark()
+            self._mark()
         self._keeper.join(COMMIT_TIMEOUT_S)
-        try:
-            self._wait(batch)
-        except StorageError as error:
-            log.error("the last changes are not on disk: %s", error)
         self._store.close()
 
     # ------------------------------------------------------------------ changes
@@ -316,13 +298,10 @@ class Ledger:
             self._ended[session.session_id] = session
             self._on_end(session)
 
-    def _mark(self) -> Ticket:
-        """Note a change; returns the commit that will hold all changes up to here."""
+    def _mark(self) -> Future[None]:
+        """Have the keeper commit; returns the commit that will hold all changes up to here."""
         self._dirty = True
         self._changed.notify_all()
-        next_event_s = self._substation.next_event_s()
-        if next_event_s is not None and next_event_s < self._alarm_s:
-            self._alarm.notify()
         return self._batch
 
     def _find(self, session_id: str) -> Record | None:
@@ -350,30 +329,27 @@ class Ledger:
     # ------------------------------------------------------------------ the keeper
 
     def _keep(self) -> None:
-        while not self._stopping:
+        stopping = False
+        while not stopping:
             with self._changed:
-                if not self._stopping:
-                    self._alarm.wait(self._pause_s())
+                due = self._changed.wait_for(lambda: self._dirty or self._stopping, self._pause_s())
                 self._advance()
-                batch = self._batch if self._dirty else None
+                stopping, batch = self._stopping, self._batch
+                content = self._take_batch() if due or self._dirty else None
                 idle = self._storage_fault is None and not self._substation.status().active_sessions
-            try:
-                if batch is not None:
-                    self._wait(batch)
-                elif not idle:
-                    self._touch()
-            except StorageError:
-                threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
+            if content is not None:
+                self._commit(content, batch)
+            elif not idle:
+                self._touch()
 
     def _pause_s(self) -> float:
         event_s = self._substation.next_event_s()
-        event_in_s = HEARTBEAT_S if event_s is None else self._clock.to_wall_s(event_s) - self._clock.wall_s()
-        pause_s = min(HEARTBEAT_S, max(MIN_PAUSE_S, event_in_s))
-        self._alarm_s = self._clock.to_grid_s(self._clock.wall_s() + pause_s)
-        return pause_s
+        if event_s is None:
+            return HEARTBEAT_S
+        return min(HEARTBEAT_S, max(0.0, self._clock.to_wall_s(event_s) - self._clock.wall_s()))
 
     def _take_batch(self) -> Batch:
-        self._batch, self._dirty = Ticket(), False
+        self._batch, self._dirty = Future(), False
         self._saving, self._unsaved = self._unsaved, set()
         sessions = [*self._substation.active, *self._ended.values()]
         voided = [(key, before, wall_s) for key, (before, wall_s) in self._voided.items()]
@@ -385,17 +361,15 @@ class Ledger:
         revision, capacity_kw = self._substation.revision, self._substation.capacity_kw
         return Meta(capacity_kw, self._configured_kw, revision, metered_wall_s, metered_wall_s)
 
-    def _commit(self) -> None:
-        """Write all changes so far; the commit lock is held."""
-        with self._changed:
-            batch, content = self._batch, self._take_batch()
+    def _commit(self, content: Batch, batch: Future[None]) -> None:
         try:
             self._store.commit(content)
         except sqlite3.Error as error:
             self._undo(batch, StorageError(str(error)))
+            threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
             return
         self._note_committed(content)
-        batch.done = True
+        batch.set_result(None)
         self._commits += 1
         if self._commits % PRUNE_EVERY_COMMITS == 0:
             self._prune()
@@ -415,7 +389,7 @@ class Ledger:
                 if self._adopted.get(session_id) == attempt:
                     del self._adopted[session_id]
 
-    def _undo(self, batch: Ticket, error: StorageError) -> None:
+    def _undo(self, batch: Future[None], error: StorageError) -> None:
         """Take back the sessions that no one has been promised yet; all else is written with the next commit."""
         with self._changed:
             self._set_fault(str(error))
@@ -424,9 +398,10 @@ class Ledger:
                     self._substation.advance(self._clock.now_s())
                     self._forget(session_id)
             self._saving, self._unsaved = set(), set()
-            later, self._batch, self._dirty = self._batch, Ticket(), True
-            for ticket in (batch, later):
-                ticket.error, ticket.done = error, True
+            later, self._batch, self._dirty = self._batch, Future(), True
+            self._changed.notify_all()
+        for future in (batch, later):
+            future.set_exception(error)
 
     def _prune(self) -> None:
         try:
@@ -435,12 +410,11 @@ class Ledger:
             log.warning("cannot forget old sessions: %s", error)
 
     def _touch(self) -> None:
-        with self._commit_lock:
-            try:
-                self._store.touch(self._clock.wall_s())
-                self._set_fault(None)
-            except sqlite3.Error as error:
-                self._set_fault(str(error))
+        try:
+            self._store.touch(self._clock.wall_s())
+            self._set_fault(None)
+        except sqlite3.Error as error:
+            self._set_fault(str(error))
 
     def _set_fault(self, fault: str | None) -> None:
         if fault != self._storage_fault:
@@ -454,17 +428,11 @@ class Ledger:
         if key is not None and self._by_key.get(key) == session_id:
             del self._by_key[key]
 
-    def _wait(self, batch: Ticket) -> None:
-        """Return once the batch is on the disk, by whoever's hand. Raises StorageError."""
-        if not self._commit_lock.acquire(timeout=COMMIT_TIMEOUT_S):
-            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s")
+    def _wait(self, batch: Future[None]) -> None:
         try:
-            if not batch.done:
-                self._commit()
-        finally:
-            self._commit_lock.release()
-        if batch.error is not None:
-            raise batch.error
+            batch.result(COMMIT_TIMEOUT_S)
+        except TimeoutError as error:
+            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s") from error
 
     # ------------------------------------------------------------------ recovery
 
