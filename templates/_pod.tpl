@@ -84,6 +84,9 @@ resources:
 {{/* What the container of a service has besides. */}}
 {{- define "smart-grid.serviceContainerFields" -}}
 {{ include "smart-grid.containerFields" . }}
+{{- if .Values.global.liveCode }}
+command: [python3, -c, {{ include "smart-grid.liveCode.run" . | toJson }}, /code, smartgrid, {{ .Chart.Name }}]
+{{- end }}
 envFrom:
   - configMapRef:
       name: {{ include "smart-grid.fullname" . }}
@@ -115,6 +118,9 @@ httpGet:
 {{- $source := dict "secretKeyRef" (dict "name" .secretName "key" .secretKey) -}}
 {{- $env = append $env (dict "name" "SMARTGRID_LOG_HASH_KEY" "valueFrom" $source) -}}
 {{- end -}}
+{{- end -}}
+{{- if .Values.global.liveCode -}}
+{{- $env = append $env (dict "name" "PYTHONPATH" "value" "/code") -}}
 {{- end -}}
 {{- with concat $env .Values.extraEnv }}{{ toYaml . }}{{ end -}}
 {{- end -}}

@@ -48,7 +48,7 @@ class Chart:
                 "template", release, str(self.package), f"--kube-version={self.kube_version}", "--namespace=power",
                 *flags, "--values=-", stdin=json.dumps(nested(values or {})),
             )  # fmt: skip
-            self._rendered[key] = [manifest for manifest in yaml.safe_load_all(text) if manifest]
+            self._rendered[key] = [manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest]
         return self._rendered[key]
 
     def objects(self, values: Values | None = None, **options: Any) -> dict[str, Manifest]:

@@ -112,7 +112,7 @@ DEPLOYMENT = {
         maxReplicas=whole(1),
         targetCPUUtilizationPercentage=whole(1, 1000),
         behavior=KUBERNETES_OBJECT,
-    )
+    ),
 }
 
 SUBSTATION = EVERY_SERVICE | {
@@ -199,6 +199,7 @@ ROOT = {
     "global": strict(
         imageRegistry=text(r"^$|^[^/\s].*$"),
         imagePullSecrets=each(NAMED),
+        liveCode=FLAG,
         prometheus=strict(namespaceSelector=KUBERNETES_OBJECT, podSelector=KUBERNETES_OBJECT),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),

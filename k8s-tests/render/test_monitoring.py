@@ -1,0 +1,136 @@
+"""ServiceMonitors, alerts and dashboards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from render.charts import LONG_RUNNING, ROOT
+from render.manifests import MONITORING_APIS, Chart, at
+
+MONITOR_API, RULE_API = MONITORING_APIS
+RULES = """
+groups:
+  - name: grid
+    rules:
+      - alert: SubstationOverloaded
+        expr: substation_load_percentage > 90
+        annotations:
+          description: "{{ $labels.substation }} is at {{ $value }} %."
+"""
+DASHBOARD = '{"uid": "grid", "title": "{{pod}} of $substation",\n "panels": []}'
+
+
+@pytest.fixture
+def with_files(helm: Path, tmp_path: Path) -> Callable[..., Chart]:
+    """The chart with just these files beside it."""
+
+    def make(**files: str) -> Chart:
+        folder = tmp_path / "smart-grid"
+        for name in ("Chart.yaml", "Chart.lock", "values.yaml", "values.schema.json", ".helmignore"):
+            folder.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, folder)
+        for name in ("templates", "charts"):
+            shutil.copytree(ROOT / name, folder / name)
+        for path, content in files.items():
+            file = folder / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(content)
+        return Chart(helm, folder)
+
+    return make
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_service_monitor_is_there_where_the_cluster_knows_it(chart: Chart, service: str) -> None:
+    monitor = f"ServiceMonitor/grid-{service}"
+    assert monitor not in chart.objects()
+    assert monitor in chart.objects(apis=(MONITOR_API,))
+    assert monitor in chart.objects({f"{service}.serviceMonitor.enabled": True})
+    assert monitor not in chart.objects({f"{service}.serviceMonitor.enabled": False}, apis=(MONITOR_API,))
+
+
+def test_each_pod_is_scraped_once(chart: Chart) -> None:
+    objects = chart.objects({"gateway.service.type": "LoadBalancer"}, apis=(MONITOR_API,))
+    services = [manifest for name, manifest in objects.items() if name.startswith("Service/")]
+    for service in LONG_RUNNING:
+        wanted = at(objects[f"ServiceMonitor/grid-{service}"], "spec/selector/matchLabels")
+        matched = [s["metadata"]["name"] for s in services if wanted.items() <= s["metadata"]["labels"].items()]
+        assert matched == [f"grid-{service}"]
+
+
+def test_monitors_scrape_the_port_http_every_ten_seconds_as_a_job_named_for_the_service(chart: Chart) -> None:
+    objects = chart.objects(apis=(MONITOR_API,))
+    for service in LONG_RUNNING:
+        monitor = objects[f"ServiceMonitor/grid-{service}"]
+        assert at(monitor, "spec/endpoints") == [{"port": "http", "path": "/metrics", "interval": "10s"}]
+        assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/component"
+        assert monitor["metadata"]["labels"]["app.kubernetes.io/component"] == service
+
+
+def test_the_default_labels_are_what_the_pinned_monitoring_release_looks_for(chart: Chart) -> None:
+    profiles = yaml.safe_load((ROOT / "skaffold.yaml").read_text())["profiles"]
+    release = next(profile for profile in profiles if profile["name"] == "monitoring")["patches"][0]["value"]
+    assert release["name"] == "kube-prometheus-stack"
+    objects = chart.objects(apis=(MONITOR_API,))
+    labels = {at(objects[f"ServiceMonitor/grid-{service}"], "metadata/labels/release") for service in LONG_RUNNING}
+    assert labels == {release["name"]}
+
+
+def test_the_pinned_version_is_the_same_wherever_it_is_named() -> None:
+    profiles = yaml.safe_load((ROOT / "skaffold.yaml").read_text())["profiles"]
+    release = next(profile for profile in profiles if profile["name"] == "monitoring")["patches"][0]["value"]
+    text = (ROOT / release["valuesFiles"][0]).read_text()
+    assert text.count(release["version"]) == 2
+
+
+def test_without_rules_and_dashboards_there_are_none(with_files: Callable[..., Chart]) -> None:
+    kinds = {m["kind"] for m in with_files().render({"prometheusRule.enabled": True})}
+    assert "PrometheusRule" not in kinds
+
+
+def test_the_rules_file_is_shipped_word_for_word(with_files: Callable[..., Chart]) -> None:
+    rule = with_files(**{"monitoring/rules.yaml": RULES}).objects(apis=(RULE_API,))["PrometheusRule/grid-rules"]
+    assert rule["spec"] == yaml.safe_load(RULES)
+    assert rule["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+
+
+@pytest.mark.parametrize(
+    ("enabled", "apis", "there"), [("auto", (), False), ("auto", (RULE_API,), True), (True, (), True),
+                                   (False, (RULE_API,), False)],
+)  # fmt: skip
+def test_the_rules_are_there_when_wanted(
+    with_files: Callable[..., Chart], enabled: Any, apis: tuple[str, ...], there: bool
+) -> None:
+    chart = with_files(**{"monitoring/rules.yaml": RULES})
+    values = {"prometheusRule.enabled": enabled, "prometheusRule.labels": {"mine": "yes"}}
+    assert ("PrometheusRule/grid-rules" in chart.objects(values, apis=apis)) is there
+
+
+def test_each_dashboard_is_a_config_map_with_the_file_as_it_is(with_files: Callable[..., Chart]) -> None:
+    chart = with_files(**{"dashboards/overview.json": DASHBOARD, "dashboards/substation.json": "{}\n"})
+    objects = chart.objects({"dashboards.annotations": {"grafana_folder": "Grid"}})
+    overview = objects["ConfigMap/grid-dashboard-overview"]
+    assert overview["data"] == {"overview.json": DASHBOARD}
+    assert overview["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert overview["metadata"]["annotations"] == {"grafana_folder": "Grid"}
+    assert objects["ConfigMap/grid-dashboard-substation"]["data"] == {"substation.json": "{}"}
+
+
+def test_dashboards_can_be_relabelled_and_left_out(with_files: Callable[..., Chart]) -> None:
+    chart = with_files(**{"dashboards/overview.json": DASHBOARD})
+    labelled = chart.objects({"dashboards.labels": {"mine": "yes"}})["ConfigMap/grid-dashboard-overview"]
+    assert labelled["metadata"]["labels"]["mine"] == "yes"
+    assert "ConfigMap/grid-dashboard-overview" not in chart.objects({"dashboards.enabled": False})
+
+
+def test_the_rules_and_dashboards_of_this_repository_are_shipped(chart: Chart) -> None:
+    objects = chart.objects(apis=MONITORING_APIS)
+    for dashboard in (ROOT / "dashboards").glob("*.json"):
+        assert f"ConfigMap/grid-dashboard-{dashboard.stem}" in objects
+    assert ("PrometheusRule/grid-rules" in objects) is (ROOT / "monitoring/rules.yaml").exists()

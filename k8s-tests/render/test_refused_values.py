@@ -1,0 +1,149 @@
+"""What can not work is refused before it reaches a cluster, with a sentence that names the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from render.charts import LONG_RUNNING, SERVICES
+from render.manifests import Chart, RefusedError
+
+COMBINATIONS: list[tuple[dict[str, Any], str]] = [
+    *(
+        (
+            {f"{service}.autoscaling.enabled": True, f"{service}.autoscaling.minReplicas": 99},
+            f"{service}.autoscaling.minReplicas (99) is above {service}.autoscaling.maxReplicas",
+        )
+        for service in ("balancer", "gateway")
+    ),
+    *(
+        (
+            {f"{service}.autoscaling.enabled": True, f"{service}.resources": None},
+            f"{service}.autoscaling needs {service}.resources.requests.cpu",
+        )
+        for service in ("balancer", "gateway")
+    ),
+    ({"balancer.discovery": "static"}, "balancer.discovery=static needs balancer.substations"),
+    ({"substation.enabled": False}, "substation.enabled=false needs balancer.substationService"),
+    ({"substation.nameOverride": "x"}, "substation.fullnameOverride need balancer.substationService"),
+    ({"substation.fullnameOverride": "x"}, "substation.fullnameOverride need balancer.substationService"),
+    (
+        {"balancer.serviceAccount.create": False},
+        "balancer.serviceAccount.create=false needs balancer.serviceAccount.name",
+    ),
+    ({"balancer.enabled": False}, "balancer.enabled=false needs gateway.balancerUrl"),
+    ({"balancer.nameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
+    ({"balancer.fullnameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
+    ({"gateway.ingress.enabled": True}, "gateway.ingress.enabled needs gateway.ingress.hosts"),
+    (
+        {"gateway.httpRoute.enabled": True, "gateway.httpRoute.hostnames": ["a.example"]},
+        "gateway.httpRoute.enabled needs gateway.httpRoute.parentRefs",
+    ),
+    (
+        {"gateway.httpRoute.enabled": True, "gateway.httpRoute.parentRefs": [{"name": "a"}]},
+        "gateway.httpRoute.enabled needs gateway.httpRoute.hostnames",
+    ),
+    ({"gateway.service.nodePort": 30000}, "gateway.service.nodePort needs gateway.service.type"),
+    ({"loadtest.enabled": True, "gateway.enabled": False}, "gateway.enabled=false needs loadtest.target"),
+    ({"loadtest.enabled": True, "gateway.nameOverride": "x"}, "gateway.fullnameOverride and gateway.service.port need"),
+    ({"loadtest.enabled": True, "gateway.service.port": 80}, "gateway.service.port need loadtest.target"),
+    (
+        {"loadtest.enabled": True, "loadtest.scenario": "garage"},
+        "loadtest.scenario=garage needs loadtest.trace.configMap",
+    ),
+    (
+        {"loadtest.enabled": True, "loadtest.trace.configMap": "x"},
+        "loadtest.trace belongs to loadtest.scenario=garage: the scenario normal makes its own cars",
+    ),
+    ({"loadtest.enabled": True, "loadtest.trace.speedup": 2}, "loadtest.trace belongs to loadtest.scenario=garage"),
+    (
+        {
+            "loadtest.enabled": True,
+            "loadtest.scenario": "garage",
+            "loadtest.trace.configMap": "x",
+            "loadtest.rampUpSeconds": 5,
+        },
+        "loadtest.rampUpSeconds has no meaning with loadtest.scenario=garage",
+    ),
+]
+
+SINGLE: list[tuple[str, Any]] = [
+    ("substation.capacityKw", -1),
+    ("substation.capacityKw", [80, 120]),
+    ("substation.timeScale", 0),
+    ("substation.replicaCount", -1),
+    ("substation.replicaCount", "three"),
+    ("substation.persistence.size", "big"),
+    ("substation.persistence.retentionPolicy.whenScaled", "Keep"),
+    ("substation.updateStrategy.type", "Recreate"),
+    ("balancer.updateStrategy.type", "OnDelete"),
+    ("balancer.policy", "best"),
+    ("balancer.discovery", "dns"),
+    ("balancer.substations", ["substation-0:8080"]),
+    ("balancer.pollIntervalSeconds", 0),
+    ("balancer.apiServerPorts", []),
+    ("gateway.balancerUrl", "balancer:8080"),
+    ("gateway.service.type", "ExternalName"),
+    ("gateway.ingress.hosts", ["http://grid.example.com"]),
+    ("gateway.ingress.path", "grid"),
+    ("gateway.httpRoute.parentRefs", [{"namespace": "x"}]),
+    ("gateway.serviceMonitor.interval", "10"),
+    ("gateway.serviceMonitor.enabled", "yes"),
+    ("gateway.podDisruptionBudget.maxUnavailable", 0),
+    ("gateway.logLevel", "trace"),
+    ("gateway.threads", 1),
+    ("gateway.drainTimeoutSeconds", 0),
+    ("gateway.image.pullPolicy", "Sometimes"),
+    ("gateway.extraEnv", [{"value": "nameless"}]),
+    ("gateway.extraEnv", [{"name": "NUMBER", "value": 1}]),
+    ("gateway.podLabels", {"number": 1}),
+    ("loadtest.scenario", "chaos"),
+    ("loadtest.thresholds.minSuccessRate", 99),
+    ("prometheusRule.enabled", "always"),
+    ("global.imageRegistry", "/grid"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), COMBINATIONS, ids=lambda item: item if isinstance(item, str) else "")
+def test_a_combination_that_can_not_work_is_refused(chart: Chart, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        chart.render(values)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "value"), SINGLE, ids=lambda item: str(item))
+def test_a_value_that_can_not_be_is_refused_by_its_name(chart: Chart, name: str, value: object) -> None:
+    with pytest.raises(RefusedError) as refused:
+        chart.render({name: value})
+    owner, _, rest = name.partition(".")
+    expected = rest if owner in SERVICES else name
+    assert "/" + expected.replace(".", "/") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "typo"),
+    [
+        ("substatoin.replicaCount", "substatoin"),
+        *((f"{service}.replicaCuont", "replicaCuont") for service in SERVICES),
+        *((f"{service}.image.tga", "tga") for service in SERVICES),
+        *((f"{service}.resources.limit", "limit") for service in SERVICES),
+        *((f"{service}.networkPolicy.enable", "enable") for service in LONG_RUNNING),
+        *((f"{service}.readinessProbe.perodSeconds", "perodSeconds") for service in LONG_RUNNING),
+        ("substation.persistence.retentionPolicy.whenScale", "whenScale"),
+        ("global.imageRegsitry", "imageRegsitry"),
+        ("dashboards.enable", "enable"),
+    ],
+)
+def test_a_typo_is_refused_by_its_name(chart: Chart, name: str, typo: str) -> None:
+    with pytest.raises(RefusedError, match=f"additional properties '{typo}' not allowed"):
+        chart.render(
+            {name: 1, f"{name.split('.', maxsplit=1)[0]}.enabled": True}
+            if name.split(".", maxsplit=1)[0] in SERVICES
+            else {name: 1}
+        )
+
+
+def test_a_release_name_that_no_service_can_have_is_refused(chart: Chart) -> None:
+    with pytest.raises(RefusedError, match="begins with a digit"):
+        chart.render(release="1grid")
