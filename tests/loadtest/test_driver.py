@@ -4,8 +4,10 @@ import io
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 
@@ -55,9 +57,10 @@ def test_each_planned_car_asks_exactly_once(stub: Stub, drive: Drive) -> None:
     assert results(run) == {(Result.SUCCEEDED, None)}
 
 
-def test_cars_come_in_the_planned_order_whoever_sends_them(stub: Stub, drive: Drive) -> None:
-    drive(synthetic_plan(10, 0.5, seed=3), ramp_up_s=0.5)
-    assert [body["vehicle_id"] for body in stub.bodies] == [car_of(3, index).vehicle_id for index in range(10)]
+@pytest.mark.parametrize("ramp_up_s", [0.0, 0.3])
+def test_requests_go_out_in_the_planned_order_whoever_sends_them(drive: Drive, ramp_up_s: float) -> None:
+    run = drive(synthetic_plan(12, ramp_up_s, seed=3), ramp_up_s=ramp_up_s)
+    assert [outcome.index for outcome in sorted(run.outcomes, key=lambda outcome: outcome.sent_s)] == list(range(12))
 
 
 def test_a_second_run_asks_for_new_sessions(stub: Stub, drive: Drive) -> None:
@@ -67,9 +70,10 @@ def test_a_second_run_asks_for_new_sessions(stub: Stub, drive: Drive) -> None:
     assert len(set(stub.keys)) == 40
 
 
-def test_no_more_requests_at_once_than_users(stub: Stub, drive: Drive) -> None:
-    stub.delay_s = 0.02
-    drive(users=3)
+def test_all_users_send_at_the_same_time_and_no_more(stub: Stub, drive: Drive) -> None:
+    """The gateway answers only when three have asked: with fewer at once, nobody would get an answer."""
+    stub.on_charge = Barrier(3, timeout=5).wait
+    assert results(drive(synthetic_plan(21, 0, seed=1), users=3)) == {(Result.SUCCEEDED, None)}
     assert stub.most_at_once == 3
 
 
@@ -79,21 +83,24 @@ def test_requests_are_spread_over_the_ramp_up(drive: Drive) -> None:
     assert run.duration_s >= 0.6 * (7 / 8) ** 0.5
 
 
-def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:
-    """Ten cars within 0.1 s at a gateway that takes 0.3 s for each: all ten are under way together."""
-    stub.delay_s = 0.3
+def replayed(cars: int) -> list[PlannedRequest]:
+    """So many cars, one every 10 ms."""
     noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
-    sessions = [TracedSession(noon + timedelta(seconds=k), 3600, Car(f"ACN-{k}", 5, 6.6)) for k in range(10)]
-    run = drive(replay_plan(sessions, speedup=100), users=50, trace="trace.csv", speedup=100.0)
-    assert len(run.outcomes) == 10
-    assert stub.most_at_once == 10
+    arrivals = [noon + timedelta(seconds=position) for position in range(cars)]
+    cars_at = enumerate(arrivals)
+    return replay_plan([TracedSession(at, 3600, Car(f"ACN-{k}", 5, 6.6)) for k, at in cars_at], speedup=100)
+
+
+def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:
+    """The gateway answers nobody before all ten have asked."""
+    stub.on_charge = Barrier(10, timeout=5).wait
+    run = drive(replayed(10), users=50, trace="trace.csv", speedup=100.0)
+    assert [outcome.verdict.result for outcome in run.outcomes] == [Result.SUCCEEDED] * 10
 
 
 def test_a_replay_keeps_to_the_largest_number_of_users(stub: Stub, drive: Drive) -> None:
-    stub.delay_s = 0.05
-    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
-    plan = replay_plan([TracedSession(noon, 3600, Car(f"ACN-{k}", 5, 6.6)) for k in range(10)], speedup=100)
-    assert len(drive(plan, users=3, trace="trace.csv", speedup=100.0).outcomes) == 10
+    stub.on_charge = Barrier(3, timeout=5).wait
+    assert len(drive(replayed(9), users=3, trace="trace.csv", speedup=100.0).outcomes) == 9
     assert stub.most_at_once == 3
 
 
@@ -146,18 +153,29 @@ def test_without_a_balancer_the_fleet_is_not_sampled(drive: Drive) -> None:
     assert drive().fleet == []
 
 
+def signal_when(ready: Callable[[], object], number: int) -> threading.Thread:
+    """Sends this process a signal as soon as something is true."""
+
+    def _wait_and_signal() -> None:
+        while not ready():
+            time.sleep(0.01)
+        signal.raise_signal(number)
+
+    thread = threading.Thread(target=_wait_and_signal, daemon=True)
+    thread.start()
+    return thread
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_at_once_and_keeps_what_was_done(stub: Stub, number: signal.Signals) -> None:
     from smartgrid.loadtest.driver import drive_plan
 
-    plan = synthetic_plan(2, 3600, seed=1)
-    tally = Tally(2)
+    plan, tally = synthetic_plan(2, 3600, seed=1), Tally(2)
     settings = Settings("normal", stub.url, requests=2, users=1, ramp_up_s=3600, seed=1, timeout_s=5)
     before = signal.getsignal(number)
-    timer = threading.Timer(0.3, signal.raise_signal, [number])
-    timer.start()
+    thread = signal_when(lambda: tally.done == 1, number)
     run, stopped_by = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
-    timer.join()
+    thread.join()
     assert (len(run.outcomes), run.unanswered, stopped_by) == (1, 0, number)
     assert signal.getsignal(number) is before
 
@@ -168,10 +186,9 @@ def test_a_request_cut_off_by_a_signal_is_unanswered_not_failed(stub: Stub) -> N
     stub.fault = "slow"
     plan, tally = synthetic_plan(1, 0, seed=1), Tally(1)
     settings = Settings("burst", stub.url, requests=1, users=1, ramp_up_s=0, seed=1, timeout_s=30)
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+    thread = signal_when(lambda: stub.keys, signal.SIGINT)
     run, _ = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
-    timer.join()
+    thread.join()
     assert (len(run.outcomes), run.unanswered) == (0, 1)
 
 

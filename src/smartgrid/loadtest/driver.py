@@ -18,6 +18,7 @@ os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
 
 import gevent
 from gevent.event import Event
+from gevent.lock import Semaphore
 from locust import User, task
 from locust.env import Environment
 from locust.runners import LocalRunner
@@ -47,6 +48,7 @@ class Drive:
     fleet: list[FleetSample] = field(default_factory=list)
     stopped_by: int | None = None
     finished: Event = field(default_factory=Event)
+    turnstile: Semaphore = field(default_factory=Semaphore)
     in_flight: int = 0
     users_free: int = 0
 
@@ -89,10 +91,8 @@ class CarUser(User):
 
     @task
     def ask_next(self) -> None:
-        if not self.drive.waiting:
-            Event().wait()  # until the runner ends all users: one that ended by itself would cross that
-        request = self.drive.waiting.popleft()
-        self._wait_until(request.due_s)
+        request = self._next_request()
+        self._keep_someone_waiting()
         outcome = self._ask(request)
         self.environment.events.request.fire(
             request_type="POST",
@@ -103,19 +103,22 @@ class CarUser(User):
             context={"outcome": outcome},
         )
 
-    def _wait_until(self, due_s: float) -> None:
-        """In an open loop somebody always waits for the next request: who goes to send brings in another user first."""
+    def _next_request(self) -> PlannedRequest:
+        """The next request, once it is due. Users wait in line, so requests go out in order whoever sends them."""
         self.drive.users_free += 1
         try:
-            gevent.sleep(max(0.0, due_s - self.drive.elapsed_s))
+            with self.drive.turnstile:
+                if not self.drive.waiting:
+                    Event().wait()  # until the runner ends all users: one that ended by itself would cross that
+                gevent.sleep(max(0.0, self.drive.waiting[0].due_s - self.drive.elapsed_s))
+                return self.drive.waiting.popleft()
         finally:
             self.drive.users_free -= 1
-        if self.drive.open_loop and self.drive.waiting and not self.drive.users_free:
-            self._bring_in_another()
 
-    def _bring_in_another(self) -> None:
-        runner = self.environment.runner
-        if runner.user_count < self.drive.settings.users:
+    def _keep_someone_waiting(self) -> None:
+        """In an open loop the next request must not wait for an answer: who goes to send brings in another user."""
+        runner, drive = self.environment.runner, self.drive
+        if drive.open_loop and drive.waiting and not drive.users_free and runner.user_count < drive.settings.users:
             runner.spawn_users({type(self).__name__: 1})
 
     def _ask(self, request: PlannedRequest) -> Outcome:
