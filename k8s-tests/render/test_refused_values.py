@@ -112,13 +112,19 @@ def test_a_combination_that_can_not_work_is_refused(chart: Chart, values: dict[s
     assert sentence in str(refused.value)
 
 
-@pytest.mark.parametrize(("name", "value"), SINGLE, ids=lambda item: str(item))
+@pytest.mark.parametrize(("name", "value"), SINGLE, ids=str)
 def test_a_value_that_can_not_be_is_refused_by_its_name(chart: Chart, name: str, value: object) -> None:
     with pytest.raises(RefusedError) as refused:
-        chart.render({name: value})
+        chart.render(enabled(name) | {name: value})
     owner, _, rest = name.partition(".")
     expected = rest if owner in SERVICES else name
     assert "/" + expected.replace(".", "/") in str(refused.value)
+
+
+def enabled(name: str) -> dict[str, Any]:
+    """What it takes for a value to be looked at: a service that is not installed has no say in its values."""
+    owner = name.split(".", maxsplit=1)[0]
+    return {f"{owner}.enabled": True} if owner in SERVICES else {}
 
 
 @pytest.mark.parametrize(
@@ -137,11 +143,7 @@ def test_a_value_that_can_not_be_is_refused_by_its_name(chart: Chart, name: str,
 )
 def test_a_typo_is_refused_by_its_name(chart: Chart, name: str, typo: str) -> None:
     with pytest.raises(RefusedError, match=f"additional properties '{typo}' not allowed"):
-        chart.render(
-            {name: 1, f"{name.split('.', maxsplit=1)[0]}.enabled": True}
-            if name.split(".", maxsplit=1)[0] in SERVICES
-            else {name: 1}
-        )
+        chart.render(enabled(name) | {name: 1})
 
 
 def test_a_release_name_that_no_service_can_have_is_refused(chart: Chart) -> None:
