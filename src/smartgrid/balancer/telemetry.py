@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
@@ -16,12 +18,22 @@ from smartgrid.service import status_header
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
-MIN_PAUSE_S = 0.1  # between two answers of one substation, so that a burst there is one message here
+MIN_PAUSE_S = 0.15  # between two answers of one substation, so that a burst there is one message here
 FIRST_RETRY_S = 0.25
 JITTER = 0.2
 POLL_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Watch:
+    """One member being watched. `fresh` while its last poll was answered, so that a long poll is open to it."""
+
+    entry: Entry
+    task: asyncio.Task[None]
+    fresh: bool = False
 
 
 class Telemetry:
@@ -42,7 +54,7 @@ class Telemetry:
         self._on_answer, self._observe_s = on_answer, observe_s
         self._hold_s = min(MAX_HOLD_S, LONG_POLL_INTERVALS * poll_interval_s)
         self._loop = asyncio.new_event_loop()
-        self._tasks: dict[str, tuple[Entry, asyncio.Task[None]]] = {}
+        self._watches: dict[str, Watch] = {}
         self._session: aiohttp.ClientSession | None = None
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
@@ -58,11 +70,20 @@ class Telemetry:
 
     def check(self, name: str) -> None:
         """Ask a member at once, as it has just let a car down."""
-        self._loop.call_soon_threadsafe(self._restart, name)
+        self._loop.call_soon_threadsafe(self._check, name)
 
     def run(self, work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, T]], timeout_s: float) -> T:
         """Do something else over the same kept connections. Raises TimeoutError."""
-        return asyncio.run_coroutine_threadsafe(work(self._client()), self._loop).result(timeout_s)
+
+        async def on_the_loop() -> T:
+            return await work(self._client())
+
+        future = asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(STOP_TIMEOUT_S)
@@ -84,8 +105,8 @@ class Telemetry:
         return self._session
 
     async def _close(self) -> None:
-        tasks = [task for _, task in self._tasks.values()]
-        self._tasks.clear()
+        tasks = [watch.task for watch in self._watches.values()]
+        self._watches.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,40 +115,44 @@ class Telemetry:
 
     def _follow(self) -> None:
         entries = {entry.member.name: entry for entry in self._grid.entries()}
-        for name, (entry, task) in list(self._tasks.items()):
-            if entries.get(name) is not entry:
-                task.cancel()
-                del self._tasks[name]
+        for name, watch in list(self._watches.items()):
+            if entries.get(name) is not watch.entry:
+                watch.task.cancel()
+                del self._watches[name]
         for name, entry in entries.items():
-            if name not in self._tasks:
+            if name not in self._watches:
                 self._watch(entry)
 
-    def _restart(self, name: str) -> None:
-        if name in self._tasks:
-            entry, task = self._tasks.pop(name)
-            task.cancel()
-            self._watch(entry)
+    def _check(self, name: str) -> None:
+        """Break off a long poll. A poll under way stays: cars that fail faster than it takes would starve it."""
+        watch = self._watches.get(name)
+        if watch is not None and watch.fresh:
+            watch.task.cancel()
+            self._watch(watch.entry)
 
     def _watch(self, entry: Entry) -> None:
-        self._tasks[entry.member.name] = entry, self._loop.create_task(self._watch_forever(entry))
+        task = self._loop.create_task(self._watch_forever(entry))
+        self._watches[entry.member.name] = Watch(entry, task)
 
     async def _watch_forever(self, entry: Entry) -> None:
+        watch = self._watches[entry.member.name]
         failures = 0
-        fresh = False
         while True:
             try:
-                await (self._long_poll(entry) if fresh else self._poll(entry))
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                if fresh:  # a kept connection may just have been closed: only a poll of its own tells
-                    fresh = False
+                await (self._long_poll(entry) if watch.fresh else self._poll(entry))
+            except Exception as error:  # whatever it answers: a member that is not polled could never come back
+                if not isinstance(error, (aiohttp.ClientError, TimeoutError, OSError)):
+                    log.exception("unexpected answer", extra={"substation": entry.member.name})
+                if watch.fresh:  # a kept connection may just have been closed: only a poll of its own tells
+                    watch.fresh = False
                     continue
                 failures += 1
                 self._grid.missed(entry, refused=not isinstance(error, TimeoutError))
                 await asyncio.sleep(_jittered(min(self._poll_interval_s, FIRST_RETRY_S * 2 ** min(failures - 1, 16))))
             else:
-                if not fresh:
+                if not watch.fresh:
                     self._on_answer(entry.member.name)
-                fresh, failures = True, 0
+                watch.fresh, failures = True, 0
                 await asyncio.sleep(_jittered(min(MIN_PAUSE_S, self._poll_interval_s)))
 
     async def _poll(self, entry: Entry) -> None:
