@@ -45,6 +45,7 @@ from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import Record, to_wire
 
 DEFAULT_RETRY_S = 5
+MAX_RETRY_S = 86_400
 log = logging.getLogger(__name__)
 
 
@@ -68,15 +69,17 @@ class Api:
         try:
             charged = self.ledger.charge(wanted, key, attempt_number())
         except LedgerError as error:
-            raise self._refusal(error) from error
+            problem = self.problem(error)
+            self._count_refusal(problem.code)
+            raise problem from error
         self.metrics.requests.labels("replayed" if charged.replayed else "admitted").inc()
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": charged.replayed})
-        return answer(self._wire(charged.record), 201, {"Location": f"/charge/{charged.record.session_id}"})
+        return answer(self._wire(charged.record), 201)
 
     @operation(
         "List sessions, newest first",
         answers={200: SessionPage},
-        problems=(422,),
+        problems=(422, 503),
         query={**PAGE_QUERY, "idempotency_key": "Only the session of this key."},
     )
     def sessions(self) -> Response:
@@ -97,10 +100,7 @@ class Api:
 
     @operation("Stop a session", answers={200: SessionBody}, problems=(404, 503))
     def stop(self, session_id: str) -> Response:
-        try:
-            record = self.ledger.stop(session_id)
-        except StorageError as error:
-            raise self._refusal(error) from error
+        record = self.ledger.stop(session_id)
         if record is None:
             raise not_found(f"session {session_id}")
         log.info("stop", extra={"vehicle": logs.vehicle(record.vehicle_id)})
@@ -119,10 +119,7 @@ class Api:
         key = request.args.get("idempotency_key")
         if not key:
             raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
-        try:
-            record = self.ledger.void(key, query_int("before", attempts.NEVER, 0, attempts.NEVER))
-        except StorageError as error:
-            raise self._refusal(error) from error
+        record = self.ledger.void(key, query_int("before", attempts.NEVER, 0, attempts.NEVER))
         return answer({"sessions": [self._wire(record)] if record else [], "next_cursor": None})
 
     @operation(
@@ -148,10 +145,7 @@ class Api:
     )
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
-        try:
-            self.ledger.set_capacity(body.capacity_kw)
-        except StorageError as error:
-            raise self._refusal(error) from error
+        self.ledger.set_capacity(body.capacity_kw)
         log.info("capacity", extra={"capacity_kw": body.capacity_kw})
         return answer(status_header.wire_status(self.name, self.ledger.status()))
 
@@ -173,15 +167,18 @@ class Api:
     def _wire(self, record: Record) -> dict[str, object]:
         return to_wire(record, self.name)
 
-    def _refusal(self, error: LedgerError) -> ProblemError:
-        problem = _PROBLEMS[type(error)](self, error)
-        self.metrics.requests.labels("rejected" if problem.code in ("no-capacity", "draining") else "failed").inc()
-        self.metrics.rejections.labels(problem.code).inc()
-        return problem
+    def problem(self, error: LedgerError) -> ProblemError:
+        """How the API says that the books refuse."""
+        return _PROBLEMS[type(error)](self, error)
+
+    def _count_refusal(self, code: str) -> None:
+        self.metrics.requests.labels("rejected" if code in ("no-capacity", "draining") else "failed").inc()
+        self.metrics.rejections.labels(code).inc()
 
     def _retry_after(self) -> dict[str, str]:
         release_s = self.ledger.release_in_s(self.ledger.status())
-        return {"Retry-After": str(DEFAULT_RETRY_S if release_s is None else max(1, math.ceil(release_s)))}
+        seconds = DEFAULT_RETRY_S if release_s is None else math.ceil(min(max(release_s, 1), MAX_RETRY_S))
+        return {"Retry-After": str(seconds)}
 
 
 _PROBLEMS: dict[type[LedgerError], Callable[[Api, LedgerError], ProblemError]] = {
@@ -204,7 +201,7 @@ _PROBLEMS: dict[type[LedgerError], Callable[[Api, LedgerError], ProblemError]] =
     StorageError: lambda _, error: ProblemError(
         503,
         "storage-unavailable",
-        f"The disk does not take it ({error}); nothing was started.",
+        f"The disk takes no changes at present ({error}); try again.",
         headers={"Retry-After": "5"},
     ),
 }
@@ -221,4 +218,5 @@ def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Fla
     app.get("/status")(api.status)
     app.put("/capacity")(api.set_capacity)
     app.after_request(api.add_status)
+    app.register_error_handler(LedgerError, lambda error: api.problem(error).response())
     return finish_app(app, "Smart grid: substation")

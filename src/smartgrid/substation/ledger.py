@@ -6,8 +6,8 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from smartgrid.domain.request import ChargeRequest
@@ -20,6 +20,7 @@ from smartgrid.substation.record import Record, is_same_request, to_record, to_s
 from smartgrid.substation.store import Batch, Meta, Store
 
 HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
+MIN_PAUSE_S = 0.01  # between two rounds of the keeper; who asks in between gets the exact state all the same
 COMMIT_TIMEOUT_S = 10.0
 PRUNE_EVERY_COMMITS = 1000
 VOIDED_KEY_LIFE_S = 7 * 86400.0
@@ -62,12 +63,21 @@ class Charged:
     replayed: bool
 
 
+@dataclass(slots=True)
+class Ticket:
+    """The commit that will hold a change: not done yet, done, or failed."""
+
+    done: bool = False
+    error: StorageError | None = None
+
+
 class Ledger:
     """Thread-safe. What a method returned is on the disk.
 
-    Changes of concurrent callers are committed together: each waits for the commit that holds its own, so a burst pays
-    for a few writes and not one each. The keeper thread also ends sessions when they are due and notes once a second
-    that the substation is alive, so that after a crash the time of the outage is known and not counted as delivered.
+    Changes of concurrent callers are committed together: the first to get the commit lock writes what all have changed
+    so far, and the others find theirs written, so a burst pays for a few writes and not one each. The keeper thread
+    ends sessions when they are due, and notes once a second that the substation is alive, so that after a crash the
+    time of the outage is known and not counted as delivered.
     """
 
     def __init__(
@@ -81,7 +91,11 @@ class Ledger:
     ) -> None:
         """A new file gets `drawn_capacity_kw`; `on_end` hears of every session that ends."""
         self._store, self._clock, self._on_end, self._keep_ended = store, clock, on_end, keep_ended
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # whoever waits for a new revision
+        self._alarm = threading.Condition(lock)  # the keeper, which sleeps until the next event
+        self._alarm_s = 0.0
+        self._commit_lock = threading.Lock()  # taken before `_changed`, never after
         self._keys: dict[str, str] = {}  # session id -> idempotency key, of all sessions held in memory
         self._by_key: dict[str, str] = {}
         self._unsaved: set[str] = set()  # admitted, and not on disk yet
@@ -93,7 +107,7 @@ class Ledger:
         self._adopted: dict[str, int] = {}  # the same for all whose latest attempt is not on disk yet
         self._numbers = AttemptNumbers()
         self._dirty = False
-        self._batch: Future[None] = Future()
+        self._batch: Ticket = Ticket()
         self._storage_fault: str | None = None
         self._commits = 0
         self._stopping = False
@@ -121,14 +135,19 @@ class Ledger:
         """Admit no one any more."""
         with self._changed:
             self._substation.drain(self._clock.now_s())
-            self._mark()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Write what is left and end."""
         with self._changed:
             self._stopping = True
-            self._mark()
+            self._alarm.notify()
+            batch = self._mark()
         self._keeper.join(COMMIT_TIMEOUT_S)
+        try:
+            self._wait(batch)
+        except StorageError as error:
+            log.error("the last changes are not on disk: %s", error)
         self._store.close()
 
     # ------------------------------------------------------------------ changes
@@ -143,6 +162,7 @@ class Ledger:
         """
         attempt = self._numbers.next() if attempt is None else attempt
         with self._changed:
+            self._advance()
             known = self._find_key(key) if key else None
             if known is None:
                 self._check_admission(request, key, attempt)
@@ -219,17 +239,24 @@ class Ledger:
             return self._find(session_id)
 
     def find_key(self, key: str) -> Record | None:
+        """The session of this key, once it is on the disk: who asks for it may promise it on. Raises StorageError."""
         with self._changed:
             self._advance()
-            return self._find_key(key)
+            record = self._find_key(key)
+            unsaved = record is not None and record.session_id in self._unsaved | self._saving
+            batch = self._mark() if unsaved else None
+        if batch is not None:
+            self._wait(batch)
+        return record
 
     def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[tuple[int, Record]]:
-        """Sessions with their sequence numbers, newest first."""
+        """Sessions with their sequence numbers, newest first; as far as they are on the disk while it is full."""
         with self._changed:
             self._advance()
             batch = self._mark() if self._dirty else None
         if batch is not None:
-            self._wait(batch)
+            with suppress(StorageError):
+                self._wait(batch)
         rows = self._store.page(limit, before_seq, active)
         with self._changed:
             return [(seq, self._live(record)) for seq, record in rows]
@@ -277,7 +304,6 @@ class Ledger:
 
     def _admit(self, request: ChargeRequest, key: str | None, attempt: int) -> Record:
         session_id = secrets.token_urlsafe(16)
-        self._advance()
         session = self._substation.admit(session_id, request, self._clock.now_s())
         if session is None:
             raise NoRoomError
@@ -293,15 +319,19 @@ class Ledger:
         if self._substation.revision != revision:
             self._mark()
 
-    def _note_ended(self) -> None:
+    def _note_ended(self, except_for: Collection[str] = ()) -> None:
         for session in self._substation.advance(self._clock.now_s()):
-            self._ended[session.session_id] = session
-            self._on_end(session)
+            if session.session_id not in except_for:
+                self._ended[session.session_id] = session
+                self._on_end(session)
 
-    def _mark(self) -> Future[None]:
-        """Have the keeper commit; returns the commit that will hold all changes up to here."""
+    def _mark(self) -> Ticket:
+        """Note a change; returns the commit that will hold all changes up to here."""
         self._dirty = True
         self._changed.notify_all()
+        next_event_s = self._substation.next_event_s()
+        if next_event_s is not None and next_event_s < self._alarm_s:
+            self._alarm.notify()
         return self._batch
 
     def _find(self, session_id: str) -> Record | None:
@@ -329,27 +359,30 @@ class Ledger:
     # ------------------------------------------------------------------ the keeper
 
     def _keep(self) -> None:
-        stopping = False
-        while not stopping:
+        while not self._stopping:
             with self._changed:
-                due = self._changed.wait_for(lambda: self._dirty or self._stopping, self._pause_s())
+                if not self._stopping:
+                    self._alarm.wait(self._pause_s())
                 self._advance()
-                stopping, batch = self._stopping, self._batch
-                content = self._take_batch() if due or self._dirty else None
+                batch = self._batch if self._dirty else None
                 idle = self._storage_fault is None and not self._substation.status().active_sessions
-            if content is not None:
-                self._commit(content, batch)
-            elif not idle:
-                self._touch()
+            try:
+                if batch is not None:
+                    self._wait(batch)
+                elif not idle:
+                    self._touch()
+            except StorageError:
+                threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
 
     def _pause_s(self) -> float:
         event_s = self._substation.next_event_s()
-        if event_s is None:
-            return HEARTBEAT_S
-        return min(HEARTBEAT_S, max(0.0, self._clock.to_wall_s(event_s) - self._clock.wall_s()))
+        event_in_s = HEARTBEAT_S if event_s is None else self._clock.to_wall_s(event_s) - self._clock.wall_s()
+        pause_s = min(HEARTBEAT_S, max(MIN_PAUSE_S, event_in_s))
+        self._alarm_s = self._clock.to_grid_s(self._clock.wall_s() + pause_s)
+        return pause_s
 
     def _take_batch(self) -> Batch:
-        self._batch, self._dirty = Future(), False
+        self._batch, self._dirty = Ticket(), False
         self._saving, self._unsaved = self._unsaved, set()
         sessions = [*self._substation.active, *self._ended.values()]
         voided = [(key, before, wall_s) for key, (before, wall_s) in self._voided.items()]
@@ -361,15 +394,17 @@ class Ledger:
         revision, capacity_kw = self._substation.revision, self._substation.capacity_kw
         return Meta(capacity_kw, self._configured_kw, revision, metered_wall_s, metered_wall_s)
 
-    def _commit(self, content: Batch, batch: Future[None]) -> None:
+    def _commit(self) -> None:
+        """Write all changes so far; the commit lock is held."""
+        with self._changed:
+            batch, content = self._batch, self._take_batch()
         try:
             self._store.commit(content)
         except sqlite3.Error as error:
             self._undo(batch, StorageError(str(error)))
-            threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
             return
         self._note_committed(content)
-        batch.set_result(None)
+        batch.done = True
         self._commits += 1
         if self._commits % PRUNE_EVERY_COMMITS == 0:
             self._prune()
@@ -389,19 +424,22 @@ class Ledger:
                 if self._adopted.get(session_id) == attempt:
                     del self._adopted[session_id]
 
-    def _undo(self, batch: Future[None], error: StorageError) -> None:
+    def _undo(self, batch: Ticket, error: StorageError) -> None:
         """Take back the sessions that no one has been promised yet; all else is written with the next commit."""
         with self._changed:
             self._set_fault(str(error))
-            for session_id in self._saving | self._unsaved:
-                if self._substation.stop(session_id, self._clock.now_s()) is not None:
-                    self._substation.advance(self._clock.now_s())
-                    self._forget(session_id)
+            self._take_back(self._saving | self._unsaved)
             self._saving, self._unsaved = set(), set()
-            later, self._batch, self._dirty = self._batch, Future(), True
-            self._changed.notify_all()
-        for future in (batch, later):
-            future.set_exception(error)
+            later, self._batch, self._dirty = self._batch, Ticket(), True
+            for ticket in (batch, later):
+                ticket.error, ticket.done = error, True
+
+    def _take_back(self, session_ids: set[str]) -> None:
+        for session_id in session_ids:
+            self._substation.stop(session_id, self._clock.now_s())
+        self._note_ended(except_for=session_ids)
+        for session_id in session_ids:
+            self._forget(session_id)
 
     def _prune(self) -> None:
         try:
@@ -410,11 +448,12 @@ class Ledger:
             log.warning("cannot forget old sessions: %s", error)
 
     def _touch(self) -> None:
-        try:
-            self._store.touch(self._clock.wall_s())
-            self._set_fault(None)
-        except sqlite3.Error as error:
-            self._set_fault(str(error))
+        with self._commit_lock:
+            try:
+                self._store.touch(self._clock.wall_s())
+                self._set_fault(None)
+            except sqlite3.Error as error:
+                self._set_fault(str(error))
 
     def _set_fault(self, fault: str | None) -> None:
         if fault != self._storage_fault:
@@ -428,11 +467,17 @@ class Ledger:
         if key is not None and self._by_key.get(key) == session_id:
             del self._by_key[key]
 
-    def _wait(self, batch: Future[None]) -> None:
+    def _wait(self, batch: Ticket) -> None:
+        """Return once the batch is on the disk, by whoever's hand. Raises StorageError."""
+        if not self._commit_lock.acquire(timeout=COMMIT_TIMEOUT_S):
+            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s")
         try:
-            batch.result(COMMIT_TIMEOUT_S)
-        except TimeoutError as error:
-            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s") from error
+            if not batch.done:
+                self._commit()
+        finally:
+            self._commit_lock.release()
+        if batch.error is not None:
+            raise batch.error
 
     # ------------------------------------------------------------------ recovery
 

@@ -9,11 +9,11 @@ import click
 from smartgrid.service import logs, metrics
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import as_sentence
+from smartgrid.service.process import StartError, as_sentence
 from smartgrid.service.server import check_address, serve
 from smartgrid.service.settings import load
 from smartgrid.substation.app import Api, make_app
-from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.ledger import Ledger, StorageError
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
@@ -43,7 +43,10 @@ def run(settings: SubstationSettings) -> None:
         keep_ended=settings.keep_ended,
         drawn_capacity_kw=drawn_kw,
     )
-    ledger.start(settings.capacity_kw)
+    try:
+        ledger.start(settings.capacity_kw)
+    except StorageError as error:
+        raise StartError(f"the data directory {settings.data_dir} takes no changes: {error}") from error
     registry.register(BooksCollector(ledger, settings.data_dir))
     lifecycle.add_check(ledger.storage_fault)
     lifecycle.on_drain(ledger.drain)
