@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -13,6 +14,7 @@ from smartgrid.domain.session import EndReason, SessionState
 MEMBER_NAME = re.compile(
     r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 )  # a DNS label: no dot, as dots separate the parts of an id
+LAST_TIME = datetime(9998, 12, 31, tzinfo=UTC)  # in every zone a year that calendars can count
 
 
 def _printable(value: str) -> str:
@@ -24,6 +26,12 @@ def _printable(value: str) -> str:
 def _member_name(value: str) -> str:
     if not MEMBER_NAME.fullmatch(value):
         raise ValueError("must be a DNS label: a-z, 0-9 and inner hyphens, 63 characters at the most")
+    return value
+
+
+def _within_calendar(value: datetime) -> datetime:
+    if value.replace(tzinfo=UTC) > LAST_TIME:
+        raise ValueError(f"must be before the year {LAST_TIME.year + 1}")
     return value
 
 
@@ -51,7 +59,7 @@ class ChargeBody(WireModel):
         description="Least power worth having; equal to max_power_kw for a car that cannot be regulated. "
         "By default 6 A: 1.38 kW up to 7.4 kW (one phase), 4.14 kW up to 22 kW (three phases), 5 kW above (DC).",
     )
-    departure_time: AwareDatetime | None = Field(
+    departure_time: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
         None, description="When the car leaves at the latest, RFC 3339 with an offset. Until it is full if not given."
     )
 

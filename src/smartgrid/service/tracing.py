@@ -8,9 +8,11 @@ from contextvars import ContextVar
 
 HEADER = "traceparent"
 REQUEST_ID_HEADER = "X-Request-ID"
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_NO_TRACE = "0" * 32
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_TRACEPARENT = re.compile(
+    rf"00-({_TRACE_ID.pattern})-(?!0{{16}})[0-9a-f]{{16}}-[0-9a-f]{{2}}"
+    rf"|(?!00|ff)[0-9a-f]{{2}}-({_TRACE_ID.pattern})-(?!0{{16}})[0-9a-f]{{16}}-[0-9a-f]{{2}}(?:-.*)?"  # later versions
+)
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -34,10 +36,10 @@ def outgoing() -> dict[str, str]:
 
 
 def _from_traceparent(value: str | None) -> str | None:
-    match = _TRACEPARENT.fullmatch(value.strip().lower()) if value else None
-    return match[1] if match and match[1] != _NO_TRACE else None
+    match = _TRACEPARENT.fullmatch(value.strip()) if value else None
+    return match and (match[1] or match[2])
 
 
 def _from_request_id(value: str | None) -> str | None:
     plain = value.replace("-", "").lower() if value else ""
-    return plain if _TRACE_ID.fullmatch(plain) and plain != _NO_TRACE else None
+    return plain if _TRACE_ID.fullmatch(plain) else None
