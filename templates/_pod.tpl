@@ -16,9 +16,18 @@ labels:
   {{- end }}
 {{- end -}}
 
-{{/* Everything of a pod but its containers, volumes, grace period and service account token. */}}
-{{- define "smart-grid.podFields" -}}
+{{/* What the pods of a workload have besides what every pod has. */}}
+{{- define "smart-grid.workloadPodFields" -}}
 serviceAccountName: {{ include "smart-grid.serviceAccountName" . }}
+{{ include "smart-grid.podFields" . }}
+{{- with include "smart-grid.spread" . }}
+topologySpreadConstraints:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* What every pod has, the test's too, but containers, volumes, grace period and service account token. */}}
+{{- define "smart-grid.podFields" -}}
 enableServiceLinks: false
 {{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -42,10 +51,6 @@ tolerations:
 {{- with .Values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with include "smart-grid.spread" . }}
-topologySpreadConstraints:
-  {{- . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
