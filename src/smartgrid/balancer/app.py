@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
 import time
 from typing import Any
 from urllib.parse import unquote
@@ -12,16 +13,16 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 
 from smartgrid.balancer.grid import Grid, Seen
-from smartgrid.balancer.lookup import Lookup
+from smartgrid.balancer.lookup import Found, Lookup
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.models import FleetBody, FleetStatusBody, SubstationBody
 from smartgrid.balancer.registrations import Registrations
 from smartgrid.balancer.roster import Roster
-from smartgrid.balancer.router import FaultyError, NoPlaceError, Placed, Router, with_name
-from smartgrid.balancer.sessions import Sessions
+from smartgrid.balancer.router import FaultyError, NoPlaceError, Placed, Router, SilentError, with_name
+from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import logs, status_header
+from smartgrid.service import attempts, logs, status_header
 from smartgrid.service.keys import KeyBusyError
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
@@ -34,6 +35,7 @@ from smartgrid.service.web import (
     PAGE_QUERY,
     UNREACHABLE,
     answer,
+    attempt_number,
     create_app,
     finish_app,
     idempotency_key,
@@ -71,14 +73,18 @@ class Api:
         "Charge a car on the best substation",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503),
+        problems=(400, 409, 413, 415, 422, 503, 504),
         headers=KEY_HEADER,
     )
     def charge(self) -> Response:
         body, key, begun_s = read_body(ChargeBody), idempotency_key(), time.monotonic()
         try:
             placed = self.router.place(
-                request.get_data(), body.power, key, first_attempt=request.headers.get(FIRST_ATTEMPT) == "true"
+                request.get_data(),
+                body.power,
+                key,
+                first_attempt=request.headers.get(FIRST_ATTEMPT) == "true",
+                attempt=attempt_number(),
             )
         except NoPlaceError as error:
             raise self._no_place(error.attempts) from error
@@ -92,7 +98,14 @@ class Api:
             ) from error
         except FaultyError as error:
             self.metrics.requests.labels("failed").inc()
-            return Response(error.answer.body, error.answer.status, content_type=MEDIA_TYPE)
+            return _passed_on(error)
+        except SilentError as error:
+            self.metrics.requests.labels("failed").inc()
+            raise unavailable(error.substation) from error
+        except sqlite3.Error as error:
+            self.metrics.requests.labels("failed").inc()
+            log.error("cannot note an unknown outcome: %s", error)
+            raise _not_noted() from error
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
         self._count(placed, body.vehicle_id)
         return answer(placed.session, 201)
@@ -106,7 +119,7 @@ class Api:
     def list_sessions(self) -> Response:
         key = request.args.get("idempotency_key")
         if key is not None:
-            return self._single(self.lookup.find(key, LOOKUP_TIMEOUT_S, void_absent=False))
+            return self._single(self.lookup.find(key, LOOKUP_TIMEOUT_S).found)
         state = query_choice("state", SessionState)
         page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
         headers = {UNREACHABLE: ", ".join(page.unreachable)} if page.unreachable else None
@@ -124,13 +137,17 @@ class Api:
         "Void an idempotency key: end its session, and refuse the key from now on",
         answers={200: SessionPage},
         problems=(422,),
-        query={"idempotency_key": "The key."},
+        query={
+            "idempotency_key": "The key.",
+            "before": "Only what attempts with lower numbers (Smartgrid-Attempt) have started or will start.",
+        },
     )
     def void(self) -> Response:
         key = request.args.get("idempotency_key")
         if not key:
             raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
-        return self._single(self.lookup.void(key, LOOKUP_TIMEOUT_S))
+        before = query_int("before", attempts.NEVER, 0, attempts.NEVER)
+        return self._single(self.lookup.void(key, LOOKUP_TIMEOUT_S, before))
 
     @operation(
         "State of the whole fleet",
@@ -165,11 +182,10 @@ class Api:
 
     @operation("Remove a registered substation", answers={200: SubstationBody}, problems=(404, 409, 422))
     def unregister(self, url: str) -> Response:
-        found = self.roster.find_url(unquote(url).rstrip("/"))
-        shown = self._shown(found[1].name) if found else None
+        shown = {seen.member.url: seen for seen in self.grid.seen()}
         member = self.registrations.remove(self.roster, unquote(url))
         log.info("removed", extra={"substation": member.name})
-        return answer(shown)
+        return answer(_substation(shown[member.url], time.monotonic()) if member.url in shown else None)
 
     def add_status(self, response: Response) -> Response:
         """Every answer about sessions carries the fresh status, as a substation's does."""
@@ -178,9 +194,10 @@ class Api:
             response.headers[status_header.NAME] = status_header.encode(self.name, totals, _in_s(totals))
         return response
 
-    def _single(self, found: tuple[str, dict[str, Any]] | None) -> Response:
-        sessions = [with_name(found[1], found[0])] if found else []
-        return answer({"sessions": sessions, "next_cursor": None})
+    def _single(self, found: Found | None) -> Response:
+        sessions = [with_name(found.session, found.name)] if found else []
+        headers = {attempts.HEADER: str(found.attempt)} if found else None
+        return answer({"sessions": sessions, "next_cursor": None}, headers=headers)
 
     def _shown(self, name: str) -> dict[str, Any] | None:
         now_s = time.monotonic()
@@ -206,6 +223,18 @@ class Api:
         release_s = _in_s(self.grid.totals())
         retry_s = DEFAULT_RETRY_S if release_s is None else min(MAX_RETRY_S, max(1, math.ceil(release_s)))
         return ProblemError(503, "no-capacity", nobody + down, headers={"Retry-After": str(retry_s)})
+
+
+def _passed_on(error: FaultyError) -> Response:
+    retry = error.answer.headers.get("Retry-After")
+    headers = {"Retry-After": retry} if retry else None
+    return Response(error.answer.body, error.answer.status, headers, content_type=MEDIA_TYPE)
+
+
+def _not_noted() -> ProblemError:
+    """The car must not go on to another substation without a note to void the attempt."""
+    detail = "A substation did not answer and the balancer's disk takes no note of it; repeat with the same key."
+    return ProblemError(504, "outcome-unknown", detail, headers={"Retry-After": "1"})
 
 
 def _in_s(status: Status) -> float | None:

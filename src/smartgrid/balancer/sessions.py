@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,7 +16,9 @@ from smartgrid.service.http_client import Answer, NotSentError, OutcomeUnknownEr
 from smartgrid.service.problems import ProblemError, not_found
 
 TIMEOUT_S = 1.7
+SILENT_TIMEOUT_S = 0.2  # for one that has not answered lately: time to notice that it is back
 RETRY_AFTER_S = "5"
+AFTER = " "  # sorts before all that a name can go on with: cursors say which names are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,23 @@ class Sessions:
         entry = self._grid.entry(name)
         if entry is None or not inner:
             if inner and self._grid.has_departed(name):
-                raise _unavailable(name)
+                raise unavailable(name)
             raise not_found(f"session {session_id}")
         answer = self._ask(entry, method, f"/charge/{quote(inner, safe='')}")
         if answer is None:
-            raise _unavailable(name)
+            raise unavailable(name)
         if answer.status == 404:
             raise not_found(f"session {session_id}")
         if answer.status != 200:
-            raise _unavailable(name)
+            raise unavailable(name)
         return with_name(from_json(answer.body), name)
 
     def page(self, limit: int, cursor: str | None, state: str | None) -> Page:
-        """Up to `limit` sessions, substation by substation in the order of their names, newest first within each."""
+        """Up to `limit` sessions, substation by substation in the order of their names, newest first within each.
+
+        However many do not answer, it takes no longer than one may: the cursor says where to go on.
+        """
+        end_s = time.monotonic() + TIMEOUT_S
         after, inner = paging.decode(cursor, str, str) if cursor else ("", "")
         sessions: list[dict[str, Any]] = []
         unreachable: list[str] = []
@@ -59,7 +66,11 @@ class Sessions:
             name = entry.member.name
             if name < after:
                 continue
-            found = self._page_of(entry, limit - len(sessions), inner if name == after else "", state)
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return Page(sessions, paging.encode([name, inner if name == after else ""]), unreachable)
+            timeout_s = left_s if entry.health.in_rotation else min(left_s, SILENT_TIMEOUT_S)
+            found = self._page_of(entry, limit - len(sessions), inner if name == after else "", state, timeout_s)
             if found is None:
                 unreachable.append(name)
                 continue
@@ -67,23 +78,25 @@ class Sessions:
             if found["next_cursor"] is not None:
                 return Page(sessions, paging.encode([name, found["next_cursor"]]), unreachable)
             if len(sessions) >= limit:
-                return Page(sessions, paging.encode([name + ID_SEPARATOR, ""]), unreachable)
+                return Page(sessions, paging.encode([name + AFTER, ""]), unreachable)
         return Page(sessions, None, unreachable)
 
-    def _page_of(self, entry: Entry, limit: int, cursor: str, state: str | None) -> dict[str, Any] | None:
+    def _page_of(
+        self, entry: Entry, limit: int, cursor: str, state: str | None, timeout_s: float
+    ) -> dict[str, Any] | None:
         query = {"limit": limit, **({"cursor": cursor} if cursor else {}), **({"state": state} if state else {})}
-        answer = self._ask(entry, "GET", f"/charge?{urlencode(query)}")
+        answer = self._ask(entry, "GET", f"/charge?{urlencode(query)}", timeout_s)
         return dict(from_json(answer.body)) if answer is not None and answer.status == 200 else None
 
-    def _ask(self, entry: Entry, method: str, path: str) -> Answer | None:
+    def _ask(self, entry: Entry, method: str, path: str, timeout_s: float = TIMEOUT_S) -> Answer | None:
         try:
-            answer = entry.client.request(method, path, timeout_s=TIMEOUT_S, headers=tracing.outgoing())
+            answer = entry.client.request(method, path, timeout_s=timeout_s, headers=tracing.outgoing())
         except (NotSentError, OutcomeUnknownError):
             return None
         self._grid.saw(entry, answer.headers.get(status_header.NAME))
         return answer
 
 
-def _unavailable(name: str) -> ProblemError:
+def unavailable(name: str) -> ProblemError:
     detail = f"{name}, where the session is, does not answer; the session is safe there. Try again later."
     return ProblemError(503, "substation-unavailable", detail, headers={"Retry-After": RETRY_AFTER_S})

@@ -1,4 +1,4 @@
-"""What a balancer keeps over restarts: registrations by hand, and the keys it still has to void."""
+"""What a balancer keeps over restarts: registrations by hand, and the attempts that it still has to void."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from smartgrid.balancer.discovery import Member
 from smartgrid.service.process import StartError
 
 APPLICATION_ID = 0x534D4742  # "SMGB"
+SCHEMA_VERSION = 2
 MAX_VOIDS = 100_000
 VOID_LIFE_S = 7 * 86400.0
+PRUNE_EVERY = 1000
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE registration (url TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE) WITHOUT ROWID;
-CREATE TABLE void (name TEXT NOT NULL, key TEXT NOT NULL, since_wall_s REAL NOT NULL, PRIMARY KEY (name, key))
-    WITHOUT ROWID;
+CREATE TABLE void (name TEXT NOT NULL, key TEXT NOT NULL, before_attempt INTEGER NOT NULL, since_wall_s REAL NOT NULL,
+                   PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE INDEX void_since ON void (since_wall_s);
 PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
+"""
+_ADD_VOID = """
+INSERT INTO void VALUES (?, ?, ?, ?) ON CONFLICT (name, key) DO UPDATE
+SET before_attempt = max(before_attempt, excluded.before_attempt)
 """
 
 
@@ -32,6 +40,7 @@ class State:
 
     def __init__(self, data_dir: Path) -> None:
         self._lock = threading.Lock()
+        self._added = 0
         path = data_dir / "balancer.db"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
@@ -43,7 +52,8 @@ class State:
             ) from error
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def registrations(self) -> frozenset[Member]:
         with self._lock:
@@ -58,27 +68,37 @@ class State:
         with self._lock:
             return self._db.execute("DELETE FROM registration WHERE url = ?", (url,)).rowcount > 0
 
-    def add_void(self, name: str, key: str) -> None:
-        """Remember to void `key` at `name`; the oldest are dropped beyond a bound that only a disaster reaches."""
-        with self._lock:
-            self._db.execute("INSERT OR IGNORE INTO void VALUES (?, ?, ?)", (name, key, time.time()))
-            self._db.execute(
-                "DELETE FROM void WHERE since_wall_s < ? OR since_wall_s <= "
-                "(SELECT since_wall_s FROM void ORDER BY since_wall_s DESC LIMIT 1 OFFSET ?)",
-                (time.time() - VOID_LIFE_S, MAX_VOIDS),
-            )
+    def add_void(self, name: str, key: str, before: int) -> None:
+        """Remember to void the attempts with `key` at `name` before this one.
 
-    def voids(self, name: str) -> list[str]:
+        The oldest are dropped beyond a bound that only a disaster reaches.
+        """
         with self._lock:
-            return [key for (key,) in self._db.execute("SELECT key FROM void WHERE name = ?", (name,))]
+            self._db.execute(_ADD_VOID, (name, key, before, time.time()))
+            self._added += 1
+            if self._added % PRUNE_EVERY == 0:
+                self._prune()
 
-    def voided(self, name: str, key: str) -> None:
+    def voids(self, name: str) -> list[tuple[str, int]]:
+        """Keys, and before which attempt each is to be voided."""
         with self._lock:
-            self._db.execute("DELETE FROM void WHERE name = ? AND key = ?", (name, key))
+            return self._db.execute("SELECT key, before_attempt FROM void WHERE name = ?", (name,)).fetchall()
+
+    def voided(self, name: str, key: str, before: int) -> None:
+        """It is done, unless a later attempt is to be voided as well by now."""
+        with self._lock:
+            self._db.execute("DELETE FROM void WHERE name = ? AND key = ? AND before_attempt <= ?", (name, key, before))
 
     def void_count(self) -> int:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM void").fetchone()[0])
+
+    def _prune(self) -> None:
+        self._db.execute(
+            "DELETE FROM void WHERE since_wall_s < ? OR since_wall_s <= "
+            "(SELECT since_wall_s FROM void ORDER BY since_wall_s DESC LIMIT 1 OFFSET ?)",
+            (time.time() - VOID_LIFE_S, MAX_VOIDS),
+        )
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
@@ -88,5 +108,11 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         db.executescript(_SCHEMA)
     elif found != APPLICATION_ID:
         raise StartError(f"{path} is a database of another program; nothing was changed. Move it away to begin anew")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise StartError(
+            f"{path} has schema {version}, and this is {SCHEMA_VERSION}; nothing was changed. "
+            "Move it away to begin anew"
+        )
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")

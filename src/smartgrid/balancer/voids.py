@@ -1,11 +1,12 @@
-"""Attempts with an unknown outcome: their keys are voided as soon as the substation answers again."""
+"""Attempts with an unknown outcome: they are voided as soon as the substation answers again."""
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from smartgrid.balancer.grid import Grid
 from smartgrid.balancer.state import State
@@ -36,9 +37,9 @@ class Voids:
         self._wake.set()
         self._thread.join(JOIN_TIMEOUT_S)
 
-    def add(self, name: str, key: str) -> None:
-        """Void `key` at `name` when it answers again."""
-        self._state.add_void(name, key)
+    def add(self, name: str, key: str, before: int) -> None:
+        """Void the attempts with `key` at `name` before this one, when it answers again."""
+        self._state.add_void(name, key, before)
         log.warning("outcome unknown; the key will be voided", extra={"substation": name})
         self.check(name)
         self._wake.set()
@@ -50,24 +51,39 @@ class Voids:
         return self._state.void_count()
 
     def _run(self) -> None:
+        any_left = True
         while not self._stop.is_set():
-            self._wake.wait(RETRY_S if self._state.void_count() else None)
+            self._wake.wait(RETRY_S if any_left else None)
             self._wake.clear()
-            for entry in self._grid.entries():
-                if entry.health.in_rotation and not self._stop.is_set():
-                    self._work_off(entry.member.name)
+            try:
+                self._work()
+                any_left = self._state.void_count() > 0
+            except sqlite3.Error as error:
+                log.error("cannot work off voids: %s", error)
+                any_left = True
+
+    def _work(self) -> None:
+        for entry in self._grid.entries():
+            if entry.health.in_rotation and not self._stop.is_set():
+                self._work_off(entry.member.name)
 
     def _work_off(self, name: str) -> None:
-        for key in self._state.voids(name):
-            entry = self._grid.entry(name)
-            if entry is None or self._stop.is_set():
+        for key, before in self._state.voids(name):
+            if self._stop.is_set() or not self._void(name, key, before):
                 return
-            try:
-                path = f"/charge?idempotency_key={quote(key, safe='')}"
-                answer = entry.client.request("DELETE", path, timeout_s=TIMEOUT_S)
-            except (NotSentError, OutcomeUnknownError):
-                return
-            if answer.status != 200:
-                return
-            self._grid.saw(entry, answer.headers.get(status_header.NAME))
-            self._state.voided(name, key)
+            self._state.voided(name, key, before)
+
+    def _void(self, name: str, key: str, before: int) -> bool:
+        """Whether the substation says that it is done."""
+        entry = self._grid.entry(name)
+        if entry is None:
+            return False
+        path = "/charge?" + urlencode({"idempotency_key": key, "before": before})
+        try:
+            answer = entry.client.request("DELETE", path, timeout_s=TIMEOUT_S)
+        except (NotSentError, OutcomeUnknownError):
+            return False
+        if answer.status != 200:
+            return False
+        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        return True
