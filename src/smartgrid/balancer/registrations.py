@@ -40,10 +40,12 @@ class Registrations:
     def __init__(self, state: State, targets: AllowedTargets) -> None:
         self._state, self._targets = state, targets
         self._publish: Publish | None = None
+        self._lock = threading.Lock()  # one change at a time, and published in the order of the changes
 
     def run(self, publish: Publish, stop: threading.Event) -> None:
-        self._publish = publish
-        publish(self._state.registrations())
+        with self._lock:
+            self._publish = publish
+            self._republish()
         stop.wait()
 
     def sync_age_s(self, now_s: float) -> float:
@@ -56,11 +58,14 @@ class Registrations:
         if known is not None:
             return known[1], False
         member = Member(name or _asked(url), url)
-        other = roster.find_name(member.name)
-        if other is not None:
-            raise ProblemError(409, "name-taken", f"{member.name} is in the fleet already, at {other.url}.")
-        self._state.register(member)
-        self._republish()
+        with self._lock:
+            known, other = roster.find_url(url), roster.find_name(member.name)
+            if known is not None:
+                return known[1], False
+            if other is not None:
+                raise ProblemError(409, "name-taken", f"{member.name} is in the fleet already, at {other.url}.")
+            self._state.register(member)
+            self._republish()
         return member, True
 
     def remove(self, roster: Roster, url: str) -> Member:
@@ -69,14 +74,16 @@ class Registrations:
             url = check_url(url)
         except ValueError as error:
             raise ProblemError(422, "invalid-request", f"url {error}.") from error
-        known = roster.find_url(url)
-        if known is None:
-            raise not_found(f"substation at {url}")
-        source, member = known
-        if source != SOURCE:
-            raise ProblemError(409, "not-registered", f"{member.name} comes from {source} discovery; remove it there.")
-        self._state.unregister(url)
-        self._republish()
+        with self._lock:
+            known = roster.find_url(url)
+            if known is None:
+                raise not_found(f"substation at {url}")
+            source, member = known
+            if source != SOURCE:
+                detail = f"{member.name} comes from {source} discovery; remove it there."
+                raise ProblemError(409, "not-registered", detail)
+            self._state.unregister(url)
+            self._republish()
         return member
 
     def _checked(self, url: str) -> str:

@@ -12,6 +12,7 @@ from smartgrid.balancer.discovery import Discovery, Member
 from smartgrid.balancer.grid import Grid
 
 JOIN_TIMEOUT_S = 5.0
+RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +82,12 @@ class Roster:
         return None
 
     def _run(self, source: Discovery) -> None:
-        source.run(lambda members: self.publish(source.source, members), self._stop)
+        while not self._stop.is_set():
+            try:
+                source.run(lambda members: self.publish(source.source, members), self._stop)
+            except Exception:  # a fleet that is never brought up to date again would go unnoticed
+                log.exception("%s discovery failed and is begun anew", source.source)
+                self._stop.wait(RETRY_S)
 
 
 def merge(published: dict[str, frozenset[Member]]) -> dict[str, Member]:
