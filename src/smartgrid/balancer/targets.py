@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+LABEL = re.compile(r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -18,6 +20,8 @@ def check_url(url: str) -> str:
         raise ValueError(f"is no URL ({error})") from error
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("must be a URL such as http://127.0.0.1:8082")
+    if not _is_host(host):
+        raise ValueError(f"has a host that is neither an address nor a name ({host})")
     if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must be only scheme, host and port, such as http://127.0.0.1:8082")
     shown = f"[{host}]" if ":" in host else host
@@ -64,6 +68,12 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an address, or a name that DNS could know."""
+    labels = host.removesuffix(".").split(".")
+    return _address(host) is not None or all(LABEL.fullmatch(label) for label in labels)
 
 
 def _network(text: str) -> Network | None:
