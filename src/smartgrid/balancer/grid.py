@@ -51,6 +51,7 @@ class Grid:
         self._entries: dict[str, Entry] = {}
         self._departed: set[str] = set()
         self._ending = False
+        self._all_seen = False
 
     def join(self, member: Member) -> None:
         """Take in a member, or its new address."""
@@ -164,11 +165,17 @@ class Grid:
             return sum(not entry.health.in_rotation for entry in self._entries.values())
 
     def not_seen(self) -> str | None:
-        """Which member has neither answered nor failed to since it joined, or None."""
+        """Which member has neither answered nor failed to since it joined, or None.
+
+        Only until all have once: a member that joins later does not make a balancer unready that serves.
+        """
         with self._changed:
+            if self._all_seen:
+                return None
             for name, entry in self._entries.items():
                 if self._fleet.view(name).status is None and not entry.health.missed:
                     return f"{name} has not been asked yet"
+            self._all_seen = True
         return None
 
     def wake(self) -> None:
