@@ -180,6 +180,14 @@ def test_a_service_that_does_not_answer_is_one_sentence_and_2(stub: Stub, option
     assert sentence(result).startswith(f"Error: No service answers as {option}: http://127.0.0.1:1 cannot be reached")
 
 
+def test_without_its_extra_the_load_tester_says_what_to_install(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "locust", None)
+    monkeypatch.delitem(sys.modules, "smartgrid.loadtest.driver", raising=False)
+    result = loadtest("--target", stub.url)
+    assert result.exit_code == 2
+    assert sentence(result) == "Error: The load tester needs locust: pip install 'smartgrid[loadtest]'."
+
+
 def test_a_report_that_cannot_be_written_at_the_end_is_one_sentence_and_2(stub: Stub, tmp_path: Path) -> None:
     folder = tmp_path / "results"
     stub.on_charge = lambda: folder.rmdir() if folder.exists() else None

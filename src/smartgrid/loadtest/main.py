@@ -206,7 +206,10 @@ def _require_reachable(option: str, url: str) -> None:
 
 
 def _drive(settings: Settings, plan: Sequence[PlannedRequest]) -> tuple[Run, int | None]:
-    from smartgrid.loadtest.driver import drive_plan
+    try:
+        from smartgrid.loadtest.driver import drive_plan
+    except ModuleNotFoundError as problem:
+        raise RefusalError(f"The load tester needs {problem.name}: pip install 'smartgrid[loadtest]'.") from None
     from smartgrid.loadtest.progress import Progress, Tally
 
     tally = Tally(len(plan))
