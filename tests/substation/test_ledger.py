@@ -128,9 +128,7 @@ def test_a_late_request_of_a_voided_attempt_is_refused(books: Books) -> None:
     assert not books.ledger.charge(a_car(), "k", attempt=2).replayed
 
 
-def test_keys_and_voids_survive_a_crash(
-    books: Books, open_books: Callable[..., Books], tmp_path: Path, clock: SetClock
-) -> None:
+def test_keys_and_voids_survive_a_crash(books: Books, open_books: Callable[..., Books], tmp_path: Path) -> None:
     kept = books.ledger.charge(a_car(), "kept").record.session_id
     books.ledger.charge(a_car(), "ended")
     books.ledger.void("ended")

@@ -81,7 +81,7 @@ class Books:
         self.ledger.start(capacity_kw)
 
     def crash(self, folder: Path) -> Path:
-        """What a `kill -9` leaves behind, copied to `folder`; these books are closed, and the copy knows nothing of it."""
+        """What a `kill -9` leaves behind, copied to `folder` before these books are closed."""
         folder.mkdir()
         for name in ("substation.db", "substation.db-wal"):
             with suppress(FileNotFoundError):

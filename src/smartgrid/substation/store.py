@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pydantic_core import to_json
 
@@ -21,6 +22,7 @@ from smartgrid.substation.record import Record
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
+SQLITE_MAGIC = b"SQLite format 3\0"
 _COLUMNS = ", ".join(field.name for field in fields(Record))
 _row = attrgetter(*(field.name for field in fields(Record)))  # dataclasses.astuple copies deeply: a quarter of a charge
 _SCHEMA = f"""
@@ -93,8 +95,12 @@ class Store:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "substation.db"
         self._lock_fd = _lock_folder(data_dir)
-        self._writer = _open(self.path)
-        self._reader = _connect(self.path)
+        try:
+            self._writer = _open(self.path)
+            self._reader = _connect(self.path)
+        except BaseException:
+            os.close(self._lock_fd)
+            raise
         self._read_lock = threading.Lock()
 
     def close(self) -> None:
@@ -193,27 +199,48 @@ def _lock_folder(data_dir: Path) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        connection = _connect(path)
-        try:
-            _check(connection, path)
-            return connection
-        except BaseException:
-            connection.close()
-            raise
+        if path.exists():
+            _check(path)
+        return _prepared(_connect(path))
     except sqlite3.Error as error:
-        raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
+        raise StoreError(f"{path} cannot be opened: {error}") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    connection = sqlite3.connect(uri, BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None, uri=True)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if _is_new(connection):
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        if _is_new(connection):
+            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(path: Path) -> None:
+    """Refuse a file that is not ours or not whole; it is opened for reading, as closing it would merge its log."""
+    if path.is_file() and _first_bytes(path, len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
+        raise StoreError(_refusal(path, "is damaged or no database"))  # SQLite might believe its log instead
+    with closing(_connect(path, "ro")) as connection:
+        _check_contents(connection, path)
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
+    if _is_new(connection):
         return
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreError(_refusal(path, "is a database of another program"))
@@ -225,7 +252,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         verdict = found.fetchone()[0]
     if verdict != "ok":
         raise StoreError(_refusal(path, f"is damaged ({verdict})"))
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
