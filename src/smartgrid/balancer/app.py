@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.grid import Grid, Seen
 from smartgrid.balancer.lookup import Found, Lookup
 from smartgrid.balancer.metrics import BalancerMetrics
@@ -253,7 +254,7 @@ _UNKNOWN = dict.fromkeys(
 )
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, console: Console) -> Flask:
     """The WSGI application."""
     app = create_app("balancer", lifecycle, registry)
     app.url_map.merge_slashes = False  # the URL of a substation may come decoded
@@ -266,5 +267,6 @@ def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Fla
     app.get("/substations")(api.substations)
     app.post("/substations")(api.register)
     app.delete("/substations/<path:url>")(api.unregister)
+    console.install(app)
     app.after_request(api.add_status)
     return finish_app(app, "Smart grid: balancer")

@@ -9,6 +9,7 @@ import click
 
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import Api, make_app
+from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import StaticDiscovery, parse
 from smartgrid.balancer.grid import Grid
@@ -72,6 +73,7 @@ def run(settings: BalancerSettings) -> None:
         registrations=registrations,
         metrics=counted,
     )
+    console = Console(settings.name, grid, counted, telemetry.max_view_age_s)
     registry.register(FleetCollector(grid, roster, voids, telemetry.max_view_age_s))
     registry.add_text(SubstationSeries(grid, counted.decisions).render)
     lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
@@ -79,9 +81,11 @@ def run(settings: BalancerSettings) -> None:
     lifecycle.on_drain(grid.wake)
     voids.start()
     roster.start()
+    console.history.start()
     try:
-        serve(make_app(api, lifecycle, registry), settings, lifecycle)
+        serve(make_app(api, lifecycle, registry, console), settings, lifecycle)
     finally:
+        console.history.stop()
         roster.stop()
         voids.stop()
         telemetry.stop()

@@ -30,10 +30,6 @@ class Decisions:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + 1
 
-    def total(self) -> int:
-        with self._lock:
-            return sum(self._counts.values())
-
     def of(self, names: Iterable[str]) -> list[tuple[str, float]]:
         """The counts of these, 0 where none: a series that begins with its first event has no rate for it."""
         with self._lock:
@@ -72,6 +68,10 @@ class BalancerMetrics:
             self.requests.labels(result)
         for reason in REASONS:
             self.rejections.labels(reason)
+
+    def count(self, result: str) -> int:
+        """Cars so far with this result."""
+        return int(self.requests.labels(result)._value.get())
 
     def forget_absent(self, present: Iterable[str]) -> None:
         """Drop the counts of substations that have left."""

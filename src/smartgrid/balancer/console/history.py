@@ -1,0 +1,49 @@
+"""The last minutes of the fleet, so that a page that has just been opened has a chart."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from smartgrid.domain.status import Status
+
+SAMPLE_INTERVAL_S = 1.0
+LENGTH = 600
+JOIN_TIMEOUT_S = 5.0
+COLUMNS = ("load_kw", "committed_kw", "demand_kw", "capacity_kw", "admitted", "rejected")
+
+Sample = tuple[float, float, float, float, int, int]
+
+
+def sample(totals: Status, admitted: int, rejected: int) -> Sample:
+    """A row of COLUMNS; the two counts go on from the process's start."""
+    powers = (totals.load_kw, totals.committed_kw, totals.demand_kw, totals.capacity_kw)
+    load_kw, committed_kw, demand_kw, capacity_kw = (round(power_kw, 2) for power_kw in powers)
+    return load_kw, committed_kw, demand_kw, capacity_kw, admitted, rejected
+
+
+class History:
+    """Takes a sample each second, in a thread of its own."""
+
+    def __init__(self, take: Callable[[], Sample]) -> None:
+        self._take = take
+        self._samples: deque[Sample] = deque(maxlen=LENGTH)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="console-history", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_TIMEOUT_S)
+
+    def samples(self) -> list[Sample]:
+        """Oldest first, one for each second up to now."""
+        return list(self._samples)
+
+    def _run(self) -> None:
+        while not self._stop.wait(SAMPLE_INTERVAL_S):
+            self._samples.append(self._take())

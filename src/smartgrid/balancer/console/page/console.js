@@ -1,0 +1,99 @@
+// Polls the fleet twice a second and shows it; says so when the numbers are old.
+
+import { Chart } from "./chart.js";
+import { Details } from "./details.js";
+import { byId, setData, setText } from "./dom.js";
+import { Fleet } from "./fleet.js";
+import * as format from "./format.js";
+import { Poll } from "./poll.js";
+import { rates, show, sums } from "./totals.js";
+
+const INTERVAL_MS = 500;
+const TIMEOUT_MS = 3000;
+const LOST_AFTER_MS = 2500;
+
+const chart = new Chart();
+const details = new Details(() => choose(null));
+const fleet = new Fleet((name) => choose(name === details.name ? null : name));
+const poll = new Poll(INTERVAL_MS, TIMEOUT_MS, receive, () => watch());
+let lastAnswer = null;
+let lost = false;
+let substations = [];
+
+function receive(body) {
+  substations = body.substations.map((row) => Object.fromEntries(body.columns.map((column, at) => [column, row[at]])));
+  lastAnswer = Date.now();
+  const total = sums(substations);
+  const perSecond = rates(body.admitted, body.rejected, performance.now());
+  show(substations, total, perSecond);
+  fleet.update(substations, body.max_age_s);
+  fleet.mark(details.name);
+  details.update(substations.find((each) => each.name === details.name));
+  chart.add(total, perSecond);
+  setText(document.querySelector("title"), `${format.percent(total.capacity_kw ? total.load_kw / total.capacity_kw : 0)} · ${body.name}`);
+  watch();
+}
+
+function watch() {
+  const age = lastAnswer === null ? null : Date.now() - lastAnswer;
+  const isLost = age === null ? performance.now() > LOST_AFTER_MS : age > LOST_AFTER_MS;
+  setData(byId("connection"), "state", isLost ? "lost" : age === null ? "connecting" : "live");
+  setText(byId("connection-text"), isLost ? "Connection lost" : age === null ? "Connecting" : `Live · ${format.time(lastAnswer)}`);
+  document.body.classList.toggle("lost", isLost);
+  if (isLost !== lost) {
+    byId("alert").hidden = !isLost;
+    if (isLost) {
+      setText(
+        byId("alert"),
+        lastAnswer === null
+          ? "The balancer does not answer. Trying again."
+          : `The balancer does not answer. All numbers are from ${format.time(lastAnswer)}. Trying again.`,
+      );
+    } else if (lastAnswer !== null) {
+      loadHistory();
+    }
+    lost = isLost;
+  }
+}
+
+async function loadHistory() {
+  try {
+    const answer = await fetch("/console/history", { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+    if (answer.ok) chart.load(await answer.json());
+  } catch {
+    // The chart then begins with what the page itself sees.
+  }
+}
+
+// The open substation is in the address, so that it can be linked to and the back button closes it.
+function choose(name) {
+  const hash = name === null ? "" : `#${encodeURIComponent(name)}`;
+  if (name === null) history.pushState(null, "", location.pathname);
+  else history.pushState(null, "", hash);
+  follow();
+}
+
+function follow() {
+  const name = decodeURIComponent(location.hash.slice(1)) || null;
+  if (name === "fleet" || name === details.name) return;
+  const before = details.name;
+  if (name === null) details.close();
+  else details.open(name);
+  details.update(substations.find((each) => each.name === name));
+  fleet.mark(name);
+  if (name === null && before !== null) fleet.focus(before);
+}
+
+addEventListener("popstate", follow);
+addEventListener("online", () => poll.hurry());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) poll.stop();
+  else {
+    poll.start("/console/feed");
+    loadHistory();
+  }
+});
+setInterval(() => document.hidden || watch(), 500);
+loadHistory();
+poll.start("/console/feed");
+if (location.hash) follow();

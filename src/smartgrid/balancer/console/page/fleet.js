@@ -1,0 +1,146 @@
+// The substations: one button each, with a bar of load against capacity.
+
+import { byId, element, setData, setShare, setText } from "./dom.js";
+import * as format from "./format.js";
+
+const STATES = {
+  Available: "available",
+  Draining: "draining",
+  Silent: "does not answer",
+  Unknown: "not asked yet",
+};
+const STATE_ORDER = ["Silent", "Unknown", "Draining", "Available"];
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+const ORDERS = {
+  name: (a, b) => collator.compare(a.name, b.name),
+  load: (a, b) => share(b.load_kw, b) - share(a.load_kw, a) || ORDERS.name(a, b),
+  demand: (a, b) => share(b.demand_kw, b) - share(a.demand_kw, a) || ORDERS.name(a, b),
+  state: (a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state) || ORDERS.name(a, b),
+};
+const share = (kw, substation) => (substation.capacity_kw ? (kw ?? 0) / substation.capacity_kw : 0);
+
+export class Fleet {
+  constructor(onOpen) {
+    this.list = byId("fleet");
+    this.empty = byId("fleet-empty");
+    this.cards = new Map();
+    this.shown = [];
+    this.substations = [];
+    this.open = null;
+    this.list.addEventListener("click", (event) => {
+      const card = event.target.closest(".substation");
+      if (card) onOpen(card.dataset.name);
+    });
+    this.list.addEventListener("keydown", (event) => this.move(event));
+    byId("tools").addEventListener("submit", (event) => event.preventDefault());
+    byId("find").addEventListener("input", () => this.arrange());
+    byId("order").addEventListener("change", () => this.arrange());
+  }
+
+  update(substations, maxAgeS) {
+    this.substations = substations;
+    const present = new Set(substations.map((substation) => substation.name));
+    for (const [name, card] of this.cards) {
+      if (!present.has(name)) {
+        card.root.remove();
+        this.cards.delete(name);
+      }
+    }
+    for (const substation of substations) {
+      if (!this.cards.has(substation.name)) this.cards.set(substation.name, makeCard(substation.name));
+      fill(this.cards.get(substation.name), substation, maxAgeS);
+    }
+    this.arrange();
+  }
+
+  mark(name) {
+    this.open = name;
+    for (const [each, card] of this.cards) card.button.setAttribute("aria-expanded", String(each === name));
+  }
+
+  focus(name) {
+    this.cards.get(name)?.button.focus();
+  }
+
+  // Moves cards only where the order has changed, so that the focus and the scroll position stay.
+  arrange() {
+    const wanted = byId("find").value.trim().toLowerCase();
+    const ordered = this.substations
+      .filter((substation) => substation.name.toLowerCase().includes(wanted))
+      .sort(ORDERS[byId("order").value])
+      .map((substation) => substation.name);
+    if (ordered.join("\n") !== this.shown.join("\n") || this.list.childElementCount !== ordered.length) {
+      const focused = document.activeElement?.closest?.(".substation")?.dataset.name;
+      this.list.replaceChildren(...ordered.map((name) => this.cards.get(name).root));
+      if (focused && ordered.includes(focused)) this.focus(focused);
+      this.shown = ordered;
+    }
+    this.empty.hidden = ordered.length > 0;
+    setText(this.empty, this.substations.length ? "No substation has such a name." : "There is no substation yet.");
+  }
+
+  // Arrow keys go from card to card, as in a grid; Tab works as well.
+  move(event) {
+    const columns = getComputedStyle(this.list).gridTemplateColumns.split(" ").length;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    const at = this.shown.indexOf(event.target.closest?.(".substation")?.dataset.name);
+    if (!step || at < 0) return;
+    event.preventDefault();
+    this.focus(this.shown[at + step]);
+  }
+}
+
+function makeCard(name) {
+  const parts = Object.fromEntries(
+    ["name", "state", "wanted", "fill", "guaranteed", "numbers", "sessions"].map((part) => [part, element("span", part)]),
+  );
+  setText(parts.name, name);
+  parts.load = element("b", "");
+  parts.rest = element("span", "");
+  parts.numbers.append(parts.load, parts.rest);
+  const track = element("span", "track", parts.wanted, parts.fill, parts.guaranteed);
+  track.setAttribute("aria-hidden", "true");
+  const top = element("span", "line", parts.name, parts.state);
+  const bottom = element("span", "line numbers", parts.numbers, parts.sessions);
+  const button = element("button", "", top, track, bottom);
+  button.type = "button";
+  button.setAttribute("aria-expanded", "false");
+  button.setAttribute("aria-controls", "details");
+  const root = element("li", "substation", button);
+  root.dataset.name = name;
+  return { root, button, track, ...parts };
+}
+
+function fill(card, substation, maxAgeS) {
+  const stale = substation.age_s !== null && substation.age_s > maxAgeS;
+  const load = share(substation.load_kw, substation);
+  setData(card.root, "state", substation.state);
+  setData(card.root, "stale", String(stale));
+  setData(card.root, "level", format.level(load));
+  setShare(card.fill, load);
+  setShare(card.guaranteed, share(substation.committed_kw, substation));
+  setShare(card.wanted, share(substation.demand_kw, substation));
+  setText(card.state, stateText(substation, stale));
+  if (substation.capacity_kw === null) {
+    setText(card.load, "–");
+    setText(card.rest, " no numbers yet");
+    setText(card.sessions, "");
+    return;
+  }
+  setText(card.load, format.power(substation.load_kw));
+  setText(card.rest, ` of ${format.power(substation.capacity_kw)} kW · wants ${format.power(substation.demand_kw)}`);
+  setText(card.sessions, `${format.count(substation.sessions)} ${substation.sessions === 1 ? "car" : "cars"}`);
+  const label = `${substation.name}, ${card.state.textContent}, ${card.numbers.textContent}, guaranteed ${format.power(
+    substation.committed_kw,
+  )} kW, ${card.sessions.textContent}`;
+  if (card.button.ariaLabel !== label) card.button.ariaLabel = label;
+}
+
+function stateText(substation, stale) {
+  if (substation.state === "Silent" && substation.age_s !== null) {
+    return `no answer for ${format.duration(substation.age_s)}`;
+  }
+  if (stale) return `${format.duration(substation.age_s)} old`;
+  return STATES[substation.state] ?? substation.state;
+}

@@ -1,0 +1,128 @@
+"""The console's routes: the page, its assets, and three small JSON answers that all viewers share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, send_from_directory
+from pydantic_core import from_json, to_json
+
+from smartgrid.balancer.console.cached import Cached
+from smartgrid.balancer.console.feed import feed
+from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, History, Sample, sample
+from smartgrid.balancer.grid import Entry, Grid
+from smartgrid.balancer.metrics import BalancerMetrics
+from smartgrid.domain.session import SessionState
+from smartgrid.service import status_header, tracing
+from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
+from smartgrid.service.problems import ProblemError, not_found
+from smartgrid.service.web import JSON
+
+PAGE = Path(__file__).parent / "page"
+FEED_LIFE_S = 0.2
+SESSIONS_LIFE_S = 0.5
+SESSIONS_TIMEOUT_S = 1.7
+MAX_SESSIONS = 1000
+MAX_OPEN = 64  # substations whose sessions someone looks at, remembered at once
+ACTIVE = (SessionState.SUSPENDED_EVSE, SessionState.CHARGING)
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class Console:
+    """The views, with what they need."""
+
+    def __init__(self, name: str, grid: Grid, metrics: BalancerMetrics, max_view_age_s: float) -> None:
+        self._name, self._grid, self._metrics, self._max_view_age_s = name, grid, metrics, max_view_age_s
+        self.history = History(self._sample)
+        self._feed = Cached(self._make_feed, FEED_LIFE_S)
+        self._history = Cached(self._make_history, SAMPLE_INTERVAL_S / 2)
+        self._sessions: dict[str, Cached] = {}
+        self._lock = threading.Lock()
+
+    def install(self, app: Flask) -> None:
+        """Add the routes."""
+        app.add_url_rule("/", "console", lambda: _asset("index.html"))
+        app.add_url_rule("/console/<name>", "console_asset", _asset)
+        app.add_url_rule("/console/feed", "console_feed", lambda: _json(self._feed.get()))
+        app.add_url_rule("/console/history", "console_history", lambda: _json(self._history.get()))
+        app.add_url_rule("/console/sessions/<name>", "console_sessions", self.sessions)
+
+    def sessions(self, name: str) -> Response:
+        """The sessions of one substation that have not ended: those without power first, then the newest first.
+
+        A problem: 404 for a name that is not in the fleet, 503 where it does not answer.
+        """
+        if self._grid.entry(name) is None:
+            raise not_found(f"substation {name}")
+        with self._lock:
+            if name not in self._sessions and len(self._sessions) >= MAX_OPEN:
+                self._sessions.clear()
+            cached = self._sessions.setdefault(name, Cached(lambda: self._make_sessions(name), SESSIONS_LIFE_S))
+        return _json(cached.get())
+
+    def _make_feed(self) -> bytes:
+        admitted, rejected = self._counts()
+        found = feed(
+            self._name,
+            self._grid.seen(),
+            admitted=admitted,
+            rejected=rejected,
+            now_s=time.monotonic(),
+            max_age_s=self._max_view_age_s,
+        )
+        return to_json(found)
+
+    def _make_history(self) -> bytes:
+        return to_json({"interval_s": SAMPLE_INTERVAL_S, "columns": COLUMNS, "samples": self.history.samples()})
+
+    def _make_sessions(self, name: str) -> bytes:
+        entry = self._grid.entry(name)
+        if entry is None:
+            raise not_found(f"substation {name}")
+        pages = [self._page(entry, state) for state in ACTIVE]
+        sessions = [session for page in pages for session in page["sessions"]]
+        return to_json({"sessions": sessions, "more": any(page["next_cursor"] for page in pages)})
+
+    def _page(self, entry: Entry, state: SessionState) -> dict[str, Any]:
+        path = f"/charge?state={state}&limit={MAX_SESSIONS}"
+        try:
+            answer = entry.client.request("GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=tracing.outgoing())
+        except (NotSentError, OutcomeUnknownError) as error:
+            raise _silent(entry) from error
+        if answer.status != 200:
+            raise _silent(entry)
+        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        return dict(from_json(answer.body))
+
+    def _sample(self) -> Sample:
+        return sample(self._grid.totals(), *self._counts())
+
+    def _counts(self) -> tuple[int, int]:
+        """Cars admitted and rejected since the process started."""
+        return self._metrics.count("admitted"), self._metrics.count("rejected")
+
+
+def _asset(name: str) -> Response:
+    response = send_from_directory(PAGE, name)
+    response.headers.update(HEADERS)
+    response.direct_passthrough = False  # the server takes the bytes, not a file
+    return response
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, content_type=JSON)
+
+
+def _silent(entry: Entry) -> ProblemError:
+    return ProblemError(503, "substation-unavailable", f"{entry.member.name} does not answer.")

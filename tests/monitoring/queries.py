@@ -1,0 +1,61 @@
+"""All PromQL that the project ships, out of its rules and dashboards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "monitoring" / "rules.yaml"
+DASHBOARDS = ROOT / "dashboards"
+TEST_WINDOW = "8s"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query and where it stands."""
+
+    where: str
+    expression: str
+
+
+def rule_groups() -> list[dict[str, Any]]:
+    return list(yaml.safe_load(RULES.read_text())["groups"])
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for group in rule_groups() for rule in group["rules"] if "alert" in rule]
+
+
+def dashboards() -> dict[str, dict[str, Any]]:
+    return {path.name: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """All but the headings of rows."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def panel_queries(window: str = TEST_WINDOW) -> Iterator[Query]:
+    """Every query of every panel, as Grafana would send it with all substations chosen."""
+    for name, dashboard in dashboards().items():
+        for panel in panels(dashboard):
+            for target in panel["targets"]:
+                yield Query(f"{name}: {panel['title']}", filled(target["expr"], window))
+
+
+def filled(expression: str, window: str = TEST_WINDOW) -> str:
+    """The expression with its variables and its windows replaced."""
+    for variable, value in {"$namespace": ".*", "$substation": ".*", "$__rate_interval": window}.items():
+        expression = expression.replace(variable, value)
+    return shortened(expression, window)
+
+
+def shortened(text: str, window: str = TEST_WINDOW) -> str:
+    """A test does not wait for minutes: the same over a shorter window."""
+    return text.replace("[5m]", f"[{window}]").replace("[15m]", f"[{window}]")

@@ -1,0 +1,246 @@
+"""A real grid under a real Prometheus: every query has data, and every alert fires and resolves."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from balancer.discovery.scripted_api_server import ApiServer, Listing, Refusal, Script
+from monitoring import queries
+from monitoring.local_prometheus import LocalPrometheus
+from support.processes import Process, wait_until
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="prometheus is not installed; on Debian: apt-get install prometheus"
+)
+VOLUME_BYTES = 64 * 1024 * 1024
+SELECTOR = re.compile(r"[a-z_:]+(?:\{[^}]*\})")
+RIGID_10_KW = {"energy_kwh": 500, "max_power_kw": 10, "min_power_kw": 10}
+SMALL = {"energy_kwh": 0.2, "max_power_kw": 22}
+
+
+@dataclass
+class Grid:
+    """Two substations of 100 kW, a balancer, a gateway, and a Prometheus that sees them."""
+
+    substations: list[Process]
+    balancer: Process
+    gateway: Process
+    prometheus: LocalPrometheus
+    volume: Path | None
+    api_server: ApiServer
+
+    def charge(self, car: dict[str, float]) -> int:
+        return self.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", **car}).status
+
+    def stop_all(self) -> None:
+        for session in self.gateway.call("GET", "/sessions?limit=1000").json()["sessions"]:
+            self.gateway.call("DELETE", f"/sessions/{session['session_id']}")
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+    folder = tmp_path_factory.mktemp("grid")
+    with contextlib.ExitStack() as stack:
+        volume = stack.enter_context(small_volume(folder / "volume"))
+        api_server = ApiServer(Script(Refusal(503)))
+        stack.callback(api_server.stop)
+        substations = [
+            Process("substation", folder / name, name=name, capacity_kw=100, time_scale=100, data_dir=data_dir)
+            for name, data_dir in (("substation-0", volume), ("substation-1", None))
+        ]
+        fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
+        balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.25)
+        gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2)
+        lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
+        for process in (*substations, balancer, gateway, lonely):
+            stack.callback(end, process)
+        with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):
+            lonely.launch()
+        for process in (*substations, balancer, gateway):
+            process.launch()
+        for process in (*substations, balancer, gateway):
+            process.wait_ready()
+        wait_until(lambda: lonely.try_call("GET", "/metrics") is not None, 30, "the second balancer answers")
+        targets = {"substation-0": substations[0], "substation-1": substations[1]}
+        targets |= {"balancer": balancer, "gateway": gateway, "lonely": lonely}
+        prometheus = stack.enter_context(LocalPrometheus(folder / "prometheus", targets))
+        yield Grid(substations, balancer, gateway, prometheus, volume, api_server)
+
+
+def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
+    wanted = [*queries.panel_queries(), *rule_queries()]
+    assert len(wanted) > 60
+
+    with traffic(lambda: grid.charge(SMALL)):
+        missing = wanted
+        while_missing = {"left": wanted}
+
+        def all_have_data() -> bool:
+            nonlocal missing
+            missing = while_missing["left"] = [query for query in while_missing["left"] if not has_data(grid, query)]
+            return not missing
+
+        with contextlib.suppress(AssertionError):
+            wait_until(all_have_data, 40)
+    assert [f"{query.where}: {query.expression}" for query in missing] == []
+
+
+def test_a_query_for_a_metric_that_no_one_has_is_noticed(grid: Grid) -> None:
+    renamed = queries.Query("a panel", 'sum(rate(routing_choices_total{job="balancer"}[8s]))')
+
+    assert not has_data(grid, renamed)
+
+
+def test_power_alerts_fire_when_the_grid_is_full_and_resolve_when_the_cars_have_left(grid: Grid) -> None:
+    expected = ["SmartGridSubstationLoadHigh", "SmartGridCapacityNearlyCommitted"]
+    if grid.volume is not None:
+        filler = grid.volume / "filler"
+        filler.write_bytes(bytes(int(0.88 * VOLUME_BYTES) - used_bytes(grid.volume)))
+        expected.append("SmartGridVolumeFilling")
+    wait_until(lambda: grid.charge(RIGID_10_KW) == 503, what="the grid is full")
+
+    with traffic(lambda: grid.charge(RIGID_10_KW)):
+        grid.prometheus.wait_firing(*expected, "SmartGridCarsRejected")
+
+    grid.stop_all()
+    if grid.volume is not None:
+        filler.unlink()
+    grid.prometheus.wait_quiet(*expected, "SmartGridCarsRejected")
+
+
+def test_fleet_alerts_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(grid: Grid) -> None:
+    expected = (
+        "SmartGridInstanceDown",
+        "SmartGridSubstationOutOfRotation",
+        "SmartGridFleetViewStale",
+        "SmartGridPendingVoidsStuck",
+        "SmartGridDiscoveryStale",  # of the second balancer, whose API server has refused it so far
+    )
+    with frozen(grid.substations[1]):
+        for _ in range(6):
+            grid.charge(SMALL)
+        grid.prometheus.wait_firing(*expected)
+
+    grid.api_server.script.lists[:] = [Listing([])]
+    grid.prometheus.wait_quiet(*expected)
+
+
+def test_gateway_alerts_fire_for_a_balancer_that_hangs_and_resolve_when_it_goes_on(grid: Grid) -> None:
+    expected = ("SmartGridBalancerUnreachable", "SmartGridErrorRateHigh", "SmartGridResponseSlow")
+
+    with frozen(grid.balancer), traffic(lambda: grid.charge(SMALL), threads=3):
+        grid.prometheus.wait_firing(*expected)
+
+    with traffic(lambda: grid.charge(SMALL)):
+        grid.prometheus.wait_quiet(*expected)
+
+
+def test_a_service_of_which_no_process_is_left_is_unavailable_until_one_is_back(grid: Grid) -> None:
+    grid.gateway.kill()
+    grid.prometheus.wait_firing("SmartGridServiceUnavailable", "SmartGridInstanceDown")
+
+    grid.gateway.restart()
+    grid.prometheus.wait_quiet("SmartGridServiceUnavailable", "SmartGridInstanceDown")
+
+
+def test_no_alert_was_left_out() -> None:
+    text = Path(__file__).read_text()
+
+    assert [rule["alert"] for rule in queries.alerts() if f'"{rule["alert"]}"' not in text] == []
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def rule_queries() -> Iterator[queries.Query]:
+    """What each recording rule records, and each selector that an alert looks at."""
+    for group in queries.rule_groups():
+        for rule in group["rules"]:
+            if "record" in rule:
+                yield queries.Query(rule["record"], rule["record"])
+            for selector in SELECTOR.findall(rule["expr"]) if "alert" in rule else ():
+                yield queries.Query(rule["alert"], selector)
+
+
+def has_data(grid: Grid, query: queries.Query) -> bool:
+    return any(not math.isnan(float(sample["value"][1])) for sample in grid.prometheus.query(query.expression))
+
+
+@contextlib.contextmanager
+def traffic(send: Callable[[], object], threads: int = 1) -> Iterator[None]:
+    """Repeat `send` without a pause worth the name until the block ends."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.05):
+            with contextlib.suppress(OSError):
+                send()
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(threads):
+            pool.submit(work)
+        try:
+            yield
+        finally:
+            done.set()
+
+
+@contextlib.contextmanager
+def frozen(process: Process) -> Iterator[None]:
+    """The process holds its connections and answers nothing."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def small_volume(folder: Path) -> Iterator[Path | None]:
+    """A volume of 64 MiB; None where this user may not mount one, and then no volume is filled."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def used_bytes(folder: Path) -> int:
+    disk = shutil.disk_usage(folder)
+    return disk.total - disk.free
+
+
+@contextlib.contextmanager
+def kubeconfig(path: Path, port: int) -> Iterator[None]:
+    """Point processes that start within the block at an API server on this machine."""
+    cluster = f'{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}'
+    context = "{name: c, context: {cluster: c, user: u, namespace: grid}}"
+    path.write_text(
+        f"{{apiVersion: v1, kind: Config, clusters: [{cluster}], users: [{{name: u, user: {{token: t}}}}], "
+        f"contexts: [{context}], current-context: c}}"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(path))
+        yield
+
+
+def end(process: Process) -> None:
+    if process.running:
+        process.kill()
