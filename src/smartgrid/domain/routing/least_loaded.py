@@ -50,6 +50,11 @@ class LeastLoaded(FreeOrdered):
         lowest = self._lowest(power, scarce[-1].size_kw, excluded)
         return self._best_of_few(power, scarce, excluded, lowest)[1]
 
+    @property
+    def sizes_kw(self) -> tuple[float, ...]:
+        """The largest sizes of car that have come lately, the largest first."""
+        return self._sizes.largest_first_kw
+
     def scarce(self) -> list[Scarce]:
         """The sizes of which few places are left, the largest first."""
         if not self._capacity_w:

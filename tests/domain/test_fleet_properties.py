@@ -1,0 +1,136 @@
+"""What holds for a fleet whatever happens: cars, answers, failures, polls, restarts, substations that come and go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from smartgrid.domain.fleet import Fleet, Reservation
+from smartgrid.domain.request import ChargeRequest, PowerRange
+from smartgrid.domain.routing import POLICIES, make_policy
+from smartgrid.domain.substation import Substation
+
+POWERS = st.sampled_from([PowerRange(kw, kw) for kw in (3.7, 11.0, 22.0, 50.0)] + [PowerRange(4.14, 22.0)])
+NAMES = [f"substation-{number}" for number in range(4)]
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """A fleet over real substations that it sees late, or never."""
+
+    asking = Bundle("asking")  # (reservation, power, tried): a car that waits for an answer
+
+    @initialize(policy=st.sampled_from(sorted(set(POLICIES) - {"polled"})), seed=st.integers(0, 1000))
+    def start(self, policy: str, seed: int) -> None:
+        rng = Random(seed)
+        self.now_s = 0.0
+        self.cars = 0
+        self.fleet = Fleet(make_policy(policy, rng), rng)
+        self.substations = {name: Substation(80.0 + 10 * i, 0.0) for i, name in enumerate(NAMES)}
+        self.open: list[Reservation] = []
+        for name in NAMES:
+            self.fleet.join(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def poll(self, name: str) -> None:
+        substation = self.substations[name]
+        substation.advance(self.now_s)
+        self.fleet.update(name, substation.status(), self.now_s)
+
+    @rule(seconds=st.floats(0.1, 20))
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @rule(target=asking, power=POWERS)
+    def car_comes(self, power: PowerRange) -> object:
+        return self._ask(power, ())
+
+    @rule(target=asking, car=consumes(asking))
+    def substation_answers(self, car: tuple[Reservation, PowerRange, tuple[str, ...]]) -> object:
+        reservation, power, tried = car
+        substation = self.substations[reservation.name]
+        self.cars += 1
+        admitted = substation.admit(str(self.cars), ChargeRequest("car", 0.1, power), self.now_s)
+        self._done(reservation)
+        self.fleet.confirm(reservation, substation.status(), self.now_s)
+        return multiple() if admitted else self._ask(power, (*tried, reservation.name))
+
+    @rule(target=asking, car=consumes(asking))
+    def connection_fails(self, car: tuple[Reservation, PowerRange, tuple[str, ...]]) -> object:
+        reservation, power, tried = car
+        self._done(reservation)
+        self.fleet.release(reservation)
+        return self._ask(power, (*tried, reservation.name))
+
+    @rule(name=st.sampled_from(NAMES))
+    def leave_and_come_back(self, name: str) -> None:
+        self.fleet.leave(name)
+        self.open = [reservation for reservation in self.open if reservation.name != name]
+        self.fleet.join(name)
+
+    @rule(name=st.sampled_from(NAMES), in_rotation=st.booleans())
+    def change_rotation(self, name: str, in_rotation: bool) -> None:
+        self.fleet.set_in_rotation(name, in_rotation)
+
+    @rule(name=st.sampled_from(NAMES), capacity_kw=st.floats(20, 150))
+    def grid_operator_changes_the_capacity(self, name: str, capacity_kw: float) -> None:
+        self.substations[name].set_capacity(capacity_kw, self.now_s)
+
+    @rule(name=st.sampled_from(NAMES))
+    def drain(self, name: str) -> None:
+        substation = self.substations[name]
+        substation.advance(self.now_s)
+        self.fleet.update(name, replace(substation.status(), draining=True), self.now_s)
+
+    @invariant()
+    def reservations_never_leak(self) -> None:
+        for view in self.fleet.views():
+            mine = [reservation.power for reservation in self.open if reservation.name == view.name]
+            assert abs(view.reserved_min_kw - sum(power.min_kw for power in mine)) < 1e-6
+            assert abs(view.reserved_max_kw - sum(power.max_kw for power in mine)) < 1e-6
+            assert mine or view.reserved_min_kw == 0
+
+    @invariant()
+    def totals_are_the_sums_of_the_views(self) -> None:
+        views = [view for view in self.fleet.views() if view.status is not None and view.in_rotation]
+        totals = self.fleet.totals()
+        statuses = [view.status for view in views if view.status is not None]
+        committed_kw = sum(status.committed_kw for status in statuses) + sum(view.reserved_min_kw for view in views)
+        releases_s = [status.next_release_s for status in statuses if status.next_release_s is not None]
+        assert abs(totals.capacity_kw - sum(status.capacity_kw for status in statuses)) < 1e-5
+        assert abs(totals.committed_kw - committed_kw) < 1e-5
+        assert totals.active_sessions == sum(status.active_sessions for status in statuses)
+        assert totals.next_release_s == min(releases_s, default=None)
+
+    def _ask(self, power: PowerRange, tried: tuple[str, ...]) -> object:
+        reservation = self.fleet.reserve(power, self.now_s, tried)
+        if reservation is None:
+            self._check_refusal(power, tried)
+            return multiple()
+        assert reservation.name not in tried
+        view = self.fleet.view(reservation.name)
+        assert view.in_rotation
+        assert view.status is not None
+        assert not view.status.draining
+        self.open.append(reservation)
+        return reservation, power, tried
+
+    def _check_refusal(self, power: PowerRange, tried: tuple[str, ...]) -> None:
+        """Whoever was not asked is unknown, out of rotation or draining, or was full when last heard of."""
+        for view in self.fleet.views():
+            if view.name in tried or view.status is None or not view.in_rotation or view.status.draining:
+                continue
+            assert view.status.largest_free_kw < power.min_kw - 1e-9
+            assert power.min_kw > view.status.capacity_kw or view.status.next_release_s is None or (
+                view.status.next_release_s > self.now_s
+            )  # fmt: skip
+
+    def _done(self, reservation: Reservation) -> None:
+        self.open = [other for other in self.open if other is not reservation]
+
+
+FleetMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFleet = FleetMachine.TestCase
