@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,23 @@ def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
     folder = tmp_path_factory.mktemp("package")
     Chart(helm, ROOT).run("package", str(ROOT), "--destination", str(folder))
     return Chart(helm, next(folder.glob("*.tgz")))
+
+
+@pytest.fixture
+def with_files(helm: Path, tmp_path: Path) -> Callable[..., Chart]:
+    """The chart with just these files beside it."""
+
+    def make(**files: str) -> Chart:
+        folder = tmp_path / "smart-grid"
+        for name in ("Chart.yaml", "Chart.lock", "values.yaml", "values.schema.json", ".helmignore"):
+            folder.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, folder)
+        for name in ("templates", "charts"):
+            shutil.copytree(ROOT / name, folder / name)
+        for path, content in files.items():
+            file = folder / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(content)
+        return Chart(helm, folder)
+
+    return make

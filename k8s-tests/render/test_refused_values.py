@@ -86,7 +86,7 @@ SINGLE: list[tuple[str, Any]] = [
     ("gateway.balancerUrl", "balancer:8080"),
     ("gateway.service.type", "ExternalName"),
     ("gateway.ingress.hosts", ["http://grid.example.com"]),
-    ("gateway.ingress.path", "grid"),
+    ("gateway.httpRoute.path", "grid"),
     ("gateway.httpRoute.parentRefs", [{"namespace": "x"}]),
     ("gateway.serviceMonitor.interval", "10"),
     ("gateway.serviceMonitor.enabled", "yes"),

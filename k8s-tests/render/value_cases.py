@@ -197,13 +197,13 @@ GATEWAY = [
     Case("gateway.ingress.className", "nginx", INGRESS, "spec/ingressClassName", "nginx"),
     Case("gateway.ingress.annotations", {"a": "b"}, INGRESS, "metadata/annotations", {"a": "b"}),
     Case("gateway.ingress.hosts", ["grid.example.com"], INGRESS, "spec/rules/0/host", "grid.example.com"),
-    Case("gateway.ingress.path", "/grid", INGRESS, "spec/rules/0/http/paths/0/path", "/grid"),
     Case("gateway.ingress.tls", [{"secretName": "cert"}], INGRESS, "spec/tls", [{"secretName": "cert"}]),
     Case("gateway.httpRoute.enabled", True, ROUTE, "metadata/name", "grid-gateway"),
     Case("gateway.httpRoute.annotations", {"a": "b"}, ROUTE, "metadata/annotations", {"a": "b"}),
     Case("gateway.httpRoute.parentRefs", [{"name": "public"}], ROUTE, "spec/parentRefs", [{"name": "public"}]),
     Case("gateway.httpRoute.hostnames", ["grid.example.com"], ROUTE, "spec/hostnames", ["grid.example.com"]),
     Case("gateway.httpRoute.path", "/grid", ROUTE, "spec/rules/0/matches/0/path/value", "/grid"),
+    Case("gateway.httpRoute.path", "/grid", ROUTE, "spec/rules/0/filters/0/type", "URLRewrite"),
 ]
 
 

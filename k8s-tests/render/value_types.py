@@ -161,7 +161,6 @@ GATEWAY = (
             className=text(),
             annotations=LABELS,
             hosts=HOST_NAMES,
-            path=PATH,
             tls=each(strict(hosts=HOST_NAMES, secretName=text())),
         ),
         "httpRoute": strict(

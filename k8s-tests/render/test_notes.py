@@ -1,0 +1,71 @@
+"""What a person reads after an install. Helm shows notes only with a cluster; here they are rendered as a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from render.charts import ROOT
+from render.manifests import Chart
+
+AS_MANIFEST = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: notes
+data:
+  notes: {{ tpl (.Files.Get "notes/NOTES.txt") . | toJson }}
+"""
+Read = Callable[..., str]
+
+
+@pytest.fixture
+def notes(with_files: Callable[..., Chart]) -> Read:
+    text = (ROOT / "templates/NOTES.txt").read_text()
+    chart = with_files(**{"notes/NOTES.txt": text, "templates/notes.yaml": AS_MANIFEST})
+
+    def read(values: dict[str, Any] | None = None) -> str:
+        return str(chart.objects(values)["ConfigMap/notes"]["data"]["notes"])
+
+    return read
+
+
+def test_they_say_what_to_type_next(notes: Read) -> None:
+    text = notes()
+    for command in (
+        "kubectl -n power port-forward service/grid-gateway 8080:8080",
+        "curl -i http://127.0.0.1:8080/charge ",
+        "helm -n power test grid",
+        "kubectl -n power scale statefulset/grid-substation --replicas 5",
+        "kubectl -n power port-forward service/grid-balancer 8081:8080",
+        "--set loadtest.enabled=true",
+    ):
+        assert command in text
+
+
+def test_what_is_typed_next_leads_to_the_ingress_or_the_route_where_there_is_one(notes: Read) -> None:
+    ingress = {"gateway.ingress.enabled": True, "gateway.ingress.hosts": ["grid.example.com"]}
+    assert "curl -i http://grid.example.com/charge " in notes(ingress)
+    assert "curl -i https://grid.example.com/charge " in notes(ingress | {"gateway.ingress.tls": [{"secretName": "c"}]})
+    route = {"enabled": True, "hostnames": ["grid.example.com"], "parentRefs": [{"name": "p"}], "path": "/grid"}
+    routed = notes({f"gateway.httpRoute.{name}": value for name, value in route.items()})
+    assert "curl -i http://grid.example.com/grid/charge " in routed
+    assert "port-forward service/grid-gateway" not in routed
+
+
+def test_they_name_what_an_uninstall_leaves_behind(notes: Read) -> None:
+    assert "delete pvc -l app.kubernetes.io/instance=grid,app.kubernetes.io/component=substation" in notes()
+    assert "delete pvc" not in notes({"substation.persistence.retentionPolicy.whenDeleted": "Delete"})
+    assert "delete pvc" not in notes({"substation.persistence.enabled": False})
+
+
+def test_they_follow_the_load_test_where_there_is_one(notes: Read) -> None:
+    assert "logs -f job/grid-loadtest-1" in notes({"loadtest.enabled": True})
+
+
+def test_they_use_the_names_that_the_objects_have(notes: Read) -> None:
+    assert "service/grid-front 8080:8080" in notes({"gateway.nameOverride": "front"})
+    renamed = {"substation.fullnameOverride": "mains", "balancer.substationService": "mains"}
+    assert "statefulset/mains " in notes(renamed)
