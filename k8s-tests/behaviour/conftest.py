@@ -1,0 +1,77 @@
+"""The cluster, the images and a grid installed from the chart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import backend
+from cluster.backend import Backend
+from cluster.lock import exclusive
+from harness import images
+from harness.api import KubeApi
+from harness.grid import Grid
+from harness.helm import Helm
+from harness.namespace import restricted_namespace
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder needs a cluster."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Backend]:
+    """A running cluster; ended afterwards if it was not there before."""
+    try:
+        chosen = backend.make(backend.choose(backend.look()))
+    except backend.NoBackendError as error:
+        pytest.skip(f"no cluster: {error}")
+    with exclusive():
+        was_up = chosen.is_up()
+        chosen.set_up()
+        chosen.up()
+    yield chosen
+    if not was_up and not os.environ.get("SMARTGRID_KEEP_CLUSTER"):
+        with exclusive():
+            chosen.down()
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
+    """The Kubernetes API as administrator."""
+    client = KubeApi(cluster, tmp_path_factory.mktemp("credentials"))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image_values(cluster: Backend) -> dict[str, object]:
+    """The four images, built and loaded, as values of the chart."""
+    return images.build_all(cluster)
+
+
+@pytest.fixture(scope="session")
+def installed_grid(cluster: Backend, api: KubeApi, image_values: dict[str, object]) -> Iterator[Grid]:
+    """A grid of three substations of 100 kW, where an hour of charging takes a minute."""
+    with restricted_namespace(api, "smart-grid-test") as namespace:
+        helm = Helm(cluster, namespace, "grid")
+        values = {**image_values, "substation.timeScale": 60, "substation.capacityKw": 100}
+        helm.install(values)
+        yield Grid(api, cluster, namespace, "grid", helm)
+
+
+@pytest.fixture
+def grid(installed_grid: Grid) -> Grid:
+    """The grid as it was installed, whatever the test before did to it."""
+    installed_grid.scale("substation", 3)
+    for service in ("substation", "balancer", "gateway"):
+        installed_grid.wait_for_rollout(service)
+    installed_grid.wait_for_fleet()
+    return installed_grid

@@ -1,0 +1,173 @@
+"""An installed grid: its pods, its services' answers, and what is done to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+from cluster.backend import Backend
+from cluster.shell import wait_until
+
+from harness.api import KubeApi
+from harness.helm import Helm
+
+KINDS = {"substation": "statefulset", "balancer": "deployment", "gateway": "deployment"}
+CONTROLLERS = {"statefulset": "statefulsets", "deployment": "deployments"}
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of a service."""
+
+    name: str
+    container_id: str
+    restarts: int
+    ready: bool
+    ready_since_s: float | None
+    """Unix time; Kubernetes tells whole seconds."""
+
+
+class Grid:
+    """A release of the chart."""
+
+    def __init__(self, api: KubeApi, backend: Backend, namespace: str, release: str, helm: Helm) -> None:
+        self.api, self.backend, self.namespace, self.release, self.helm = api, backend, namespace, release, helm
+
+    def twin(self) -> Grid:
+        """The same grid for another thread: connections are not shared."""
+        return Grid(KubeApi(self.backend, self.api.folder), self.backend, self.namespace, self.release, self.helm)
+
+    # ------------------------------------------------------------------ pods
+
+    def pods(self, service: str) -> list[Pod]:
+        """The service's pods that are not being ended, by name."""
+        items = self.api.get(self._path("pods"), labelSelector=self._selector(service))["items"]
+        return sorted((to_pod(i) for i in items if "deletionTimestamp" not in i["metadata"]), key=lambda pod: pod.name)
+
+    def pod(self, name: str) -> Pod:
+        """One pod."""
+        return to_pod(self.api.get(self._path(f"pods/{name}")))
+
+    def all_pod_names(self, service: str) -> set[str]:
+        """Also those that are being ended."""
+        items = self.api.get(self._path("pods"), labelSelector=self._selector(service))["items"]
+        return {item["metadata"]["name"] for item in items}
+
+    def signal(self, pod: Pod, signal: str) -> None:
+        """Send a signal to every process of a pod's container, from the node: inside, the first one is immune."""
+        in_container = f"grep -l {pod.container_id} /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
+        self.backend.node_shell(f"kill -{signal} $({in_container})")
+
+    # ------------------------------------------------------------------ changes
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Ask for so many pods; does not wait."""
+        self.api.patch(f"{self._controller(service)}/scale", {"spec": {"replicas": replicas}})
+
+    def restart(self, service: str) -> None:
+        """A rolling restart, to its end."""
+        kind = f"{KINDS[service]}/{self.release}-{service}"
+        self.api.kubectl("rollout", "restart", f"--namespace={self.namespace}", kind)
+        self.wait_for_rollout(service)
+
+    def wait_for_rollout(self, service: str) -> None:
+        """Wait until all pods are as they should be, and no other is left."""
+        kind = f"{KINDS[service]}/{self.release}-{service}"
+        self.api.kubectl("rollout", "status", f"--namespace={self.namespace}", kind, "--timeout=170s")
+        wait_until(f"exact pods of {service}", lambda: self._has_exact_pods(service), timeout_s=120)
+
+    def _has_exact_pods(self, service: str) -> bool:
+        wanted = self.api.get(self._controller(service))["spec"]["replicas"]
+        pods = self.pods(service)
+        return len(pods) == len(self.all_pod_names(service)) == wanted and all(pod.ready for pod in pods)
+
+    def wait_for_fleet(self) -> None:
+        """Wait until every balancer routes to just the substations that serve."""
+        wait_until("the balancers' fleets", self._fleets_are_exact, timeout_s=60)
+
+    def _fleets_are_exact(self) -> bool:
+        try:
+            return all(fleet == self.serving() for fleet in self.fleets().values())
+        except requests.RequestException:
+            return False
+
+    # ------------------------------------------------------------------ what it says
+
+    def ask(self, pod: str, path: str, **query: str | int) -> Any:
+        """GET from one pod, through the API server."""
+        return self.api.get(self._path(f"pods/{pod}:8080/proxy{path}"), **query)
+
+    def fleets(self) -> dict[str, set[str]]:
+        """Names of the substations that each balancer routes to."""
+        return {pod.name: self.fleet(pod.name) for pod in self.pods("balancer")}
+
+    def fleet(self, balancer: str) -> set[str]:
+        """Names of the substations that one balancer routes to."""
+        listed = self.ask(balancer, "/substations")["substations"]
+        return {entry["name"] for entry in listed if entry["in_rotation"]}
+
+    def serving(self) -> set[str]:
+        """Names of the substations that Kubernetes says are serving."""
+        service = f"kubernetes.io/service-name={self.release}-substation"
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        slices = self.api.get(path, labelSelector=service)["items"]
+        endpoints = [endpoint for item in slices for endpoint in item["endpoints"] or []]
+        return {endpoint["targetRef"]["name"] for endpoint in endpoints if endpoint["conditions"]["ready"]}
+
+    def sessions(self, substation: str) -> list[dict[str, Any]]:
+        """All sessions on a substation's record."""
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.ask(substation, "/charge", limit=PAGE, **cursor)
+            found += page["sessions"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+    def routed(self, balancer: str) -> int:
+        """How many cars a balancer has placed since it started."""
+        metrics = self.api.text(self._path(f"pods/{balancer}:8080/proxy/metrics")).splitlines()
+        lines = [line for line in metrics if line.startswith("routing_decisions_total{")]
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+
+    @staticmethod
+    def now_s() -> float:
+        """Unix time; the pods have the same clock where the nodes are this machine."""
+        return time.time()
+
+    # ------------------------------------------------------------------ paths
+
+    def _path(self, what: str) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/{what}"
+
+    def _controller(self, service: str) -> str:
+        kind = CONTROLLERS[KINDS[service]]
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{kind}/{self.release}-{service}"
+
+    def _selector(self, service: str) -> str:
+        return f"app.kubernetes.io/instance={self.release},app.kubernetes.io/component={service}"
+
+
+def to_pod(item: dict[str, Any]) -> Pod:
+    """A pod as the API tells it."""
+    status = item["status"]
+    containers = status.get("containerStatuses") or [{}]
+    ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), None)
+    is_ready = ready is not None and ready["status"] == "True"
+    return Pod(
+        name=item["metadata"]["name"],
+        container_id=containers[0].get("containerID", "").removeprefix("containerd://"),
+        restarts=containers[0].get("restartCount", 0),
+        ready=is_ready,
+        ready_since_s=unix_s(ready["lastTransitionTime"]) if ready and is_ready else None,
+    )
+
+
+def unix_s(timestamp: str) -> float:
+    """Unix time of an RFC 3339 timestamp."""
+    return datetime.fromisoformat(timestamp).timestamp()

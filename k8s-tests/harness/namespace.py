@@ -1,0 +1,30 @@
+"""A namespace of a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cluster.shell import wait_until
+
+from harness.api import KubeApi
+
+ENFORCED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+
+
+@contextmanager
+def restricted_namespace(api: KubeApi, name: str) -> Iterator[str]:
+    """A new namespace that takes only pods which satisfy the `restricted` standard; removed with all in it."""
+    path = f"/api/v1/namespaces/{name}"
+    remove(api, path)
+    api.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": ENFORCED}})
+    try:
+        yield name
+    finally:
+        remove(api, path)
+
+
+def remove(api: KubeApi, path: str) -> None:
+    """Delete a namespace and wait until it is gone."""
+    api.delete(path)
+    wait_until(f"removal of {path}", lambda: not api.exists(path), timeout_s=120)
