@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from smartgrid.simulation.world import View
 PLOT_FORMATS = (".png", ".svg")
 DEFAULT_DEMAND = 0.85
 DEFAULT_CAPACITY_KW = 100.0
-RUN_LENGTH = 30.0  # mean sessions
+RUN_LENGTH = 100.0  # mean sessions
 WARM_UP_LENGTH = 2.0  # mean stays
 MOST_CARS = 3_000_000
 
@@ -98,7 +99,7 @@ NOT_NEGATIVE = Number(min=0, max=1e9)
               "with --trace: as in the file].")  # fmt: skip
 @click.option("--parked", "parked_factor", type=Number(min=1, max=1e6), default=2.0, show_default=True,
               help="How long flexible cars stay, in charging times.")  # fmt: skip
-@click.option("--duration", "duration_s", type=POSITIVE, metavar="S", help="Arrivals come for so long [30 sessions].")
+@click.option("--duration", "duration_s", type=POSITIVE, metavar="S", help="Arrivals come for so long [100 sessions].")
 @click.option("--warm-up", "warm_up_s", type=NOT_NEGATIVE, metavar="S",
               help="Utilisation and deviations count from then on [2 stays].")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many runs.")
@@ -111,7 +112,7 @@ NOT_NEGATIVE = Number(min=0, max=1e9)
               "or `all`.")  # fmt: skip
 @click.option("--poll", "poll_s", type=POSITIVE, metavar="S", help="Balancers learn by polling this often and from "
               "answers, in place of hearing of every change (--push). `polled` polls every 5 s by itself.")  # fmt: skip
-@click.option("--push", "push_s", type=NOT_NEGATIVE, default=0.25, show_default=True, metavar="S",
+@click.option("--push", "push_s", type=NOT_NEGATIVE, default=0.05, show_default=True, metavar="S",
               help="After how long they hear of a change.")  # fmt: skip
 @click.option("--delay", "delay_s", type=Number(min=0, max=10), default=0.0, show_default=True, metavar="S",
               help="How long every message takes.")  # fmt: skip
@@ -144,7 +145,7 @@ def command(
 
 
 def _find_with_progress(study: Study, workers: int, keep_logs: bool) -> list[Finding]:
-    with click.progressbar(length=size(study), label="simulating", file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=size(study), label="simulating", file=sys.stderr) as bar:
         return find_all(study, workers, lambda: bar.update(1), keep_logs)
 
 

@@ -26,7 +26,7 @@ class View:
     """
 
     poll_s: float | None = None
-    push_s: float = 0.25
+    push_s: float = 0.05
     delay_s: float = 0.0
     balancers: int = 1
     regions: int = 0
