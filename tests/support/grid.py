@@ -1,0 +1,198 @@
+"""A whole grid of real service processes for tests: started together, called over HTTP, always ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+from support.http import Reply
+from support.processes import Process, wait_until
+
+TOLERANCE_KW = 1e-6
+ANSWER_TIMEOUT_S = 30.0
+SETTLE_TIMEOUT_S = 60.0
+
+
+def start_all(processes: Iterable[Process]) -> None:
+    """Start together, as each takes a second of CPU by itself, and wait until all are ready."""
+    started = [process.launch() for process in processes]
+    for process in started:
+        process.wait_ready()
+
+
+class Grid:
+    """`substation-0`, `substation-1`, ..., balancers over all of them, and a gateway in front of each balancer."""
+
+    def __init__(
+        self,
+        folder: Path,
+        capacities_kw: Sequence[float],
+        *,
+        balancers: int = 1,
+        gateways: int = 0,
+        time_scale: float = 1,
+        **balancer_settings: object,
+    ) -> None:
+        self.substations = [
+            Process("substation", folder / name, name=name, capacity_kw=capacity_kw, time_scale=time_scale)
+            for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
+        ]
+        fleet = ",".join(f"{each.settings['name']}={each.url}" for each in self.substations)
+        settings = {"poll_interval_s": 0.25, "substations": fleet, **balancer_settings}
+        self.balancers = [Process("balancer", folder / f"balancer-{i}", **settings) for i in range(balancers)]
+        self.gateways = [
+            Process("gateway", folder / f"gateway-{i}", balancer_url=self.balancers[i % balancers].url)
+            for i in range(gateways)
+        ]
+
+    @property
+    def balancer(self) -> Process:
+        return self.balancers[0]
+
+    @property
+    def gateway(self) -> Process:
+        return self.gateways[0]
+
+    @property
+    def processes(self) -> list[Process]:
+        return [*self.substations, *self.balancers, *self.gateways]
+
+    def __enter__(self) -> Grid:
+        try:
+            start_all(self.processes)
+            return self
+        except BaseException:
+            self._end()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for process in self.processes:
+            process.__exit__(None, None, None)
+
+    def mend(self) -> None:
+        """Bring back whatever a test has killed or frozen, and stop all sessions."""
+        for process in self.processes:
+            if process.running:
+                process.popen.send_signal(signal.SIGCONT)
+        start_all([process for process in self.processes if not process.running])
+        for substation in self.substations:
+            stop_all(substation)
+        for balancer in self.balancers:
+            wait_until(lambda b=balancer: self._is_rested(b), SETTLE_TIMEOUT_S, "the balancer sees an empty grid")
+
+    def _is_rested(self, balancer: Process) -> bool:
+        seen = balancer.call("GET", "/substations").json()["substations"]
+        here = [each for each in seen if each["name"] in self.names]
+        rested = len(here) == len(self.names) and all(each["in_rotation"] and not each["demand_kw"] for each in here)
+        return rested and metric(balancer, "pending_voids") == 0
+
+    @property
+    def names(self) -> list[str]:
+        return [str(each.settings["name"]) for each in self.substations]
+
+
+def car(vehicle_id: str = "EV-1", **changes: object) -> dict[str, object]:
+    """The body of a request to charge: 50 kWh at 11 kW, not to be regulated, unless changed."""
+    return {"vehicle_id": vehicle_id, "energy_kwh": 50, "max_power_kw": 11, "min_power_kw": 11, **changes}
+
+
+def charge(target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, **changes: object) -> Reply:
+    """Ask to charge; fails where no answer comes at all."""
+    headers = {"Idempotency-Key": key} if key else {}
+    return target.call("POST", "/charge", json=car(vehicle_id, **changes), headers=headers, timeout_s=ANSWER_TIMEOUT_S)
+
+
+def together(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """`work(0)`, `work(1)`, ... all at once; their results in that order."""
+    return _all_of(range(count), work)
+
+
+def _all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
+    with ThreadPoolExecutor(min(20, len(items)) or 1) as pool:
+        return list(pool.map(work, items))
+
+
+def sessions(target: Process, limit: int = 1000, **query: object) -> list[dict[str, Any]]:
+    """All sessions of a service, page by page."""
+    path = "/sessions" if target.service == "gateway" else "/charge"
+    found: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = {"limit": limit, **query, **({"cursor": cursor} if cursor else {})}
+        page = target.call("GET", f"{path}?{urlencode(asked)}").json()
+        found += page["sessions"]
+        cursor = page["next_cursor"]
+    return found
+
+
+def held(substations: Iterable[Process], vehicle_id: str) -> list[dict[str, Any]]:
+    """The sessions of a vehicle over several substations that nobody stopped, also those that have ended."""
+    found = [session for substation in substations for session in sessions(substation)]
+    return [each for each in found if each["vehicle_id"] == vehicle_id and each["end_reason"] != "Stopped"]
+
+
+def held_by_vehicle(substations: Iterable[Process]) -> Counter[str]:
+    """How many such sessions each vehicle has."""
+    found = [session for substation in substations for session in sessions(substation)]
+    return Counter(each["vehicle_id"] for each in found if each["end_reason"] != "Stopped")
+
+
+def stop_all(substation: Process) -> None:
+    active = [f"/charge/{each['session_id']}" for each in sessions(substation) if each["ended_at"] is None]
+    assert {reply.status for reply in _all_of(active, lambda path: substation.call("DELETE", path))} <= {200}
+
+
+def metric(target: Process, name: str, **labels: str) -> float:
+    """The value of a metric; 0 where it has no such series."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = target.call("GET", "/metrics").body.decode()
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+
+def in_rotation(balancer: Process, name: str) -> bool:
+    seen = balancer.call("GET", "/substations").json()["substations"]
+    return next(bool(each["in_rotation"]) for each in seen if each["name"] == name)
+
+
+def wait_rotation(balancer: Process, name: str, expected: bool) -> None:
+    wait_until(lambda: in_rotation(balancer, name) is expected, SETTLE_TIMEOUT_S, f"{name} in rotation is {expected}")
+
+
+def wait_no_voids(balancer: Process) -> None:
+    wait_until(lambda: metric(balancer, "pending_voids") == 0, SETTLE_TIMEOUT_S, "all voids are worked off")
+
+
+@contextmanager
+def frozen(process: Process) -> Iterator[None]:
+    """Stopped in its tracks by SIGSTOP: connections are still accepted by the kernel, and nothing is answered."""
+    process.popen.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.popen.send_signal(signal.SIGCONT)
+
+
+def patient(work: Callable[[], Reply | None], is_done: Callable[[Reply], bool], timeout_s: float = 60.0) -> Reply:
+    """Do it again until there is an answer that will do; fails after `timeout_s`."""
+    end_s = time.monotonic() + timeout_s
+    reply = work()
+    while reply is None or not is_done(reply):
+        assert time.monotonic() < end_s, f"not within {timeout_s:g} s; last answer {reply}"
+        time.sleep(0.05)
+        reply = work()
+    return reply
