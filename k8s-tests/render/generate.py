@@ -65,7 +65,7 @@ def meaning_of(path: str, meanings: dict[str, str]) -> str:
 def type_of(schema: value_types.Schema) -> str:
     if "enum" in schema:
         return ", ".join(f"`{json.dumps(value) if isinstance(value, bool) else value}`" for value in schema["enum"])
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    kinds: list[str] = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return " or ".join({"array": "list", "boolean": "true or false"}.get(kind, kind) for kind in kinds)
 
 
