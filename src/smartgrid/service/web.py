@@ -46,7 +46,7 @@ class _App(Flask):
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
     app = _App(name, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # a body in chunks is cut off there, and one more tells it
     app.json = DefaultJSONProvider(app)
     app.before_request(_begin_trace)
     app.after_request(_answer_trace)
@@ -69,9 +69,10 @@ def read_body(model: type[ModelT]) -> ModelT:
     """
     if request.mimetype != JSON:
         raise ProblemError(415, "unsupported-media-type", f"Send the body as Content-Type: {JSON}.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    body = request.get_data()
+    if len(body) > MAX_BODY_BYTES:
         raise ProblemError(413, "body-too-large", f"A body may have {MAX_BODY_BYTES} bytes at the most.")
-    return model.model_validate_json(request.get_data())
+    return model.model_validate_json(body)
 
 
 def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
