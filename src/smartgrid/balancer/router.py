@@ -17,7 +17,8 @@ from smartgrid.balancer.voids import Voids
 from smartgrid.domain.request import PowerRange
 from smartgrid.service import attempts, status_header, tracing
 from smartgrid.service.attempts import AttemptNumbers
-from smartgrid.service.http_client import Answer, NotSentError, OutcomeUnknownError
+from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
+from smartgrid.service.http_connection import Answer
 from smartgrid.service.keys import KeysUnderWay
 
 ID_SEPARATOR = "."

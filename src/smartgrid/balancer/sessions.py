@@ -12,7 +12,8 @@ from pydantic_core import from_json
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.router import ID_SEPARATOR, with_name
 from smartgrid.service import paging, status_header, tracing
-from smartgrid.service.http_client import Answer, NotSentError, OutcomeUnknownError
+from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
+from smartgrid.service.http_connection import Answer
 from smartgrid.service.problems import ProblemError, not_found
 
 TIMEOUT_S = 1.7

@@ -17,7 +17,7 @@ from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.service import logs
-from smartgrid.service.http_client import Answer
+from smartgrid.service.http_connection import Answer
 from smartgrid.service.keys import KeyBusyError, KeysUnderWay
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import ChargeBody, SessionBody, SessionPage

@@ -6,7 +6,8 @@ import threading
 
 from smartgrid.domain.status import Status
 from smartgrid.service import status_header, tracing
-from smartgrid.service.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.service.http_connection import Answer
 from smartgrid.service.problems import ProblemError
 from smartgrid.service.web import FIRST_ATTEMPT, JSON
 
