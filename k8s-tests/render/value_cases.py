@@ -228,7 +228,8 @@ LOAD_TEST = [
     _argument("trace.speedup", 120, "--speedup=120", **TRACE),
     Case("loadtest.trace.configMap", "sessions", WORKLOADS["loadtest"], f"{POD}/volumes/1/configMap/name", "sessions",
          LOADTEST | {"loadtest.scenario": "garage"}, True),
-    Case("loadtest.backoffLimit", 2, WORKLOADS["loadtest"], "spec/backoffLimit", 2, LOADTEST),
+    Case("loadtest.settleSeconds", 2.5, WORKLOADS["loadtest"], f"{POD}/initContainers/0/command/5", "2.5", LOADTEST),
+    Case("loadtest.backoffLimit", 5, WORKLOADS["loadtest"], "spec/backoffLimit", 5, LOADTEST),
     Case("loadtest.activeDeadlineSeconds", 60, WORKLOADS["loadtest"], "spec/activeDeadlineSeconds", 60, LOADTEST),
     Case("loadtest.ttlSecondsAfterFinished", 0, WORKLOADS["loadtest"], "spec/ttlSecondsAfterFinished", 0, LOADTEST),
 ]  # fmt: skip

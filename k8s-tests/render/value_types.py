@@ -189,6 +189,7 @@ LOADTEST = EVERY_CHART | {
     "thresholds": strict(
         minSuccessRate=or_null(number(0, 1)), maxP95Ms={"type": ["number", "null"], "exclusiveMinimum": 0}
     ),
+    "settleSeconds": number(0, 3600),
     "backoffLimit": whole(0),
     "activeDeadlineSeconds": whole(1),
     "ttlSecondsAfterFinished": or_null(whole(0)),
