@@ -6,7 +6,7 @@ import json
 
 from cluster.backend import Backend
 from cluster.paths import REPOSITORY
-from cluster.shell import run
+from cluster.shell import CommandFailedError, run
 
 Values = dict[str, object]
 WAIT = ("--wait", "--timeout=180s")
@@ -19,7 +19,13 @@ class Helm:
         self.backend, self.namespace, self.release = backend, namespace, release
 
     def install(self, values: Values) -> str:
-        """Install and wait until all of it is ready."""
+        """Install and wait until all of it is ready; a failure tells what the pods say."""
+        try:
+            return self._install(values)
+        except CommandFailedError as error:
+            raise CommandFailedError(f"{error}\n{self._pods()}") from error
+
+    def _install(self, values: Values) -> str:
         return self("install", self.release, str(REPOSITORY), *WAIT, *as_flags(values))
 
     def upgrade(self, values: Values) -> str:
@@ -41,6 +47,12 @@ class Helm:
     def template(self, values: Values) -> str:
         """The manifests."""
         return self("template", self.release, str(REPOSITORY), "--skip-tests", "--validate", *as_flags(values))
+
+    def _pods(self) -> str:
+        context = (f"--context={self.backend.context}",) if self.backend.context else ()
+        kubectl = ("kubectl", f"--kubeconfig={self.backend.kubeconfig}", *context, f"--namespace={self.namespace}")
+        logs = run(*kubectl, "logs", f"--selector=app.kubernetes.io/instance={self.release}", "--tail=3", "--prefix")
+        return run(*kubectl, "get", "pods") + logs
 
     def __call__(self, *arguments: str) -> str:
         context = (f"--kube-context={self.backend.context}",) if self.backend.context else ()
