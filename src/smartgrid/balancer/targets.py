@@ -54,7 +54,7 @@ def parse(text: str) -> AllowedTargets:
     items = [item.strip().lower() for item in text.split(",") if item.strip()]
     networks = [network for item in items if (network := _network(item)) is not None]
     names = [item for item in items if _network(item) is None]
-    wrong = [name for name in names if not all(c.isalnum() or c in "*.-" for c in name) or "*" in name[1:]]
+    wrong = [name for name in names if not _is_host(name.removeprefix("*."))]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is no host name, *.suffix or network")
     suffixes = tuple(name[1:] for name in names if name.startswith("*."))
