@@ -16,7 +16,7 @@ from smartgrid.domain.sharing import TOLERANCE_KW
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
 
-Reply = Callable[[bool, Status], None]
+Reply = Callable[[bool], None]
 
 
 class Clock:
@@ -89,7 +89,7 @@ class SubstationNode:
             self._on_admitted(car, self.index)
             self._note_load(self._clock.now_s)
             self._announce()
-        reply(admitted, self.substation.status())
+        reply(admitted)
 
     def status(self) -> Status:
         self.catch_up()
@@ -191,11 +191,12 @@ class BalancerNode:
         self.deciding_s += perf_counter() - started_s
         self.decisions += 1
         if reservation is None:
-            reply(False, self.status())
+            reply(False)
             return
         member = self._members[reservation.name]
 
-        def answered(admitted: bool, status: Status) -> None:
+        def answered(admitted: bool) -> None:
+            status = member.status()  # every answer carries it
             self._wire.carry(lambda: self._on_answer(car, request, tried, reply, reservation, admitted, status))
 
         self._wire.carry(lambda: member.ask(car, request, answered))
@@ -212,6 +213,6 @@ class BalancerNode:
     ) -> None:
         self._fleet.confirm(reservation, status, self._clock.now_s)
         if admitted:
-            reply(True, self.status())
+            reply(True)
         else:
             self._attempt(car, request, (*tried, reservation.name), reply)

@@ -161,7 +161,7 @@ class World:
     def _on_admitted(self, car: int, substation: int) -> None:
         self.log.append(Admission(self.clock.now_s, car, substation))
 
-    def _on_reply(self, car: int, arrived_s: float, admitted: bool, _status: Status) -> None:
+    def _on_reply(self, car: int, arrived_s: float, admitted: bool) -> None:
         if not admitted:
             self.log.append(Refusal(self.clock.now_s, car, arrived_s))
 
