@@ -4,27 +4,30 @@ CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
 SERVICES = substation balancer gateway loadtest
 
-.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up test-cluster
+.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up test-cluster lock-images
 
-cluster-setup: ## install and build what the test cluster needs (10 to 20 minutes the first time, then seconds)
+cluster-setup: ## Install and build what the test cluster needs (10 to 20 minutes the first time, then seconds)
 	@$(CLUSTER) setup
 
-cluster-up: ## bring the test cluster up and print what to export
+cluster-up: ## Bring the test cluster up and print what to export
 	@$(CLUSTER) up
 
-cluster-status: ## tell which kind of cluster this machine gets, and whether it is up
+cluster-status: ## Tell which kind of cluster this machine gets, and whether it is up
 	@$(CLUSTER) status
 
-cluster-down: ## end the test cluster and remove its data
+cluster-down: ## End the test cluster and remove its data
 	@$(CLUSTER) down
 
-images: ## build the four images and load them into the test cluster
+images: ## Build the four images and load them into the test cluster
 	@for service in $(SERVICES); do \
 	  $(CLUSTER) build images/$$service/Dockerfile localhost/smart-grid/$$service:$(IMAGE_TAG) || exit 1; \
 	done
 
-prometheus-up: ## install the Prometheus operator and a Prometheus into the test cluster
+prometheus-up: ## Install the Prometheus operator and a Prometheus into the test cluster
 	@$(CLUSTER) prometheus
 
-test-cluster: ## run the behaviour tests on a real cluster (it is set up if need be)
-	$(PYTHON) -m pytest k8s-tests/behaviour
+test-cluster: $(VENV)/dev.stamp ## Run the tests of the chart: what it renders, and how it behaves on a real cluster
+	@$(BIN)/python -m pytest --config-file=k8s-tests/pytest.ini k8s-tests
+
+lock-images: $(VENV)/dev.stamp ## Write the lock file of what images are built with, images/build.txt
+	@echo "setuptools>=77" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header - --output-file images/build.txt
