@@ -20,6 +20,7 @@ FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 10.0
 HEALTHY_S = 30.0
 END_TIMEOUT_S = 15.0
+EXIT_REFUSED = 2
 MAX_LOG_BYTES = 16 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 Say = Callable[[str], None]
@@ -65,6 +66,14 @@ class Supervisor:
                 changed = True
         if changed:
             self._write_processes()
+
+    def refusal(self) -> str | None:
+        """Why a child cannot start at all, in its own words (exit code 2), or None. To be asked before `tend`."""
+        for child in self.children:
+            if child.process is not None and child.process.poll() == EXIT_REFUSED:
+                lines = self.log_path(child.service.name).read_text(errors="replace").splitlines()
+                return f"{child.service.name}: {lines[-1].removeprefix('Error: ') if lines else 'no reason given'}"
+        return None
 
     def stop(self) -> None:
         """End the gateway first, then the balancer, then the substations all at once."""

@@ -107,10 +107,12 @@ def _await_ready(supervisor: Supervisor) -> None:
     while waiting:
         waiting = [service for service in waiting if not _is_ready(service)]
         _progress(f"starting: {total - len(waiting)} of {total} ready")
+        refusal = supervisor.refusal()
+        if refusal is not None:
+            _refuse(refusal)
         supervisor.tend(time.monotonic())
         if waiting and time.monotonic() > end_s:
             name = waiting[0].name
-            supervisor.stop()
             _refuse(f"{name} was not ready in time; its log: {supervisor.log_path(name)}")
         time.sleep(TICK_S if waiting else 0)
     _progress("")

@@ -1,0 +1,184 @@
+"""`smartgrid up` as people run it: real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.http import call
+from support.processes import wait_until
+
+TIMEOUT_S = 90.0
+
+
+class Up:
+    """A running `smartgrid up`, and what it has said so far."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        self.data_dir, self.gateway, self.balancer, self.substation = data_dir, *free_ports()
+        ports = ["--gateway-port", self.gateway, "--balancer-port", self.balancer, "--substation-port", self.substation]
+        self._out = data_dir.parent / "up.out"
+        with self._out.open("w") as out:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "smartgrid", "up", "--data-dir", str(data_dir), *map(str, ports), *options],
+                stdout=out,
+                stderr=out,
+            )
+
+    def said(self) -> str:
+        return self._out.read_text()
+
+    def wait_said(self, words: str) -> None:
+        wait_until(lambda: words in self.said(), TIMEOUT_S, f"up says {words!r}; so far: {self.said()}")
+
+    def processes(self) -> dict[str, dict[str, object]]:
+        return dict(json.loads((self.data_dir / "processes.json").read_text()))
+
+    def pid(self, name: str) -> int:
+        return int(str(self.processes()[name]["pid"]))
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.popen.send_signal(number)
+        return self.popen.wait(TIMEOUT_S)
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Three ports with room for three consecutive ones after the last."""
+    for first in range(30_100 + os.getpid() % 500 * 4, 32_700, 8):
+        if all(is_free(port) for port in range(first, first + 5)):
+            return first, first + 1, first + 2
+    raise AssertionError("no five free ports in a row")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("up") / "data", "--capacity-kw", "90,100,110", "--time-scale", "60")
+    try:
+        running.wait_said("\nready\n")
+        yield running
+    finally:
+        running.end()
+
+
+def test_it_says_where_everything_is_and_ready_at_last(up: Up):
+    said = up.said().split("ready")[0]
+
+    for name, process in up.processes().items():
+        assert f"{name:<15} {process['url']}" in said
+
+
+def test_a_car_charges_through_all_of_it(up: Up):
+    reply = call("POST", f"http://127.0.0.1:{up.gateway}/charge", json={"vehicle_id": "EV-1", "energy_kwh": 1.0})
+
+    assert reply.status == 201
+
+
+def test_each_service_is_a_process_of_its_own_with_the_capacity_it_was_given(up: Up):
+    assert len({up.pid(name) for name in up.processes()}) == 5
+    status = call("GET", f"http://127.0.0.1:{up.substation + 2}/status").json()
+    assert (status["name"], status["capacity_kw"]) == ("substation-2", 110.0)
+
+
+def test_a_child_that_dies_is_started_again_and_said_so(up: Up):
+    before = up.pid("substation-1")
+
+    os.kill(before, signal.SIGKILL)
+
+    up.wait_said("substation-1 was killed by SIGKILL; starting it again in")
+    wait_until(lambda: up.pid("substation-1") != before, TIMEOUT_S, "processes.json names the new process")
+    url = f"http://127.0.0.1:{up.substation + 1}/ready"
+    wait_until(lambda: answers(url), TIMEOUT_S, "substation-1 answers again")
+
+
+def test_a_data_directory_in_use_is_refused(up: Up):
+    refused = run("--data-dir", str(up.data_dir), "--gateway-port", "30001")
+
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        f"Error: the data directory {up.data_dir} is in use by another `smartgrid up`; give this one its own --data-dir"
+    ]
+
+
+def test_a_port_in_use_is_refused(up: Up, tmp_path: Path):
+    refused = run("--data-dir", str(tmp_path), "--gateway-port", str(up.gateway), "--substation-port", "30005")
+
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{up.gateway}: the port is in use" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--substations", "0"),
+        ("--time-scale", "nan"),
+        ("--capacity-kw", "much"),
+        ("--gateway-port", "70000"),
+        ("--bogus",),
+    ],
+)
+def test_a_bad_value_is_one_sentence_and_exit_code_2(options: tuple[str, ...]):
+    refused = run(*options)
+
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.startswith("Error: ")
+
+
+def test_a_substation_that_cannot_start_is_not_started_for_ever(tmp_path: Path):
+    broken = tmp_path / "data" / "substation-0" / "substation.db"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no database at all, but longer than its header would be" * 20)
+
+    grid = Up(tmp_path / "data")
+
+    assert grid.popen.wait(TIMEOUT_S) == 2
+    assert f"substation-0: {broken}" in grid.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_order_and_leaves_nothing_running(tmp_path: Path, number: int):
+    grid = Up(tmp_path / "data", "--substations", "1")
+    grid.wait_said("\nready\n")
+    pids = [grid.pid(name) for name in grid.processes()]
+
+    code = grid.end(number)
+
+    assert code == 0
+    assert grid.said().endswith("stopping\nstopped\n")
+    assert not any(is_alive(pid) for pid in pids)
+    assert not (grid.data_dir / "processes.json").exists()
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "smartgrid", "up", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+
+
+def answers(url: str) -> bool:
+    try:
+        return call("GET", url).status == 200
+    except OSError:
+        return False
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
