@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from cluster import backend
 
 measured = pytest.StashKey[list[str]]()

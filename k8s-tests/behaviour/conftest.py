@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from cluster import backend
 from cluster.backend import Backend
 from cluster.lock import exclusive

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from cluster.existing import NotPossibleError
 from harness.books import audit
 from harness.grid import Grid

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from cluster.backend import Backend
 from cluster.shell import wait_until
 from harness.api import KubeApi

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from cluster.paths import REPOSITORY
 from harness.grid import Grid
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from cluster.shell import wait_until
 from harness.books import audit
 from harness.grid import Grid, Pod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from cluster.backend import Backend
 from harness.api import KubeApi
 from harness.grid import Grid

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from cluster.backend import Backend
 from harness.api import KubeApi
 from harness.helm import Helm, Values

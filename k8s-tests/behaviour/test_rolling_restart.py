@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from harness.books import audit
 from harness.grid import Grid
 from harness.load import running_load

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
 from cluster.backend import Backend
 from cluster.shell import run
 

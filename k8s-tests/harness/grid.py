@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import requests
+
 from cluster.backend import Backend
 from cluster.shell import wait_until
-
 from harness.api import KubeApi
 from harness.helm import Helm
 

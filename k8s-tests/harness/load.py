@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cluster.shell import wait_until
 
+from cluster.shell import wait_until
 from harness.grid import Grid
 from harness.images import PYTHON
 
