@@ -15,13 +15,20 @@ _TRACEPARENT = re.compile(
 )
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_span: ContextVar[tuple[str, bool] | None] = ContextVar("span", default=None)
 
 
 def begin(traceparent: str | None, request_id: str | None = None) -> str:
     """Take over the caller's trace id, or begin a trace; returns the request id, which is the trace id."""
     found = _from_traceparent(traceparent) or _from_request_id(request_id) or secrets.token_hex(16)
     _request_id.set(found)
+    _span.set(None)
     return found
+
+
+def within_span(span_id: str, *, sampled: bool) -> None:
+    """What this request causes is a part of this span (16 hex digits) of its trace."""
+    _span.set((span_id, sampled))
 
 
 def current() -> str | None:
@@ -32,7 +39,8 @@ def current() -> str | None:
 def outgoing() -> dict[str, str]:
     """The headers that carry the present trace to the next service."""
     request_id = _request_id.get() or begin(None)
-    return {HEADER: f"00-{request_id}-{secrets.token_hex(8)}-01"}
+    span_id, sampled = _span.get() or (secrets.token_hex(8), True)
+    return {HEADER: f"00-{request_id}-{span_id}-{'01' if sampled else '00'}"}
 
 
 def _from_traceparent(value: str | None) -> str | None:

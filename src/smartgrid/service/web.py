@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from smartgrid.service import attempts, metrics, openapi, problems, tracing
+from smartgrid.service import attempts, metrics, openapi, otel, problems, tracing
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import Health, Readiness
 from smartgrid.service.openapi import operation
@@ -50,6 +50,7 @@ def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> 
     app.json = DefaultJSONProvider(app)
     app.before_request(_begin_trace)
     app.after_request(_answer_trace)
+    otel.install(app, name)
     problems.install(app)
     metrics.install(app, registry)
     _install_probes(app, lifecycle)
