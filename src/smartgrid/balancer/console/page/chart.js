@@ -12,6 +12,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export class Chart {
   constructor() {
     this.samples = [];
+    this.counted = null; // what the page itself saw last
     this.power = byId("chart-power");
     this.paths = makePaths(this.power, ["area", ...LINES]);
     this.counts = makePaths(byId("chart-decisions"), ["decisions", "rejected"]);
@@ -40,18 +41,21 @@ export class Chart {
     this.draw();
   }
 
-  add(total, perSecond) {
+  add(total, admitted, rejected) {
     const now = Date.now();
     const last = this.samples.at(-1);
     if (last && now - last.time < 950) return;
+    const before = this.counted;
+    this.counted = { now, admitted, rejected };
+    const perSecond = (key) => (before ? Math.max(0, (1000 * (this.counted[key] - before[key])) / (now - before.now)) : 0);
     this.samples.push({
       time: now,
       load: total.load_kw,
       committed: total.committed_kw,
       demand: total.demand_kw,
       capacity: total.capacity_kw,
-      decisions: perSecond?.admitted ?? 0,
-      rejected: perSecond?.rejected ?? 0,
+      decisions: perSecond("admitted"),
+      rejected: perSecond("rejected"),
     });
     this.draw();
   }
@@ -68,7 +72,7 @@ export class Chart {
     this.paths.area.setAttribute("d", this.area(top));
     for (const line of ["decisions", "rejected"]) this.counts[line].setAttribute("d", this.path(line, topCount));
     ruler(byId("chart-scale"), this.power, top, 4, (value) => `${format.count(value)} kW`);
-    ruler(byId("chart-decisions-scale"), byId("chart-decisions"), topCount, 1, (value) => format.count(value));
+    ruler(byId("chart-decisions-scale"), byId("chart-decisions"), topCount, 1, (value) => format.short(value));
     this.times();
     this.describe();
   }
@@ -157,8 +161,9 @@ function makePaths(svg, names) {
 }
 
 function niceTop(value) {
-  const unit = 10 ** Math.floor(Math.log10(value));
-  return unit * [1, 2, 4, 5, 8, 10].find((step) => step * unit >= value * 1.05 || step === 10) * (value * 1.05 > 10 * unit ? 2 : 1);
+  const wanted = value * 1.05;
+  const unit = 10 ** Math.floor(Math.log10(wanted));
+  return unit * [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10].find((step) => step * unit >= wanted);
 }
 
 function ruler(scale, svg, top, steps, text) {

@@ -29,7 +29,7 @@ function receive(body) {
   fleet.update(substations, body.max_age_s);
   fleet.mark(details.name);
   details.update(substations.find((each) => each.name === details.name));
-  chart.add(total, perSecond);
+  chart.add(total, body.admitted, body.rejected);
   setText(document.querySelector("title"), `${format.percent(total.capacity_kw ? total.load_kw / total.capacity_kw : 0)} · ${body.name}`);
   watch();
 }
@@ -38,7 +38,8 @@ function watch() {
   const age = lastAnswer === null ? null : Date.now() - lastAnswer;
   const isLost = age === null ? performance.now() > LOST_AFTER_MS : age > LOST_AFTER_MS;
   setData(byId("connection"), "state", isLost ? "lost" : age === null ? "connecting" : "live");
-  setText(byId("connection-text"), isLost ? "Connection lost" : age === null ? "Connecting" : `Live · ${format.time(lastAnswer)}`);
+  setText(byId("connection-text"), isLost ? "Connection lost" : age === null ? "Connecting" : "Live");
+  setText(byId("connection-time"), age === null ? "" : `· ${format.time(lastAnswer)}`);
   document.body.classList.toggle("lost", isLost);
   if (isLost !== lost) {
     byId("alert").hidden = !isLost;

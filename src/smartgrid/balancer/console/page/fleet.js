@@ -1,6 +1,6 @@
 // The substations: one button each, with a bar of load against capacity.
 
-import { byId, element, setData, setShare, setText } from "./dom.js";
+import { byId, element, setAttribute, setData, setShare, setStyle, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const STATES = {
@@ -47,16 +47,18 @@ export class Fleet {
         this.cards.delete(name);
       }
     }
+    const scale = barScale(substations);
+    byId("legend-limit").hidden = scale === 1;
     for (const substation of substations) {
       if (!this.cards.has(substation.name)) this.cards.set(substation.name, makeCard(substation.name));
-      fill(this.cards.get(substation.name), substation, maxAgeS);
+      fill(this.cards.get(substation.name), substation, maxAgeS, scale);
     }
     this.arrange();
   }
 
   mark(name) {
     this.open = name;
-    for (const [each, card] of this.cards) card.button.setAttribute("aria-expanded", String(each === name));
+    for (const [each, card] of this.cards) setAttribute(card.button, "aria-expanded", String(each === name));
   }
 
   focus(name) {
@@ -91,15 +93,21 @@ export class Fleet {
   }
 }
 
+// Bars end at the capacity while no one wants more; else all of them have room for it, and a mark at the capacity.
+function barScale(substations) {
+  const most = Math.max(0, ...substations.map((each) => share(each.demand_kw, each)));
+  return most <= 1.02 ? 1 : most <= 1.5 ? 1.5 : 2;
+}
+
 function makeCard(name) {
   const parts = Object.fromEntries(
-    ["name", "state", "wanted", "fill", "guaranteed", "numbers", "sessions"].map((part) => [part, element("span", part)]),
+    ["name", "state", "wanted", "fill", "guaranteed", "limit", "numbers", "sessions"].map((part) => [part, element("span", part)]),
   );
   setText(parts.name, name);
   parts.load = element("b", "");
   parts.rest = element("span", "");
   parts.numbers.append(parts.load, parts.rest);
-  const track = element("span", "track", parts.wanted, parts.fill, parts.guaranteed);
+  const track = element("span", "track", parts.wanted, parts.fill, parts.guaranteed, parts.limit);
   track.setAttribute("aria-hidden", "true");
   const top = element("span", "line", parts.name, parts.state);
   const bottom = element("span", "line numbers", parts.numbers, parts.sessions);
@@ -112,15 +120,17 @@ function makeCard(name) {
   return { root, button, track, ...parts };
 }
 
-function fill(card, substation, maxAgeS) {
+function fill(card, substation, maxAgeS, scale) {
   const stale = substation.age_s !== null && substation.age_s > maxAgeS;
   const load = share(substation.load_kw, substation);
   setData(card.root, "state", substation.state);
   setData(card.root, "stale", String(stale));
   setData(card.root, "level", format.level(load));
-  setShare(card.fill, load);
-  setShare(card.guaranteed, share(substation.committed_kw, substation));
-  setShare(card.wanted, share(substation.demand_kw, substation));
+  setShare(card.fill, load / scale);
+  setShare(card.guaranteed, share(substation.committed_kw, substation) / scale);
+  setShare(card.wanted, share(substation.demand_kw, substation) / scale);
+  if (card.limit.hidden !== (scale === 1)) card.limit.hidden = scale === 1;
+  setStyle(card.limit, "left", `${100 / scale}%`);
   setText(card.state, stateText(substation, stale));
   if (substation.capacity_kw === null) {
     setText(card.load, "–");
@@ -134,7 +144,7 @@ function fill(card, substation, maxAgeS) {
   const label = `${substation.name}, ${card.state.textContent}, ${card.numbers.textContent}, guaranteed ${format.power(
     substation.committed_kw,
   )} kW, ${card.sessions.textContent}`;
-  if (card.button.ariaLabel !== label) card.button.ariaLabel = label;
+  setAttribute(card.button, "aria-label", label);
 }
 
 function stateText(substation, stale) {

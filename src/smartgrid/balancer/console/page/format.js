@@ -3,10 +3,12 @@
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const upToTenth = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const shortClock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 export const count = (value) => whole.format(value);
+export const short = (value) => upToTenth.format(value);
 export const power = (kw) => (Math.abs(kw) >= 1000 ? whole : tenth).format(kw);
 export const energy = (kwh) => (kwh >= 100 ? tenth : hundredth).format(kwh);
 export const rate = (perSecond) => (perSecond >= 100 ? whole : tenth).format(perSecond);

@@ -1,0 +1,92 @@
+"""A browser, and grids to look at with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from console.stub_substations import StubSubstations
+from support.processes import Process
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PICTURES = Path(__file__).resolve().parents[2] / "results" / "console"
+WAIT_MS = 20_000
+MANY = 200
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed; on Debian: apt-get install chromium")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Errors(list[str]):
+    """What went wrong in a page: scripts that failed, and what the page was not allowed to load."""
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page that must cause no error and load nothing from elsewhere."""
+    contexts, errors = [], Errors()
+
+    def opened(url: str, **options: object) -> Page:
+        origin = url.partition("#")[0]
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("dialog", lambda dialog: errors.append(f"dialog {dialog.message}") or dialog.dismiss())
+        page.on("request", lambda request: request.url.startswith(origin) or errors.append(f"asked for {request.url}"))
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def substation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    folder = tmp_path_factory.mktemp("substation")
+    with Process("substation", folder, name="substation-0", capacity_kw=100) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def balancer(tmp_path_factory: pytest.TempPathFactory, substation: Process) -> Iterator[Process]:
+    folder = tmp_path_factory.mktemp("balancer")
+    with Process("balancer", folder, substations=substation.url, poll_interval_s=0.5) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def stubs() -> Iterator[StubSubstations]:
+    with StubSubstations(MANY).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def large_balancer(tmp_path_factory: pytest.TempPathFactory, stubs: StubSubstations) -> Iterator[Process]:
+    with Process("balancer", tmp_path_factory.mktemp("large"), substations=stubs.fleet()) as process:
+        yield process
