@@ -249,7 +249,7 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
             _refusal(path, f"has schema {_pragma(connection, 'user_version')}, and this is {SCHEMA_VERSION}")
         )
     with closing(connection.execute("PRAGMA quick_check(1)")) as found:
-        verdict = found.fetchone()[0]
+        verdict = " ".join(found.fetchone()[0].split())
     if verdict != "ok":
         raise StoreError(_refusal(path, f"is damaged ({verdict})"))
 
