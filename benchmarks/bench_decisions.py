@@ -40,7 +40,14 @@ class Book:
         room_kw = max(0.0, self.capacity_kw - committed_kw)
         load_kw = min(demand_kw, self.capacity_kw)
         return Status(
-            self.capacity_kw, load_kw, committed_kw, demand_kw, len(self.powers), self.revision, 1e9 + self.revision, room_kw
+            self.capacity_kw,
+            load_kw,
+            committed_kw,
+            demand_kw,
+            len(self.powers),
+            self.revision,
+            1e9 + self.revision,
+            room_kw,
         )
 
 

@@ -67,6 +67,7 @@ def service(kind: str, port: int, settings: Mapping[str, str], folder: Path) -> 
 @contextmanager
 def program(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """Any program; ended on leaving."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
         started = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **(environment or {})})
     try:

@@ -178,6 +178,13 @@ class TestTotals:
         reserved(fleet)
         assert fleet.totals().revision > before
 
+    def test_to_hear_the_same_again_is_no_change(self) -> None:
+        fleet = a_fleet(a=0)
+        before = fleet.totals().revision
+        fleet.update("a", a_status(0), 5)
+        assert fleet.totals().revision == before
+        assert fleet.view("a").updated_at_s == 5
+
     def test_out_of_rotation_does_not_count(self) -> None:
         fleet = a_fleet(a=10, b=20)
         fleet.set_in_rotation("a", False)

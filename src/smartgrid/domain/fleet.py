@@ -78,6 +78,7 @@ class Fleet:
         """Forget a substation; its open reservations end with it. Unknown names are ignored."""
         candidate = self._candidates.pop(name, None)
         if candidate is not None:
+            self._revision += 1
             self._take_out(candidate)
             candidate.in_rotation = candidate.routable = False
             candidate.due_s = math.inf
@@ -87,6 +88,8 @@ class Fleet:
         candidate = self._candidates.get(name)
         if candidate is None or _is_older(status, candidate):
             return False
+        is_news = candidate.status is None or status.revision > candidate.status.revision
+        self._revision += is_news
         self._take_out(candidate)
         self._see(candidate, status, now_s)
         self._put_in(candidate)
@@ -96,6 +99,7 @@ class Fleet:
         """Whether it may get cars; its view is kept. Unknown names are ignored."""
         candidate = self._candidates.get(name)
         if candidate is not None and candidate.in_rotation != in_rotation:
+            self._revision += 1
             self._take_out(candidate)
             candidate.in_rotation = in_rotation
             self._put_in(candidate)
@@ -112,6 +116,7 @@ class Fleet:
             candidate = self._doubts.most_promising(power, now_s, exclude)
         if candidate is None:
             return None
+        self._revision += 1
         self._take_out(candidate)
         candidate.reserve(power.min_kw, power.max_kw)
         self._put_in(candidate)
@@ -125,6 +130,7 @@ class Fleet:
         candidate = self._candidates.get(reservation.name)
         if candidate is None or candidate.order != reservation.joined:
             return
+        self._revision += 1
         self._take_out(candidate)
         candidate.release(reservation.power.min_kw, reservation.power.max_kw)
         if status is not None and self._policy.corrects_view and not _is_older(status, candidate):
@@ -169,7 +175,6 @@ class Fleet:
         self._doubts.watch(candidate)
 
     def _take_out(self, candidate: Candidate) -> None:
-        self._revision += 1
         self._totals.note(candidate)
         if candidate.routable:
             self._policy.discard(candidate)

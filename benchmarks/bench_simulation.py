@@ -1,0 +1,104 @@
+"""`make bench-simulation`: the table of targets of placement, each line with the command that makes it again.
+
+.venv/bin/python benchmarks/bench_simulation.py [--first-seed 5001] [--only TEXT] [--acn FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+TRACE = "caltech-2019-05-01_2019-08-31.csv.gz"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One target: what to simulate, and what to read off each run."""
+
+    what: str
+    arguments: str
+    value: Callable[[Row], str]
+
+
+def of_optimum(runs: Sequence[Row], policy: str = "least-loaded") -> str:
+    shares = [100 * run["policies"][policy]["accepted_kwh"] / run["optimum"]["accepted_kwh"] for run in runs]
+    return f"{statistics.fmean(shares):.2f} %{_spread(shares)} of optimum"
+
+
+def mean_of(runs: Sequence[Row], name: str, factor: float = 1, unit: str = "") -> str:
+    values = [factor * run["policies"]["least-loaded"][name] for run in runs]
+    return f"{name} {statistics.fmean(values):.2f}{unit}{_spread(values)}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f" ±{statistics.stdev(values):.2f}" if len(values) > 1 else ""
+
+
+def rigid(result: Row) -> str:
+    runs = result.get("runs", [result])
+    return "; ".join([of_optimum(runs), mean_of(runs, "load_percentage_sd"), mean_of(runs, "refused_with_room")])
+
+
+def flexible(result: Row) -> str:
+    runs = result.get("runs", [result])
+    parts = [mean_of(runs, "admitted", 100, " %"), mean_of(runs, "utilisation", 100, " %"), of_optimum(runs)]
+    return "; ".join(parts)
+
+
+LINES = [
+    Line("rigid, mix a, N = 10", "--mix a --substations 10", rigid),
+    Line("rigid, mix a, N = 50", "--mix a --substations 50 --duration 1800", rigid),
+    Line("rigid, mix b, N = 10", "--mix b --substations 10", rigid),
+    Line("rigid, mix b, N = 50", "--mix b --substations 50 --duration 1800", rigid),
+    Line("flexible, mix b, demand 1.3", "--mix b --flexible --demand 1.3 --mean-session 3600 --duration 1e5", flexible),
+    Line("mix a, 5 s polls, 1 balancer", "--poll 5 --balancers 1", rigid),
+    Line("mix a, 5 s polls, 2 balancers", "--poll 5 --balancers 2", rigid),
+    Line("mix a, 5 s polls, 5 balancers", "--poll 5 --balancers 5", rigid),
+    *(Line(f"mix a, N = {size}", f"--substations {size} --duration {seconds}", rigid)
+      for size, seconds in ((5, 6000), (20, 3000), (100, 900))),
+]  # fmt: skip
+
+
+def acn_lines(folder: Path) -> list[Line]:
+    return [
+        Line(f"real sessions, demand {demand}", f"--trace {folder / TRACE} --substations 3 --demand {demand}", flexible)
+        for demand in (0.85, 1.3, 2.0)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--first-seed", type=int, default=5001)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--only", default="", help="lines that contain this")
+    parser.add_argument("--acn", type=Path, help="folder with ACN-Data sessions")
+    options = parser.parse_args()
+    for line in [*LINES, *(acn_lines(options.acn) if options.acn else [])]:
+        if options.only in line.what:
+            seeds = 1 if "--trace" in line.arguments else options.seeds
+            show(line, f"{line.arguments} --seeds {seeds} --first-seed {options.first_seed}")
+
+
+def show(line: Line, arguments: str) -> None:
+    begun_s = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "smartgrid", "simulate", *arguments.split(), "--json", str(path)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=7200)
+        result = json.loads(path.read_text())
+    print(f"{line.what}: {line.value(result)}  ({time.monotonic() - begun_s:.0f} s)")
+    print(f"    smartgrid simulate {arguments}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
