@@ -1,0 +1,153 @@
+"""What the services expose: the names of the specification, by the conventions, and no series too many."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
+
+from smartgrid.balancer.discovery import Member
+from smartgrid.balancer.grid import Grid
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.state import State
+from smartgrid.balancer.voids import Voids
+from smartgrid.domain.fleet import Fleet
+from smartgrid.domain.routing import make_policy
+from smartgrid.domain.status import Status
+from smartgrid.service import metrics, status_header
+from support.processes import Process
+
+SPECIFIED = {
+    "substation": {
+        "current_load": "gauge",
+        "total_capacity": "gauge",
+        "active_chargers": "gauge",
+        "charging_requests": "counter",
+        "charging_duration_seconds": "histogram",
+    },
+    "balancer": {
+        "load_balancer_requests": "counter",
+        "routing_decisions": "counter",
+        "substation_load_percentage": "gauge",
+        "polling_duration_seconds": "histogram",
+    },
+    "gateway": {
+        "charge_requests": "counter",
+        "requests_duration_seconds": "histogram",
+        "active_sessions": "gauge",
+        "failed_requests": "counter",
+    },
+}
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`GET /metrics` of each service, after one car."""
+    folder = tmp_path_factory.mktemp("metrics")
+    substation = Process("substation", folder / "substation", name="substation-0", capacity_kw=100)
+    balancer = Process("balancer", folder / "balancer", substations=substation.url)
+    gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url)
+    for process in (substation, balancer, gateway):
+        process.launch()
+    try:
+        for process in (substation, balancer, gateway):
+            process.wait_ready()
+        gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", "energy_kwh": 5})
+        yield {each.service: each.call("GET", "/metrics").body.decode() for each in (substation, balancer, gateway)}
+    finally:
+        for process in (substation, balancer, gateway):
+            process.kill()
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_the_names_of_the_specification_are_kept(pages: dict[str, str], service: str) -> None:
+    found = {family.name: family.type for family in text_string_to_metric_families(pages[service])}
+
+    assert SPECIFIED[service].items() <= found.items()
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+def test_names_and_helps_follow_the_conventions(pages: dict[str, str], service: str) -> None:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=pages[service], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("service", SPECIFIED)
+def test_no_label_names_a_vehicle_or_a_session(pages: dict[str, str], service: str) -> None:
+    labels = {
+        name
+        for family in text_string_to_metric_families(pages[service])
+        for sample in family.samples
+        for name in sample.labels
+    }
+
+    assert labels <= {"result", "reason", "code", "method", "route", "status", "substation", "source", "le"} | {
+        "generation", "implementation", "major", "minor", "patchlevel", "version"
+    }  # fmt: skip
+    assert "EV-1" not in pages[service]
+
+
+def test_series_stay_bounded_when_a_thousand_substations_come_and_go(tmp_path: Path) -> None:
+    grid, counted, app = balancer_app(tmp_path)
+    before = series(app)
+
+    for number in range(MANY):
+        join(grid, counted, number)
+    with_all = series(app)
+    for number in range(MANY):
+        grid.leave(f"substation-{number}")
+    counted.forget_absent(entry.member.name for entry in grid.entries())
+
+    assert len(with_all) - len(before) == 5 * MANY
+    assert series(app) == before
+
+
+def test_a_decision_about_a_substation_that_has_just_left_makes_no_series(tmp_path: Path) -> None:
+    grid, counted, app = balancer_app(tmp_path)
+    join(grid, counted, 7)
+    grid.leave("substation-7")
+
+    counted.decisions.count("substation-7")
+
+    assert not [line for line in series(app) if "substation-7" in line]
+
+
+def balancer_app(folder: Path) -> tuple[Grid, BalancerMetrics, Flask]:
+    """A balancer as far as /metrics sees it."""
+    registry, rng = metrics.registry(), random.Random(1)
+    grid = Grid(Fleet(make_policy("least-loaded", rng), rng))
+    counted = BalancerMetrics(registry)
+    roster = Roster(grid, [], lambda: None)
+    registry.register(FleetCollector(grid, roster, Voids(grid, State(folder)), max_view_age_s=69))
+    registry.add_text(SubstationSeries(grid, counted.decisions).render)
+    app = Flask("test")
+    metrics.install(app, registry)
+    return grid, counted, app
+
+
+def join(grid: Grid, counted: BalancerMetrics, number: int) -> None:
+    name = f"substation-{number}"
+    grid.join(Member(name, f"http://127.0.0.1:{10_000 + number}"))
+    entry = grid.entry(name)
+    assert entry is not None
+    grid.saw(entry, status_header.encode(name, Status(100, 61.3, 40, 90, 7, number, None, 60), None))
+    counted.decisions.count(name)
+
+
+def series(app: Flask) -> set[str]:
+    """Names and labels, without values."""
+    lines = app.test_client().get("/metrics").text.splitlines()
+    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
