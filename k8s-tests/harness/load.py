@@ -39,6 +39,8 @@ class Seen:
     session_id: str = ""
     substation: str = ""
     resent: int = 0
+    postponed: int = 0
+    """How often the client was told to ask again later, and did."""
     kept: bool = False
 
     @property
@@ -79,10 +81,12 @@ class Load:
         """What the clients saw, in one line."""
         codes = Counter(f"{one.status} {one.code}".strip() for one in self.failed)
         rejected, resent = sum(one.rejected for one in self.seen), sum(one.resent for one in self.seen)
+        postponed = sum(one.postponed > 0 for one in self.seen)
         slowest_s = max((one.answered_s - one.sent_s for one in self.seen), default=0.0)
         return (
             f"{len(self.seen)} requests, {len(self.charged)} cars charged, {rejected} refused for want of room, "
             f"{len(self.failed)} failed {dict(codes) or ''}, {resent} sent again on a new connection, "
+            f"{postponed} done later than asked as their substation was away, "
             f"slowest {slowest_s:.2f} s"
         )
 

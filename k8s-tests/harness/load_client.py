@@ -1,8 +1,9 @@
 """The load: runs in a pod of the cluster's network, with nothing but the standard library.
 
 Charges cars at a steady rate whatever the answers are, stops some of them again and asks for others. Half of the
-workers keep their connection, as a service does; half open one for each request, as new clients do. Every request is a
-line of JSON on stdout. It ends when the file STOP appears.
+workers keep their connection, as a service does; half open one for each request, as new clients do. A driver whose
+substation is being restarted is told when to ask again, and does. Every request is a line of JSON on stdout. It ends
+when the file STOP appears.
 """
 
 from __future__ import annotations
@@ -17,15 +18,31 @@ import sys
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 STOP = Path("/tmp/stop")
 REQUEST_TIMEOUT_S = 20.0
+# How long a driver asks again for a session whose substation is away.
+PATIENCE_S = 30.0
+TOLD = ("session_id", "substation", "code", "detail")
+AWAY = "substation-unavailable"
 # How many cars of a hundred are stopped by their driver, or asked about, a little after they began.
 STOPPED, ASKED = 30, 10
 # What a connection that was kept raises when the server closed it meanwhile. No answer was begun, so a client may send
 # the request again on a new connection (RFC 9110, 9.2.2; the idempotency key makes it safe); every HTTP library does.
 CLOSED_MEANWHILE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    content: dict[str, object]
+    retry_after_s: float
+    resent: int = 0
+    postponed: int = 0
 
 
 class Client:
@@ -35,18 +52,31 @@ class Client:
         self.host, self.port, self.keep = host, port, keep
         self.connection: http.client.HTTPConnection | None = None
 
-    def send(self, method: str, path: str, body: dict[str, object] | None = None) -> tuple[int, dict[str, object], int]:
-        """Status, answer, and how often it had to be sent again."""
+    def ask(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
+        """Send a request, and again when the grid said to, as long as patience lasts."""
+        end_s, postponed = time.monotonic() + PATIENCE_S, 0
+        while True:
+            answer = self.send(method, path, body)
+            answer.postponed = postponed
+            if answer.content.get("code") != AWAY or time.monotonic() + answer.retry_after_s > end_s:
+                return answer
+            postponed += 1
+            time.sleep(answer.retry_after_s)
+
+    def send(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
+        """Send a request; once more if the connection that was kept is no more."""
         kept = self.connection is not None
         try:
-            return (*self._try(method, path, body), 0)
+            return self._try(method, path, body)
         except CLOSED_MEANWHILE:
             self.close()
             if not kept:
                 raise
-            return (*self._try(method, path, body), 1)
+            answer = self._try(method, path, body)
+            answer.resent = 1
+            return answer
 
-    def _try(self, method: str, path: str, body: dict[str, object] | None) -> tuple[int, dict[str, object]]:
+    def _try(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.host, self.port, timeout=REQUEST_TIMEOUT_S)
         headers = {} if self.keep else {"Connection": "close"}
@@ -57,7 +87,7 @@ class Client:
         content = json.loads(answer.read())
         if not self.keep or answer.will_close:
             self.close()
-        return answer.status, content
+        return Answer(answer.status, content, float(answer.getheader("Retry-After", "1")))
 
     def close(self) -> None:
         """Use a new connection next time."""
@@ -95,8 +125,9 @@ class Load:
             "kept": client.keep,
         }
         try:
-            line["status"], answer, line["resent"] = client.send(method, path, body)
-            line |= {name: answer[name] for name in ("session_id", "substation", "code", "detail") if name in answer}
+            answer = client.ask(method, path, body)
+            line |= {name: answer.content[name] for name in TOLD if name in answer.content}
+            line |= {"status": answer.status, "resent": answer.resent, "postponed": answer.postponed}
         except (OSError, http.client.HTTPException, ValueError) as error:
             client.close()
             line |= {"status": 0, "code": type(error).__name__, "detail": str(error), "resent": 0}
