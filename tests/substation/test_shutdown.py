@@ -5,6 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from smartgrid.service import metrics
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.substation.app import Api, make_app
+from smartgrid.substation.metrics import SubstationMetrics
+from support.books import Books, SetClock
 from support.processes import Process, wait_until
 
 A_CAR = {"vehicle_id": "EV-1", "energy_kwh": 10}
@@ -33,3 +38,20 @@ def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
         substation.popen.terminate()
         substation.popen.terminate()
         assert substation.exit_code() == 0
+
+
+def test_while_draining_no_one_is_admitted(tmp_path: Path) -> None:
+    """Between the drain and the end there is too little time to ask over HTTP, so the application is asked."""
+    books, registry = Books(tmp_path, SetClock()), metrics.registry()
+    api = Api("s0", books.ledger, books.clock, SubstationMetrics(registry))
+    client = make_app(api, Lifecycle(), registry).test_client()
+    key = {"Idempotency-Key": "k"}
+    kept = client.post("/charge", json=A_CAR, headers=key).get_json()["session_id"]
+    books.ledger.drain()
+    refused = client.post("/charge", json=A_CAR)
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "draining")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert client.get("/status").get_json()["state"] == "Draining"
+    assert client.post("/charge", json=A_CAR, headers=key).get_json()["session_id"] == kept
+    assert client.delete(f"/charge/{kept}").get_json()["state"] == "Idle"
+    books.close()
