@@ -329,12 +329,14 @@ ROUTING = Row(
                 (f"max(fleet_view_max_age_seconds{{{BALANCER}}})", "limit"),
             ),
             dashed="limit",
+            width=6,
         ),
         Panel(
             "Discovery age",
             "Time since each source of substations last confirmed the fleet.",
             "s",
             ((f"max by (source) (discovery_last_sync_age_seconds{{{BALANCER}}})", "{{source}}"),),
+            width=6,
         ),
         Panel(
             "Fleet and rotation",
@@ -345,6 +347,7 @@ ROUTING = Row(
                 (f"max(sum by (pod) (substation_in_rotation{{{BALANCER}}}))", "in rotation"),
                 (f"sum(pending_voids{{{BALANCER}}})", "pending voids"),
             ),
+            width=6,
         ),
         Panel(
             "Polls",
@@ -352,6 +355,7 @@ ROUTING = Row(
             "All else is pushed by long polls.",
             "reqps",
             ((f"sum(rate(polling_duration_seconds_count{{{BALANCER}}}[{RATE}]))", "polls"),),
+            width=6,
         ),
     ),
 )

@@ -71,7 +71,7 @@ export class Chart {
     for (const line of LINES) this.paths[line].setAttribute("d", this.path(line, top));
     this.paths.area.setAttribute("d", this.area(top));
     for (const line of ["decisions", "rejected"]) this.counts[line].setAttribute("d", this.path(line, topCount));
-    ruler(byId("chart-scale"), this.power, top, 4, (value) => `${format.count(value)} kW`);
+    ruler(byId("chart-scale"), this.power, top, 4, format.axisPower);
     ruler(byId("chart-decisions-scale"), byId("chart-decisions"), topCount, 1, (value) => format.short(value));
     this.times();
     this.describe();

@@ -10,6 +10,7 @@ const shortClock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute:
 export const count = (value) => whole.format(value);
 export const short = (value) => upToTenth.format(value);
 export const power = (kw) => (Math.abs(kw) >= 1000 ? whole : tenth).format(kw);
+export const axisPower = (kw) => (kw >= 10_000 ? `${upToTenth.format(kw / 1000)} MW` : `${whole.format(kw)} kW`);
 export const energy = (kwh) => (kwh >= 100 ? tenth : hundredth).format(kwh);
 export const rate = (perSecond) => (perSecond >= 100 ? whole : tenth).format(perSecond);
 export const percent = (share) => `${whole.format(100 * share)} %`;
