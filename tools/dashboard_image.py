@@ -132,10 +132,7 @@ def lines(spec: dict[str, Any], found: list[Any], width: float, height: float, l
     top = max([v for _, _, points in drawn for _, v in points], default=1) * 1.08 or 1
     paths = []
     for colour, name, points in reversed(drawn):
-        at = [
-            (left + inner_width * (1 - (end_s - t) / (MINUTES * 60)), 32 + inner_height * (1 - v / top))
-            for t, v in points
-        ]
+        at = [(left + inner_width * (1 - (end_s - t) / length_s), 32 + inner_height * (1 - v / top)) for t, v in points]
         if at:
             path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
             dash = ' stroke-dasharray="7 5"' if name in dashed else ""
