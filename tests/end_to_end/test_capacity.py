@@ -6,6 +6,8 @@ import pytest
 
 from support.grid import TOLERANCE_KW, Grid, charge, sessions, together
 
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
+
 SLOTS = 4  # at each substation, for cars of 11 kW
 
 

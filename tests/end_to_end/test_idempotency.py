@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.grid import Grid, charge, held, sessions, together
+
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 
 
 def test_twenty_at_once_with_one_key_through_one_gateway_get_one_session(grid: Grid) -> None:

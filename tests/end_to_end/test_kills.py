@@ -24,6 +24,8 @@ from support.grid import (
 )
 from support.processes import Process, wait_until
 
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
+
 CLIENTS = 4
 PAUSE_S = 0.05
 SEEDS = (1, 2)

@@ -19,13 +19,14 @@ from support.processes import Process, wait_until
 TOLERANCE_KW = 1e-6
 ANSWER_TIMEOUT_S = 30.0
 SETTLE_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0  # of many at once on a busy machine
 
 
 def start_all(processes: Iterable[Process]) -> None:
     """Start together, as each takes a second of CPU by itself, and wait until all are ready."""
     started = [process.launch() for process in processes]
     for process in started:
-        process.wait_ready()
+        process.wait_ready(START_TIMEOUT_S)
 
 
 class Grid:

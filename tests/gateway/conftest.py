@@ -1,0 +1,24 @@
+"""One grid for the tests here: three substations, a balancer and a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.grid import Grid
+
+CAPACITY_KW = 44.0  # room for four cars of 11 kW
+
+
+@pytest.fixture(scope="session")
+def shared_grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+    with Grid(tmp_path_factory.mktemp("grid"), [CAPACITY_KW] * 3, gateways=1) as grid:
+        yield grid
+
+
+@pytest.fixture
+def grid(shared_grid: Grid) -> Grid:
+    """It begins empty and with all services alive."""
+    shared_grid.mend()
+    return shared_grid

@@ -1,0 +1,168 @@
+"""Sessions as a client of the gateway sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.grid import Grid, car, charge, frozen, held, sessions
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
+
+
+def test_a_session_from_start_to_stop(grid: Grid) -> None:
+    started = charge(grid.gateway, "EV-life")
+    session = started.json()
+    assert started.status == 201
+    assert started.headers["Location"] == f"/sessions/{session['session_id']}"
+    assert (session["vehicle_id"], session["state"], session["power_kw"]) == ("EV-life", "Charging", 11)
+
+    shown = grid.gateway.call("GET", started.headers["Location"]).json()
+    assert {**shown, "delivered_kwh": 0} == {**session, "delivered_kwh": 0}
+
+    stopped = grid.gateway.call("DELETE", started.headers["Location"])
+    assert (stopped.status, stopped.json()["state"], stopped.json()["end_reason"]) == (200, "Idle", "Stopped")
+    again = grid.gateway.call("DELETE", started.headers["Location"])
+    assert (again.status, again.json()) == (200, stopped.json())
+
+
+@pytest.mark.parametrize(
+    "session_id",
+    ["nothing", "substation-0", "substation-0.", "substation-0.nothing", "nowhere.nothing", ".x", "%00", "é"],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_sessions_that_are_not_there(grid: Grid, method: str, session_id: str) -> None:
+    from urllib.parse import quote
+
+    reply = grid.gateway.call(method, f"/sessions/{quote(session_id, safe='%')}")
+    assert (reply.status, reply.json()["code"]) == (404, "not-found")
+
+
+def test_pages_hold_each_session_once(grid: Grid) -> None:
+    placed = {charge(grid.gateway, f"EV-{i}").json()["session_id"] for i in range(8)}
+    assert len({session_id.split(".")[0] for session_id in placed}) == 3
+
+    for limit in range(1, 10):
+        listed = [each["session_id"] for each in sessions(grid.gateway, limit=limit, state="Charging")]
+        assert sorted(listed) == sorted(placed), f"with pages of {limit}"
+
+
+def test_pages_by_state(grid: Grid) -> None:
+    ended = charge(grid.gateway, "EV-ended").json()["session_id"]
+    grid.gateway.call("DELETE", f"/sessions/{ended}")
+    active = charge(grid.gateway, "EV-active").json()["session_id"]
+
+    assert [each["session_id"] for each in sessions(grid.gateway, state="Charging")] == [active]
+    idle = [each["session_id"] for each in sessions(grid.gateway, limit=3, state="Idle")]
+    assert ended in idle
+    assert active not in idle
+    assert sessions(grid.gateway, state="SuspendedEVSE") == []
+
+
+def test_substations_whose_sessions_are_missing_are_named(grid: Grid) -> None:
+    placed = [charge(grid.gateway, f"EV-{i}").json() for i in range(6)]
+    grid.substations[1].kill()
+
+    page = grid.gateway.call("GET", "/sessions?limit=1000&state=Charging")
+
+    assert page.headers["Smartgrid-Unreachable"] == "substation-1"
+    listed = {each["session_id"] for each in page.json()["sessions"]}
+    assert listed == {each["session_id"] for each in placed if each["substation"] != "substation-1"}
+    there = next(each for each in placed if each["substation"] == "substation-1")
+    for method in ("GET", "DELETE"):
+        silent = grid.gateway.call(method, f"/sessions/{there['session_id']}")
+        assert (silent.status, silent.json()["code"]) == (503, "substation-unavailable")
+        assert int(silent.headers["Retry-After"]) >= 1
+
+    grid.substations[1].restart()
+    assert grid.gateway.call("GET", f"/sessions/{there['session_id']}").json()["state"] == "Charging"
+
+
+def test_two_frozen_substations_do_not_stop_the_list(grid: Grid) -> None:
+    with frozen(grid.substations[0]), frozen(grid.substations[1]):
+        page = grid.gateway.call("GET", "/sessions")
+        assert page.status == 200
+        assert page.headers["Smartgrid-Unreachable"]
+
+
+def test_a_key_gives_the_first_answer_again(grid: Grid) -> None:
+    first, second = (charge(grid.gateway, "EV-key", key="gateway-key") for _ in range(2))
+    assert (second.status, second.body) == (201, first.body)
+    assert second.headers["Location"] == first.headers["Location"]
+
+
+def test_also_after_a_kill_of_the_gateway(grid: Grid) -> None:
+    first = charge(grid.gateway, "EV-kill", key="gateway-kill").json()
+    grid.gateway.kill()
+    grid.gateway.restart()
+
+    again = charge(grid.gateway, "EV-kill", key="gateway-kill")
+
+    assert (again.status, again.json()["session_id"]) == (201, first["session_id"])
+    assert len(held(grid.substations, "EV-kill")) == 1
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["remembered", "forgotten"])
+def test_a_key_with_another_body(grid: Grid, forgotten: bool) -> None:
+    key = f"other-body-{forgotten}"
+    assert charge(grid.gateway, "EV-a", key=key).status == 201
+    if forgotten:
+        grid.gateway.kill()
+        grid.gateway.restart()
+
+    other = charge(grid.gateway, "EV-a", key=key, energy_kwh=51)
+
+    assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
+
+
+def test_a_key_that_got_no_place_can_be_tried_again(grid: Grid) -> None:
+    fillers = [charge(grid.gateway, f"filler-{i}").json() for i in range(12)]
+    refused = charge(grid.gateway, "EV-patient", key="patient")
+    assert (refused.status, refused.json()["code"]) == (503, "no-capacity")
+    grid.gateway.call("DELETE", f"/sessions/{fillers[0]['session_id']}")
+
+    assert charge(grid.gateway, "EV-patient", key="patient").status == 201
+
+
+def test_an_equal_body_in_other_words_is_the_same_request(grid: Grid) -> None:
+    first = charge(grid.gateway, "EV-words", key="words").json()
+    body = b'{ "energy_kwh": 50.0, "min_power_kw": 11.0, "max_power_kw": 1.1e1, "vehicle_id": "EV-words" }'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "words"}
+
+    again = grid.gateway.call("POST", "/charge", body=body, headers=headers)
+
+    assert (again.status, again.json()["session_id"]) == (201, first["session_id"])
+
+
+def test_the_balancer_is_down(grid: Grid) -> None:
+    session = charge(grid.gateway, "EV-x").json()
+    grid.balancer.kill()
+
+    for method, path, body in [
+        ("POST", "/charge", car()),
+        ("GET", "/sessions", None),
+        ("GET", f"/sessions/{session['session_id']}", None),
+        ("DELETE", f"/sessions/{session['session_id']}", None),
+    ]:
+        reply = grid.gateway.call(method, path, json=body)
+        assert (reply.status, reply.json()["code"]) in ((503, "balancer-unavailable"), (504, "outcome-unknown")), path
+        assert int(reply.headers["Retry-After"]) >= 1
+    status = grid.gateway.call("GET", "/status").json()
+    assert (status["balancer_reachable"], status["active_sessions"]) == (False, None)
+    assert grid.gateway.call("GET", "/health").status == 200
+
+    grid.balancer.restart()
+    wait_until(lambda: grid.gateway.call("GET", "/status").json()["balancer_reachable"], 60)
+    assert charge(grid.gateway, "EV-y").status == 201
+
+
+def test_the_balancer_hangs_and_its_late_session_is_the_keys(grid: Grid) -> None:
+    with frozen(grid.balancer):
+        hanging = grid.gateway.call("POST", "/charge", json=car("EV-hang"), timeout_s=30)
+        assert (hanging.status, hanging.json()["code"]) == (504, "outcome-unknown")
+        assert grid.gateway.call("GET", "/sessions", timeout_s=30).status == 503
+
+    again = charge(grid.gateway, "EV-hang", key=hanging.headers["Idempotency-Key"])
+
+    assert again.status == 201
+    assert len(held(grid.substations, "EV-hang")) == 1
