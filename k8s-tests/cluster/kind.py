@@ -15,24 +15,13 @@ NODE_CONTAINER = f"{CLUSTER}-control-plane"
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 METRICS_SERVER = Path(__file__).with_name("metrics-server.yaml")
 # The autoscaler's defaults (15 s, 30 s, 5 min) would make a test of it take ten minutes.
-CONFIGURATION = {
-    "kind": "Cluster",
-    "apiVersion": "kind.x-k8s.io/v1alpha4",
-    "kubeadmConfigPatches": [
-        json.dumps(
-            {
-                "kind": "ClusterConfiguration",
-                "controllerManager": {
-                    "extraArgs": {
-                        "horizontal-pod-autoscaler-sync-period": "5s",
-                        "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
-                        "horizontal-pod-autoscaler-cpu-initialization-period": "10s",
-                    }
-                },
-            }
-        )
-    ],
+CONTROLLER_ARGUMENTS = {
+    "horizontal-pod-autoscaler-sync-period": "5s",
+    "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
+    "horizontal-pod-autoscaler-cpu-initialization-period": "10s",
 }
+# Lists are replaced, not merged, so what kind itself sets is repeated here.
+SET_BY_KIND = {"enable-hostpath-provisioner": "true"}
 
 
 class KindCluster:
@@ -56,7 +45,8 @@ class KindCluster:
             return
         say("starting a kind cluster")
         configuration = CACHE / "kind.json"
-        configuration.write_text(json.dumps(CONFIGURATION))
+        configuration.parent.mkdir(parents=True, exist_ok=True)
+        configuration.write_text(json.dumps(configuration_object()))
         where = (f"--name={CLUSTER}", f"--kubeconfig={self.kubeconfig}")
         run("kind", "create", "cluster", *where, f"--config={configuration}", "--wait=120s", timeout_s=900)
         self.kubectl("apply", f"--filename={METRICS_SERVER}")
@@ -99,3 +89,16 @@ class KindCluster:
     def kubectl(self, *arguments: str) -> str:
         """kubectl as the cluster's administrator."""
         return run("kubectl", f"--kubeconfig={self.kubeconfig}", *arguments)
+
+
+def configuration_object() -> dict[str, object]:
+    """kind takes the patch whose API version its kubeadm configuration has: v1beta4 from Kubernetes 1.36 on."""
+    listed = [{"name": name, "value": value} for name, value in (CONTROLLER_ARGUMENTS | SET_BY_KIND).items()]
+    patches = [patch("v1beta3", CONTROLLER_ARGUMENTS), patch("v1beta4", listed)]
+    return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "kubeadmConfigPatches": patches}
+
+
+def patch(version: str, arguments: object) -> str:
+    """A patch of the controller manager's arguments, as text."""
+    head = {"apiVersion": f"kubeadm.k8s.io/{version}", "kind": "ClusterConfiguration"}
+    return json.dumps({**head, "controllerManager": {"extraArgs": arguments}})
