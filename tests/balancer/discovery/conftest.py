@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,8 @@ from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
 def start_server() -> Iterator[Callable[..., ApiServer]]:
     servers: list[ApiServer] = []
 
-    def start(script: Script, port: int = 0) -> ApiServer:
-        servers.append(ApiServer(script, port))
+    def start(script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> ApiServer:
+        servers.append(ApiServer(script, port, tls))
         return servers[-1]
 
     yield start
