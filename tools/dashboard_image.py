@@ -121,7 +121,7 @@ def lines(spec: dict[str, Any], found: list[Any], width: float, height: float, l
     unit = spec["fieldConfig"]["defaults"]["unit"]
     stacked = spec["fieldConfig"]["defaults"]["custom"].get("stacking", {}).get("mode") == "normal"
     dashed = {o["matcher"]["options"] for o in spec["fieldConfig"].get("overrides", [])}
-    inner_width, inner_height, left = width - 62, height - 74, 52
+    inner_width, inner_height, left = width - 76, height - 74, 66
     end_s = time.time()
     below: dict[float, float] = {}
     drawn = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "monitoring" / "rules.yaml"
 DASHBOARDS = ROOT / "dashboards"
 TEST_WINDOW = "8s"
+SELECTOR = re.compile(r"[a-z_]+\{[^}]*\}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ def panel_queries(window: str = TEST_WINDOW) -> Iterator[Query]:
         for panel in panels(dashboard):
             for target in panel["targets"]:
                 yield Query(f"{name}: {panel['title']}", filled(target["expr"], window))
+
+
+def rule_queries() -> Iterator[Query]:
+    """What each recording rule records, and each selector that an alert looks at."""
+    for group in rule_groups():
+        for rule in group["rules"]:
+            if "record" in rule:
+                yield Query(rule["record"], rule["record"])
+            for selector in SELECTOR.findall(rule["expr"]) if "alert" in rule else ():
+                yield Query(rule["alert"], selector)
 
 
 def filled(expression: str, window: str = TEST_WINDOW) -> str:

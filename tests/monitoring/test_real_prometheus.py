@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed; on Debian: apt-get install prometheus"
 )
 VOLUME_BYTES = 64 * 1024 * 1024
-SELECTOR = re.compile(r"[a-z_:]+(?:\{[^}]*\})")
 RIGID_10_KW = {"energy_kwh": 500, "max_power_kw": 10, "min_power_kw": 10}
 SMALL = {"energy_kwh": 0.2, "max_power_kw": 22}
 
@@ -81,7 +79,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
 
 
 def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
-    wanted = [*queries.panel_queries(), *rule_queries()]
+    wanted = [*queries.panel_queries(), *queries.rule_queries()]
     assert len(wanted) > 60
 
     with traffic(lambda: grid.charge(SMALL)):
@@ -163,16 +161,6 @@ def test_no_alert_was_left_out() -> None:
 
 
 # ---------------------------------------------------------------------- helpers
-
-
-def rule_queries() -> Iterator[queries.Query]:
-    """What each recording rule records, and each selector that an alert looks at."""
-    for group in queries.rule_groups():
-        for rule in group["rules"]:
-            if "record" in rule:
-                yield queries.Query(rule["record"], rule["record"])
-            for selector in SELECTOR.findall(rule["expr"]) if "alert" in rule else ():
-                yield queries.Query(rule["alert"], selector)
 
 
 def has_data(grid: Grid, query: queries.Query) -> bool:
