@@ -12,7 +12,7 @@ from smartgrid.domain.sharing import TOLERANCE_KW
 
 def best_fit(candidates: Iterable[Candidate], power: PowerRange, excluded: Container[str]) -> Candidate | None:
     """The fullest with room."""
-    return min(_open(candidates, power, excluded), key=lambda c: (c.free_kw, c.level), default=None)
+    return min(_open(candidates, power, excluded), key=lambda c: c.free_kw, default=None)
 
 
 def least_loaded(
@@ -30,7 +30,7 @@ def least_loaded(
         )
         return candidate.level_with(power.max_kw) + taken
 
-    return min(_open(candidates, power, excluded), key=lambda c: (score(c), c.order), default=None)
+    return min(_open(candidates, power, excluded), key=score, default=None)
 
 
 def _cost(size_kw: float, largest_kw: float, candidates: Iterable[Candidate], typical_kw: float) -> int:

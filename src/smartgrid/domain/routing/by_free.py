@@ -11,28 +11,30 @@ from smartgrid.domain.sharing import TOLERANCE_KW
 
 
 class ByFree:
-    """A sorted list, the fullest candidate first; of equally full ones the one with the lower level.
+    """A sorted list, the fullest candidate first.
 
-    A plain list: to move half of 10,000 entries for an insertion takes a microsecond, less than any tree in Python.
+    A plain one: to move half of 10,000 entries for an insertion takes a microsecond, less than any tree in Python. The
+    keys lie together in memory, since what a search costs is waiting for memory.
     """
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, float, Candidate]] = []  # free_kw, level, candidate
-        self._frees_kw = array("d")  # of the entries: lies together in memory, so it is quicker to search
+        self._frees_kw = array("d")
+        self._candidates: list[Candidate] = []
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._candidates)
 
     def add(self, candidate: Candidate) -> None:
-        entry = (candidate.free_kw, candidate.level, candidate)
-        position = bisect_left(self._entries, entry)
-        self._entries.insert(position, entry)
+        position = bisect_left(self._frees_kw, candidate.free_kw)
         self._frees_kw.insert(position, candidate.free_kw)
+        self._candidates.insert(position, candidate)
 
     def discard(self, candidate: Candidate) -> None:
-        position = bisect_left(self._entries, (candidate.free_kw, candidate.level, candidate))
-        del self._entries[position]
+        position = bisect_left(self._frees_kw, candidate.free_kw)
+        while self._candidates[position] is not candidate:  # as good as never: no two are equally full
+            position += 1
         del self._frees_kw[position]
+        del self._candidates[position]
 
     def first_with(self, free_kw: float) -> int:
         """The position of the fullest candidate that still has this much free; `len(self)` if none has."""
@@ -40,9 +42,9 @@ class ByFree:
 
     def places(self, size_kw: float, enough: float) -> int:
         """How many cars of this size would find room, one after the other; counted no further than `enough`."""
-        counted, needed_kw = 0, size_kw - TOLERANCE_KW
+        frees_kw, counted, needed_kw = self._frees_kw, 0, size_kw - TOLERANCE_KW
         while counted < enough:
-            fitting = len(self._frees_kw) - bisect_left(self._frees_kw, needed_kw)
+            fitting = len(frees_kw) - bisect_left(frees_kw, needed_kw)
             if not fitting:
                 break
             counted += fitting
@@ -50,21 +52,21 @@ class ByFree:
         return counted
 
     def at(self, position: int) -> Candidate:
-        return self._entries[position][2]
+        return self._candidates[position]
 
-    def roomiest(self, free_kw: float) -> list[tuple[float, float, Candidate]]:
-        """`(free_kw, level, candidate)` of those that have this much free."""
-        return self._entries[self.first_with(free_kw) :]
+    def roomiest(self, free_kw: float) -> list[Candidate]:
+        """Those that have this much free, the fullest first."""
+        return self._candidates[self.first_with(free_kw) :]
 
     def with_room(self, min_kw: float, excluded: Container[str]) -> Iterator[Candidate]:
         """Those that can admit this minimum, the fullest first."""
-        for position in range(self.first_with(min_kw), len(self._entries)):
-            candidate = self._entries[position][2]
+        for position in range(self.first_with(min_kw), len(self._candidates)):
+            candidate = self._candidates[position]
             if candidate.name not in excluded:
                 yield candidate
 
     def roomiest_first(self) -> Iterator[Candidate]:
-        return (entry[2] for entry in reversed(self._entries))
+        return reversed(self._candidates)
 
     def largest_free_kw(self) -> float:
         return max(0.0, self._frees_kw[-1]) if self._frees_kw else 0.0

@@ -9,17 +9,19 @@ from smartgrid.domain.status import Status
 
 LEVELS = 10_000  # the level of a substation whose demand equals its capacity
 CLASS_STEP = math.log(1.05)
-TIES = 20  # bits: few enough that a level, a tie and all that is added to them stay exact in one float
+TIES = 30  # bits: few enough that a level, a tie and all that is added to them stay exact in one float
 TIE_UNIT = 0.5**TIES
+TIE_UNIT_KW = TOLERANCE_KW * TIE_UNIT
 
 
 class Candidate:
     """One substation as the balancer believes it to be: its last status and what was reserved on top since.
 
     `free_kw` is the greatest minimum that it could still admit and `level` its demand in whole hundredths of a per cent
-    of its capacity, both with the reservations counted. The fraction of `level` is drawn anew at every change, so that
-    chance decides between equals. `levels_per_kw` is by how much a car raises the level, from the capacity rounded to
-    steps of 5 % so that there are few classes of substations. `order` numbers the substations as they joined.
+    of its capacity, both with the reservations counted. A fraction of `level`, and of `free_kw` less than the
+    tolerance, is drawn anew at every change, so that chance decides between equals. `levels_per_kw` is by how much a
+    car raises the level, from the capacity rounded to steps of 5 % so that there are few classes of substations.
+    `order` numbers the substations as they joined.
     """
 
     __slots__ = (

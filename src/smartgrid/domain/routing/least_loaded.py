@@ -6,13 +6,11 @@ import math
 from collections.abc import Container
 
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.routing.by_level import ByLevel, Entry
+from smartgrid.domain.routing.by_level import ByLevel
 from smartgrid.domain.routing.candidate import Candidate
 from smartgrid.domain.routing.policy import FreeOrdered
 from smartgrid.domain.routing.scarcity import Scarce, cost_of_taking, scarce_sizes
 from smartgrid.domain.routing.sizes import SizesSeen
-
-NONE: tuple[float, Candidate | None] = (math.inf, None)
 
 
 class LeastLoaded(FreeOrdered):
@@ -48,7 +46,7 @@ class LeastLoaded(FreeOrdered):
         if not scarce:
             return self._lowest(power, math.inf, excluded)[1]
         lowest = self._lowest(power, scarce[-1].size_kw, excluded)
-        return self._best_of_few(power, scarce, excluded, lowest)[1]
+        return self._best_of_few(power, scarce, excluded, lowest)
 
     @property
     def sizes_kw(self) -> tuple[float, ...]:
@@ -61,37 +59,34 @@ class LeastLoaded(FreeOrdered):
             return []
         return scarce_sizes(self._sizes.largest_first_kw, self.by_free, self._capacity_w / 1000 / len(self.by_free))
 
-    def _lowest(
-        self, power: PowerRange, below_kw: float, excluded: Container[str]
-    ) -> Entry | tuple[float, Candidate | None]:
-        """The lowest with the car on it, of those with room for the car but not for `below_kw`."""
-        best, best_level = NONE, math.inf
-        if power.min_kw >= below_kw:
-            return best
+    def _lowest(self, power: PowerRange, below_kw: float, excluded: Container[str]) -> tuple[float, Candidate | None]:
+        """The lowest of those with room for the car but not for `below_kw`, and its level with the car on it."""
+        best_level, best = math.inf, None
+        min_kw, max_kw = power.min_kw, power.max_kw
+        if min_kw >= below_kw:
+            return best_level, best
         for by_level in self._classes.values():
-            rise = int(power.max_kw * by_level.levels_per_kw + 0.5)
-            if by_level.lowest_level + rise <= best_level:
-                entry = by_level.lowest(power.min_kw, below_kw, excluded)
-                if entry is not None and (entry[0] + rise, entry[1]) < best:
-                    best_level = entry[0] + rise
-                    best = (best_level, entry[1])
-        return best
+            rise = int(max_kw * by_level.levels_per_kw + 0.5)
+            if by_level.lowest_level + rise < best_level:
+                candidate = by_level.lowest(min_kw, below_kw, excluded)
+                if candidate is not None and candidate.level + rise < best_level:
+                    best_level, best = candidate.level + rise, candidate
+        return best_level, best
 
     def _best_of_few(
         self,
         power: PowerRange,
         scarce: list[Scarce],
         excluded: Container[str],
-        best: Entry | tuple[float, Candidate | None],
-    ) -> Entry | tuple[float, Candidate | None]:
-        """The best of those with room for a scarce size, or `best` if that is better."""
+        lowest: tuple[float, Candidate | None],
+    ) -> Candidate | None:
+        """The best of those with room for a scarce size, or `lowest` if that is better."""
+        best_level, best = lowest
         min_kw, max_kw = power.min_kw, power.max_kw
-        best_level = best[0]
-        for free_kw, level, candidate in self.by_free.roomiest(max(min_kw, scarce[-1].size_kw)):
-            with_car = level + int(max_kw * candidate.levels_per_kw + 0.5)
-            if with_car > best_level or candidate.name in excluded:
-                continue
-            score = (with_car + cost_of_taking(min_kw, free_kw, scarce), candidate)
-            if score < best:
-                best, best_level = score, score[0]
+        for candidate in self.by_free.roomiest(max(min_kw, scarce[-1].size_kw)):
+            level = candidate.level + int(max_kw * candidate.levels_per_kw + 0.5)
+            if level < best_level and candidate.name not in excluded:
+                level += cost_of_taking(min_kw, candidate.free_kw, scarce)
+                if level < best_level:
+                    best_level, best = level, candidate
         return best
