@@ -1,4 +1,4 @@
-"""One running substation for all tests of a file that leave it as it was."""
+"""One running substation for all tests that do not mind what others have left there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support.processes import Process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A substation of 100,000 kW: there is room for whatever these tests leave behind."""
     folder = tmp_path_factory.mktemp("shared")

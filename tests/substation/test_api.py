@@ -177,12 +177,3 @@ def test_an_hour_passes_in_seconds_and_the_capacity_stays_as_set(tmp_path: Path)
         fast.kill()
         fast.restart()
         assert fast.call("GET", "/status").json()["capacity_kw"] == 66
-
-
-def test_a_capacity_is_drawn_once_and_kept(tmp_path: Path) -> None:
-    with Process("substation", tmp_path, name="s0") as substation:
-        drawn_kw = substation.call("GET", "/status").json()["capacity_kw"]
-        assert 80 <= drawn_kw <= 120
-        substation.kill()
-        substation.restart()
-        assert substation.call("GET", "/status").json()["capacity_kw"] == drawn_kw

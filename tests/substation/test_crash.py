@@ -124,13 +124,17 @@ def substation_age_s(substation: Process) -> float:
     return uptime_s - int(stat[19]) / 100
 
 
-def test_two_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
-    ids = []
-    with Process("substation", tmp_path, name="s0", capacity_kw=100) as substation:
+def test_two_kills_in_a_row_lose_nothing_and_keep_the_drawn_capacity(tmp_path: Path) -> None:
+    ids, capacities_kw = [], []
+    with Process("substation", tmp_path, name="s0") as substation:
         for number in range(2):
             car = {"vehicle_id": f"EV-{number}", "energy_kwh": 50}
             ids.append(substation.call("POST", "/charge", json=car).json()["session_id"])
+            capacities_kw.append(substation.call("GET", "/status").json()["capacity_kw"])
             substation.kill()
             substation.restart()
+        capacities_kw.append(substation.call("GET", "/status").json()["capacity_kw"])
         found = [session["session_id"] for session in all_sessions(substation)]
     assert found == ids[::-1]
+    assert len(set(capacities_kw)) == 1
+    assert 80 <= capacities_kw[0] <= 120

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from smartgrid.cli import main
+from support.books import Books, SetClock
 from support.processes import Process, free_port, run_to_end
 
 
@@ -74,22 +75,20 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
     assert not (tmp_path / "substation.db").exists()
 
 
-def test_a_folder_in_use_is_said_so(tmp_path: Path) -> None:
-    with Process("substation", tmp_path) as first:
-        said = refusal(data_dir=first.settings["data_dir"])
-        assert said == f"the data directory {tmp_path}/data is in use by another process; give each its own"
-        assert first.call("GET", "/health").status == 200
+def test_a_folder_in_use_is_said_so(shared: Process) -> None:
+    folder = shared.settings["data_dir"]
+    assert refusal(data_dir=folder) == f"the data directory {folder} is in use by another process; give each its own"
+    assert shared.call("GET", "/health").status == 200
 
 
 def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    with Process("substation", tmp_path) as substation:
-        assert substation.terminate() == 0
-    path = tmp_path / "data" / "substation.db"
+    Books(tmp_path, SetClock()).close()
+    path = tmp_path / "substation.db"
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 8192)
     before = path.read_bytes()
-    said = refusal(data_dir=tmp_path / "data")
+    said = refusal(data_dir=tmp_path)
     assert said.startswith(f"{path} is damaged")
     assert said.endswith("nothing was changed. Restore it from a backup, or move it away to begin anew")
     assert path.read_bytes() == before
