@@ -33,6 +33,9 @@ spec:
     {{- with include (printf "%s.egressRules" .Chart.Name) . }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- with .Values.global.tracing.endpoint }}
+    {{- include "smart-grid.tracingEgress" . | nindent 4 }}
+    {{- end }}
     {{- with .Values.networkPolicy.extraEgress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -45,6 +48,15 @@ spec:
     - port: 53
       protocol: UDP
     - port: 53
+      protocol: TCP
+{{- end -}}
+
+{{/* To any address at the endpoint's port: a collector may be a pod, a node's agent or outside. "." is the endpoint. */}}
+{{- define "smart-grid.tracingEgress" -}}
+{{- $ports := dict "http" 80 "https" 443 -}}
+{{- $url := urlParse . -}}
+- ports:
+    - port: {{ regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get $ports $url.scheme) }}
       protocol: TCP
 {{- end -}}
 

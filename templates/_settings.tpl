@@ -7,6 +7,9 @@ SMARTGRID_LOG_LEVEL: {{ .Values.logLevel | quote }}
 SMARTGRID_THREADS: {{ .Values.threads | quote }}
 SMARTGRID_SHUTDOWN_DELAY_S: {{ .Values.shutdownDelaySeconds | quote }}
 SMARTGRID_DRAIN_TIMEOUT_S: {{ .Values.drainTimeoutSeconds | quote }}
+{{- with .Values.global.tracing.endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
 {{ include (printf "%s.settings" .Chart.Name) . }}
 {{- end -}}
 

@@ -201,6 +201,7 @@ ROOT = {
         imagePullSecrets=each(NAMED),
         liveCode=FLAG,
         prometheus=strict(namespaceSelector=KUBERNETES_OBJECT, podSelector=KUBERNETES_OBJECT),
+        tracing=strict(endpoint=URL),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
