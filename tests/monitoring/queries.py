@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "monitoring" / "rules.yaml"
 DASHBOARDS = ROOT / "dashboards"
-TEST_WINDOW = "8s"
+TEST_WINDOW = "6s"
 SELECTOR = re.compile(r"[a-z_]+\{[^}]*\}")
 
 
