@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.grid import Grid, charge, held, sessions, together
+from support.grid import Grid, charge, held, sessions, start_all, together
+from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 
@@ -23,6 +24,30 @@ def test_twenty_at_once_with_one_key_through_one_balancer_get_one_session(grid: 
     assert [reply.status for reply in replies] == [201] * 20
     assert len({reply.json()["session_id"] for reply in replies}) == 1
     assert len(held(grid.substations, "EV-one")) == 1
+
+
+@pytest.mark.parametrize("round_number", range(1))
+def test_at_once_through_two_gateways_a_second_session_lasts_until_the_key_is_used_again(
+    grid: Grid, round_number: int
+) -> None:
+    """What remains possible (docs/failure-modes.md): each balancer looks before the other has placed."""
+    vehicle = key = f"EV-both-{round_number}"
+    replies = together(20, lambda i: charge(grid.gateways[i % 2], vehicle, key=key))
+
+    assert [reply.status for reply in replies] == [201] * 20
+    answers = {reply.json()["session_id"] for reply in replies}
+    assert len(held(grid.substations, vehicle)) == len(answers) <= 2
+
+    for gateway in grid.gateways:
+        gateway.kill()
+    start_all(grid.gateways)
+    for balancer in grid.balancers:
+        balancer.kill()
+    start_all(grid.balancers)
+    last = charge(grid.gateway, vehicle, key=key).json()
+
+    assert last["session_id"] in answers
+    wait_until(lambda: len(held(grid.substations, vehicle)) == 1, 60, "the earlier one is ended")
 
 
 def test_the_first_answer_comes_through_the_other_gateway_once_the_first_has_died(grid: Grid) -> None:

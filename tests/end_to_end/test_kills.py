@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start m
 
 CLIENTS = 4
 PAUSE_S = 0.05
-SEEDS = (1, 2)
+SEEDS = (1,)  # more find no more, and take ten seconds each
 
 
 @dataclass

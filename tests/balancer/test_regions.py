@@ -1,0 +1,150 @@
+"""A balancer of regions: a balancer in front of balancers, which look to it as substations do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from support.grid import PATIENT_BALANCER, Grid, charge, held, sessions, start_all, stop_all, together
+from support.processes import Process, wait_until
+
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
+
+TOTALS = ("capacity_kw", "load_kw", "committed_kw", "demand_kw", "active_sessions")
+
+
+@dataclass(frozen=True)
+class Country:
+    """`west` has substation-0 and substation-1; `west-2`, a name that only goes on after west's, has substation-2."""
+
+    top: Process
+    regions: list[Process]
+    grid: Grid
+
+
+@pytest.fixture(scope="module")
+def shared_country(shared_grid: Grid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
+    folder = tmp_path_factory.mktemp("country")
+    parts = {"west": shared_grid.substations[:2], "west-2": shared_grid.substations[2:]}
+    regions = [
+        Process(
+            "balancer", folder / name, name=name, poll_interval_s=0.25, substations=listed(members), **PATIENT_BALANCER
+        )
+        for name, members in parts.items()
+    ]
+    top = Process("balancer", folder / "top", poll_interval_s=0.25, substations=listed(regions), **PATIENT_BALANCER)
+    try:
+        start_all([*regions, top])
+        yield Country(top, regions, shared_grid)
+    finally:
+        for process in (*regions, top):
+            process.__exit__(None, None, None)
+
+
+def listed(members: list[Process]) -> str:
+    return ",".join(f"{each.settings['name']}={each.url}" for each in members)
+
+
+@pytest.fixture
+def country(shared_country: Country) -> Country:
+    shared_country.grid.mend()
+    for region in shared_country.regions:
+        if not region.running:
+            region.restart()
+    wait_until(lambda: is_rested(shared_country.top), 60, "the country is at rest")
+    return shared_country
+
+
+def is_rested(top: Process) -> bool:
+    seen = top.call("GET", "/substations").json()["substations"]
+    return all(each["in_rotation"] and each["demand_kw"] == 0 for each in seen) and total(top, "capacity_kw") == 132
+
+
+def total(balancer: Process, name: str) -> float:
+    return float(balancer.call("GET", "/status").json()[name])
+
+
+def test_charge_look_and_stop(country: Country) -> None:
+    session = charge(country.top, "EV-far").json()
+    region, substation, inner = session["session_id"].split(".")
+    assert session["substation"] == f"{region}.{substation}"
+    assert region in ("west", "west-2")
+    assert len(inner) >= 16
+
+    path = f"/charge/{session['session_id']}"
+    assert country.top.call("GET", path).json()["state"] == "Charging"
+    stopped = country.top.call("DELETE", path).json()
+    assert (stopped["state"], stopped["end_reason"]) == ("Idle", "Stopped")
+    assert country.top.call("DELETE", path).json() == stopped
+    assert held(country.grid.substations, "EV-far") == []
+
+
+def test_the_country_is_filled_exactly(country: Country) -> None:
+    replies = together(20, lambda i: charge(country.top, f"EV-{i}"))
+
+    assert sum(reply.status == 201 for reply in replies) == 12
+    refused = [reply for reply in replies if reply.status != 201]
+    assert {(reply.status, reply.json()["code"]) for reply in refused} == {(503, "no-capacity")}
+    assert all(int(reply.headers["Retry-After"]) >= 1 for reply in refused)
+
+
+def test_totals_are_those_of_the_regions(country: Country) -> None:
+    for i in range(5):
+        assert charge(country.top, f"EV-{i}").status == 201
+
+    def agree() -> bool:
+        return all(
+            total(country.top, name) == pytest.approx(sum(total(region, name) for region in country.regions))
+            for name in TOTALS
+        )
+
+    wait_until(agree, 60, "the totals agree")
+    assert total(country.top, "active_sessions") == 5
+    assert total(country.top, "load_kw") == pytest.approx(55)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+def test_pages_hold_each_session_once(country: Country, limit: int) -> None:
+    placed = {charge(country.top, f"EV-{i}").json()["session_id"] for i in range(7)}
+
+    listed_ids = [each["session_id"] for each in sessions(country.top, limit=limit, state="Charging")]
+
+    assert sorted(listed_ids) == sorted(placed)
+
+
+def test_a_key_is_known_in_the_whole_country(country: Country) -> None:
+    first = charge(country.top, "EV-key", key="country").json()
+    country.regions[0].kill()
+    country.regions[0].restart()
+    wait_until(lambda: total(country.top, "capacity_kw") == 132, 60, "the region is back")
+
+    again = charge(country.top, "EV-key", key="country")
+    other = charge(country.top, "EV-other", key="country")
+
+    assert (again.status, again.json()["session_id"]) == (201, first["session_id"])
+    assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
+    found = country.top.call("GET", "/charge?idempotency_key=country").json()["sessions"]
+    assert [each["session_id"] for each in found] == [first["session_id"]]
+
+
+def test_a_key_is_voided_in_the_whole_country(country: Country) -> None:
+    first = charge(country.top, "EV-void", key="country-void").json()
+
+    voided = country.top.call("DELETE", "/charge?idempotency_key=country-void").json()["sessions"]
+
+    assert [(each["session_id"], each["state"]) for each in voided] == [(first["session_id"], "Idle")]
+    refused = charge(country.top, "EV-void", key="country-void")
+    assert (refused.status, refused.json()["code"]) == (409, "key-voided")
+
+
+def test_a_region_that_is_down_leaves_the_cars_to_the_other(country: Country) -> None:
+    country.regions[0].kill()
+
+    placed = [charge(country.top, f"EV-{i}").json()["substation"] for i in range(4)]
+
+    assert set(placed) == {"west-2.substation-2"}
+    page = country.top.call("GET", "/charge")
+    assert page.headers["Smartgrid-Unreachable"] == "west"
+    stop_all(country.grid.substations[2])
