@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 
 from flask import Flask, Response, request
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
+from smartgrid.domain.status import Status
 from smartgrid.service import attempts, logs, status_header
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
@@ -52,8 +54,12 @@ log = logging.getLogger(__name__)
 class Api:
     """The views, with what they need."""
 
-    def __init__(self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics) -> None:
+    def __init__(
+        self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics, *, max_waits: int = 32
+    ) -> None:
+        """At most `max_waits` long polls are held at once: each takes a thread, and some must be left for the rest."""
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
+        self._waits = threading.BoundedSemaphore(max_waits)
 
     @operation(
         "Charge a car here",
@@ -134,7 +140,7 @@ class Api:
     def status(self) -> Response:
         since = query_int("since", -1, 0, 10**18)
         wait_s = query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
-        found = self.ledger.status() if since < 0 else self.ledger.wait_for_change(since, wait_s)
+        found = self.ledger.status() if since < 0 else self._wait_for_change(since, wait_s)
         return answer(status_header.wire_status(self.name, found))
 
     @operation(
@@ -157,6 +163,14 @@ class Api:
                 self.name, found, self.ledger.release_in_s(found)
             )
         return response
+
+    def _wait_for_change(self, since: int, wait_s: int) -> Status:
+        if not self._waits.acquire(blocking=False):
+            return self.ledger.status()
+        try:
+            return self.ledger.wait_for_change(since, wait_s)
+        finally:
+            self._waits.release()
 
     def _page(self, limit: int, before_seq: int | None, state: SessionState | None) -> dict[str, object]:
         active = None if state is None else state is not SessionState.IDLE

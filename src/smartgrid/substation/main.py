@@ -50,7 +50,7 @@ def run(settings: SubstationSettings) -> None:
     registry.register(BooksCollector(ledger, settings.data_dir))
     lifecycle.add_check(ledger.storage_fault)
     lifecycle.on_drain(ledger.drain)
-    app = make_app(Api(settings.name, ledger, clock, counted), lifecycle, registry)
+    app = make_app(Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2), lifecycle, registry)
     try:
         serve(app, settings, lifecycle)
     finally:

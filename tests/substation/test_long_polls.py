@@ -1,0 +1,27 @@
+"""Long polls take a thread each, so no more are held than leave room for everyone else."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from smartgrid.service import metrics
+from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.substation.app import Api, make_app
+from smartgrid.substation.metrics import SubstationMetrics
+from support.books import Books, SetClock
+from support.processes import wait_until
+
+
+def test_one_too_many_is_answered_at_once(tmp_path: Path) -> None:
+    books, registry = Books(tmp_path, SetClock()), metrics.registry()
+    api = Api("s0", books.ledger, books.clock, SubstationMetrics(registry), max_waits=1)
+    app = make_app(api, Lifecycle(), registry)
+    path = f"/status?since={books.ledger.status().revision}&wait_s=60"
+    with ThreadPoolExecutor(2) as threads:
+        polls = [threads.submit(lambda: app.test_client().get(path).get_json()) for _ in range(2)]
+        wait_until(lambda: any(poll.done() for poll in polls))
+        assert not all(poll.done() for poll in polls)
+        books.ledger.set_capacity(50)
+        assert sorted(poll.result(30)["capacity_kw"] for poll in polls) == [50, 100]
+    books.close()
