@@ -62,11 +62,11 @@ def build_programs() -> None:
 
 
 def build_image(backend: Backend, program: str) -> None:
-    """An image that holds nothing but one static program."""
+    """An image that holds nothing but one static program, in /bin: the operator calls the reloader there."""
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         folder = Path(name)
         shutil.copy(BIN / program, folder)
-        lines = ("FROM scratch", f"COPY {program} /{program}", "USER 65534", f'ENTRYPOINT ["/{program}"]')
+        lines = ("FROM scratch", f"COPY {program} /bin/", "USER 65534", f'ENTRYPOINT ["/bin/{program}"]')
         (folder / "Dockerfile").write_text("\n".join(lines))
         backend.build(folder, folder / "Dockerfile", image_name(program))
 
