@@ -111,9 +111,10 @@ class Fleet:
         """
         if exclude and not self._policy.corrects_view:
             return None
-        candidate = self._policy.choose(power, exclude)
+        excluded = frozenset(exclude) if exclude else exclude
+        candidate = self._policy.choose(power, excluded)
         if candidate is None and self._policy.corrects_view:
-            candidate = self._doubts.most_promising(power, now_s, exclude)
+            candidate = self._doubts.most_promising(power, now_s, excluded)
         if candidate is None:
             return None
         self._revision += 1
