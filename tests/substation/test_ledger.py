@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.domain.request import ChargeRequest, PowerRange
+from smartgrid.domain.session import Session
 from smartgrid.substation.ledger import (
     DepartureError,
     DrainingError,
@@ -44,6 +46,15 @@ def open_books(tmp_path: Path, clock: SetClock) -> Iterator[Callable[..., Books]
 @pytest.fixture
 def books(open_books: Callable[..., Books]) -> Books:
     return open_books()
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+def test_cars_that_want_next_to_nothing_do_not_fill_the_memory(books: Books) -> None:
+    next_to_nothing = ChargeRequest("EV", 1, PowerRange(1e-9, 11))
+    books.ledger._substation.restore(Session(str(n), next_to_nothing, books.clock.now_s()) for n in range(2000))
+    assert books.refusal(a_car(), None) is NoRoomError
 
 
 # ---------------------------------------------------------------------- keys

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 import time
@@ -60,7 +61,7 @@ class Connection:
         self._socket = socket.create_connection((host, port), timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.scheme == "https":
-            self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=host)
+            self._socket = _tls().wrap_socket(self._socket, server_hostname=host)
         self.opened_s = time.monotonic()
 
     def exchange(self, request: bytes, end_s: float) -> tuple[Answer, bool]:
@@ -115,6 +116,11 @@ class _Incoming:
 
     def on_message_complete(self) -> None:
         self.complete, self.keep_alive = True, self._parser.should_keep_alive()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()  # reads all the certificate authorities: once is enough
 
 
 def left_s(end_s: float) -> float:

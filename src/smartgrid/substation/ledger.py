@@ -22,6 +22,7 @@ from smartgrid.substation.store import Batch, Meta, Store
 HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
 MIN_PAUSE_S = 0.01  # between two rounds of the keeper; who asks in between gets the exact state all the same
 COMMIT_TIMEOUT_S = 10.0
+LEAST_MAX_ACTIVE = 2000  # and one more for every kW beyond: so many cars of 1 W are no cars, and each costs time
 PRUNE_EVERY_COMMITS = 1000
 VOIDED_KEY_LIFE_S = 7 * 86400.0
 log = logging.getLogger(__name__)
@@ -304,7 +305,9 @@ class Ledger:
 
     def _admit(self, request: ChargeRequest, key: str | None, attempt: int) -> Record:
         session_id = secrets.token_urlsafe(16)
-        session = self._substation.admit(session_id, request, self._clock.now_s())
+        most = max(LEAST_MAX_ACTIVE, self._substation.capacity_kw)
+        has_place = self._substation.status().active_sessions < most
+        session = self._substation.admit(session_id, request, self._clock.now_s()) if has_place else None
         if session is None:
             raise NoRoomError
         self._unsaved.add(session_id)
@@ -360,19 +363,25 @@ class Ledger:
 
     def _keep(self) -> None:
         while not self._stopping:
-            with self._changed:
-                if not self._stopping:
-                    self._alarm.wait(self._pause_s())
-                self._advance()
-                batch = self._batch if self._dirty else None
-                idle = self._storage_fault is None and not self._substation.status().active_sessions
             try:
-                if batch is not None:
-                    self._wait(batch)
-                elif not idle:
-                    self._touch()
+                self._tend()
             except StorageError:
                 threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
+            except Exception:
+                log.exception("the keeper goes on after an unexpected error")
+                threading.Event().wait(HEARTBEAT_S)
+
+    def _tend(self) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._alarm.wait(self._pause_s())
+            self._advance()
+            batch = self._batch if self._dirty else None
+            idle = self._storage_fault is None and not self._substation.status().active_sessions
+        if batch is not None:
+            self._wait(batch)
+        elif not idle:
+            self._touch()
 
     def _pause_s(self) -> float:
         event_s = self._substation.next_event_s()
