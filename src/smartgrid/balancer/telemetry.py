@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,11 +67,11 @@ class Telemetry:
 
     def follow(self) -> None:
         """Watch just the members that the grid has now."""
-        self._loop.call_soon_threadsafe(self._follow)
+        self._soon(self._follow)
 
     def check(self, name: str) -> None:
         """Ask a member at once, as it has just let a car down."""
-        self._loop.call_soon_threadsafe(self._check, name)
+        self._soon(self._check, name)
 
     def run(self, work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, T]], timeout_s: float) -> T:
         """Do something else over the same kept connections. Raises TimeoutError."""
@@ -89,6 +90,12 @@ class Telemetry:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(STOP_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_TIMEOUT_S)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _soon(self, work: Callable[..., None], *args: str) -> None:
+        with suppress(RuntimeError):  # it has been stopped: no one needs to know any more
+            self._loop.call_soon_threadsafe(work, *args)
 
     # ------------------------------------------------------------------ on the loop
 
