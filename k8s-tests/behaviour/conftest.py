@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +19,7 @@ from harness.grid import Grid
 from harness.helm import Helm
 from harness.namespace import restricted_namespace
 
+Progress = Callable[[], AbstractContextManager[None]]
 HERE = Path(__file__).parent
 
 
@@ -28,20 +31,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Backend]:
+def progress(request: pytest.FixtureRequest) -> Progress:
+    """Lets what a block says through to the terminal: the first set-up takes a quarter of an hour."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    return cast("Progress", capture.global_and_fixture_disabled)
+
+
+@pytest.fixture(scope="session")
+def cluster(progress: Progress) -> Iterator[Backend]:
     """A running cluster; ended afterwards if it was not there before."""
     try:
         chosen = backend.make(backend.choose(backend.look()))
     except backend.NoBackendError as error:
         pytest.skip(f"no cluster: {error}")
+    with ExitStack() as held:
+        with progress():
+            held.enter_context(exclusive("test"))  # two runs would use the same namespaces
+            was_up = bring_up(chosen)
+        yield chosen
+        if not was_up and not os.environ.get("SMARTGRID_KEEP_CLUSTER"):
+            with exclusive():
+                chosen.down()
+
+
+def bring_up(cluster: Backend) -> bool:
+    """Set up and start a cluster; returns whether it was up before."""
     with exclusive():
-        was_up = chosen.is_up()
-        chosen.set_up()
-        chosen.up()
-    yield chosen
-    if not was_up and not os.environ.get("SMARTGRID_KEEP_CLUSTER"):
-        with exclusive():
-            chosen.down()
+        was_up = cluster.is_up()
+        cluster.set_up()
+        cluster.up()
+    return was_up
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +72,10 @@ def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def image_values(cluster: Backend) -> dict[str, object]:
+def image_values(cluster: Backend, progress: Progress) -> dict[str, object]:
     """The four images, built and loaded, as values of the chart."""
-    return images.build_all(cluster)
+    with progress():
+        return images.build_all(cluster)
 
 
 @pytest.fixture(scope="session")

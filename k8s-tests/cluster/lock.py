@@ -11,13 +11,13 @@ from cluster.shell import say
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
-    """Hold the cluster's lock. The kernel frees it if the holder dies."""
+def exclusive(what: str = "set-up") -> Iterator[None]:
+    """Be the only one on this machine who does `what`. The kernel frees the lock if its holder dies."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as file:
+    with (CACHE / f"{what}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another process that sets up or changes the cluster")
+            say(f"waiting for another process that is at it: {what} of the cluster")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -7,6 +7,7 @@ import os
 from cluster.backend import Backend
 from cluster.lock import exclusive
 from cluster.paths import REPOSITORY
+from cluster.shell import say
 
 SERVICES = ("substation", "balancer", "gateway", "loadtest")
 TAG = "test"
@@ -17,6 +18,7 @@ def build_all(backend: Backend) -> dict[str, object]:
     """Build all four, make them available to pods, and return the chart's values that name them."""
     with exclusive():
         for service in SERVICES:
+            say(f"building the image of {service}")
             backend.build(REPOSITORY, REPOSITORY / f"images/{service}/Dockerfile", name(service))
     tags: dict[str, object] = {f"{service}.image.tag": TAG for service in SERVICES}
     return {"global.imageRegistry": registry(), **tags}
