@@ -104,7 +104,7 @@ def test_the_rules_are_taken_as_they_are_shipped(observer: Prometheus) -> None:
 def test_every_query_of_panels_and_rules_returns_data(
     watched: Grid, observer: Prometheus, tell: Callable[[str], None]
 ) -> None:
-    wanted = [*queries().panel_queries(window="1m"), *queries().rule_queries()]
+    wanted = [*queries().panel_queries(window="1m", namespace=watched.namespace), *queries().rule_queries()]
     missing = wanted
     begun_s = time.monotonic()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -66,27 +67,51 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
-@pytest.fixture(scope="module")
-def substation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    folder = tmp_path_factory.mktemp("substation")
-    with Process("substation", folder, name="substation-0", capacity_kw=100) as process:
-        yield process
+@dataclass(frozen=True)
+class Grids:
+    """A real grid of one substation, and a balancer before many stubs."""
+
+    substation: Process
+    balancer: Process
+    stubs: StubSubstations
+    large_balancer: Process
 
 
-@pytest.fixture(scope="module")
-def balancer(tmp_path_factory: pytest.TempPathFactory, substation: Process) -> Iterator[Process]:
-    folder = tmp_path_factory.mktemp("balancer")
-    with Process("balancer", folder, substations=substation.url, poll_interval_s=0.5) as process:
-        yield process
+@pytest.fixture(scope="session")
+def grids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grids]:
+    """All processes start at once."""
+    folder = tmp_path_factory.mktemp("console")
+    with StubSubstations(MANY).running() as stubs:
+        substation = Process("substation", folder / "substation", name="substation-0", capacity_kw=100)
+        balancer = Process("balancer", folder / "balancer", substations=substation.url, poll_interval_s=0.5)
+        large_balancer = Process("balancer", folder / "large", substations=stubs.fleet())
+        processes = (substation, balancer, large_balancer)
+        try:
+            for process in processes:
+                process.launch()
+            for process in processes:
+                process.wait_ready()
+            yield Grids(substation, balancer, stubs, large_balancer)
+        finally:
+            for process in processes:
+                process.kill()
 
 
-@pytest.fixture(scope="module")
-def stubs() -> Iterator[StubSubstations]:
-    with StubSubstations(MANY).running() as running:
-        yield running
+@pytest.fixture(scope="session")
+def substation(grids: Grids) -> Process:
+    return grids.substation
 
 
-@pytest.fixture(scope="module")
-def large_balancer(tmp_path_factory: pytest.TempPathFactory, stubs: StubSubstations) -> Iterator[Process]:
-    with Process("balancer", tmp_path_factory.mktemp("large"), substations=stubs.fleet()) as process:
-        yield process
+@pytest.fixture(scope="session")
+def balancer(grids: Grids) -> Process:
+    return grids.balancer
+
+
+@pytest.fixture(scope="session")
+def stubs(grids: Grids) -> StubSubstations:
+    return grids.stubs
+
+
+@pytest.fixture(scope="session")
+def large_balancer(grids: Grids) -> Process:
+    return grids.large_balancer

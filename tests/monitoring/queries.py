@@ -43,12 +43,12 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
-def panel_queries(window: str = TEST_WINDOW) -> Iterator[Query]:
+def panel_queries(window: str = TEST_WINDOW, namespace: str = ".*") -> Iterator[Query]:
     """Every query of every panel, as Grafana would send it with all substations chosen."""
     for name, dashboard in dashboards().items():
         for panel in panels(dashboard):
             for target in panel["targets"]:
-                yield Query(f"{name}: {panel['title']}", filled(target["expr"], window))
+                yield Query(f"{name}: {panel['title']}", filled(target["expr"], window, namespace))
 
 
 def rule_queries() -> Iterator[Query]:
@@ -61,9 +61,9 @@ def rule_queries() -> Iterator[Query]:
                 yield Query(rule["alert"], selector)
 
 
-def filled(expression: str, window: str = TEST_WINDOW) -> str:
+def filled(expression: str, window: str = TEST_WINDOW, namespace: str = ".*") -> str:
     """The expression with its variables and its windows replaced."""
-    for variable, value in {"$namespace": ".*", "$substation": ".*", "$__rate_interval": window}.items():
+    for variable, value in {"$namespace": namespace, "$substation": ".*", "$__rate_interval": window}.items():
         expression = expression.replace(variable, value)
     return shortened(expression, window)
 
