@@ -43,11 +43,8 @@ class ByFree:
     def places(self, size_kw: float, enough: float) -> int:
         """How many cars of this size would find room, one after the other; counted no further than `enough`."""
         frees_kw, counted, needed_kw = self._frees_kw, 0, size_kw - TOLERANCE_KW
-        while counted < enough:
-            fitting = len(frees_kw) - bisect_left(frees_kw, needed_kw)
-            if not fitting:
-                break
-            counted += fitting
+        while counted < enough and frees_kw and frees_kw[-1] >= needed_kw:
+            counted += len(frees_kw) - bisect_left(frees_kw, needed_kw)
             needed_kw += size_kw
         return counted
 

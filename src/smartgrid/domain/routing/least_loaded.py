@@ -9,8 +9,9 @@ from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.by_level import ByLevel
 from smartgrid.domain.routing.candidate import Candidate
 from smartgrid.domain.routing.policy import FreeOrdered
-from smartgrid.domain.routing.scarcity import Scarce, cost_of_taking, scarce_sizes
+from smartgrid.domain.routing.scarcity import Scarce, scarce_sizes
 from smartgrid.domain.routing.sizes import SizesSeen
+from smartgrid.domain.sharing import TOLERANCE_KW
 
 
 class LeastLoaded(FreeOrdered):
@@ -27,7 +28,7 @@ class LeastLoaded(FreeOrdered):
         self._capacity_w = 0  # whole watts, so that the sum stays exact
 
     def add(self, candidate: Candidate) -> None:
-        super().add(candidate)
+        self.by_free.add(candidate)
         self._capacity_w += int(candidate.capacity_kw * 1000)
         by_level = self._classes.get(candidate.levels_per_kw)
         if by_level is None:
@@ -35,7 +36,7 @@ class LeastLoaded(FreeOrdered):
         by_level.add(candidate)
 
     def discard(self, candidate: Candidate) -> None:
-        super().discard(candidate)
+        self.by_free.discard(candidate)
         self._capacity_w -= int(candidate.capacity_kw * 1000)
         self._classes[candidate.levels_per_kw].discard(candidate)
 
@@ -80,13 +81,18 @@ class LeastLoaded(FreeOrdered):
         excluded: Container[str],
         lowest: tuple[float, Candidate | None],
     ) -> Candidate | None:
-        """The best of those with room for a scarce size, or `lowest` if that is better."""
+        """The best of those with room for a scarce size, or `lowest` if that is better. Taking a place costs."""
         best_level, best = lowest
         min_kw, max_kw = power.min_kw, power.max_kw
         for candidate in self.by_free.roomiest(max(min_kw, scarce[-1].size_kw)):
             level = candidate.level + int(max_kw * candidate.levels_per_kw + 0.5)
-            if level < best_level and candidate.name not in excluded:
-                level += cost_of_taking(min_kw, candidate.free_kw, scarce)
-                if level < best_level:
-                    best_level, best = level, candidate
+            if level >= best_level or candidate.name in excluded:
+                continue
+            before_kw = candidate.free_kw + TOLERANCE_KW
+            after_kw = before_kw - min_kw
+            for size_kw, cost in scarce:
+                if before_kw >= size_kw:
+                    level += cost * (int(before_kw / size_kw) - int(after_kw / size_kw))
+            if level < best_level:
+                best_level, best = level, candidate
         return best

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from smartgrid.domain.routing.by_free import ByFree
 from smartgrid.domain.routing.candidate import LEVELS
-from smartgrid.domain.sharing import TOLERANCE_KW
 
 PLACES_WANTED = 36.0  # times the largest car's share of a substation
 MOST_PLACES_WANTED = 24.0  # to count more would slow decisions down and gains little
@@ -38,13 +37,3 @@ def scarce_sizes(sizes_kw: tuple[float, ...], by_free: ByFree, typical_kw: float
         shortage = 1 - left / wanted
         found.append(Scarce(size_kw, round(LEVELS * WEIGHT * largest_share * size_kw / typical_kw * shortage**2)))
     return found
-
-
-def cost_of_taking(min_kw: float, free_kw: float, scarce: list[Scarce]) -> int:
-    """What it costs that a car of `min_kw` goes where `free_kw` is free, in levels: it takes away some places."""
-    cost = 0
-    before_kw, after_kw = free_kw + TOLERANCE_KW, free_kw - min_kw + TOLERANCE_KW
-    for size_kw, cost_of_one in scarce:
-        if before_kw >= size_kw:
-            cost += cost_of_one * (int(before_kw / size_kw) - int(after_kw / size_kw))
-    return cost
