@@ -18,10 +18,10 @@ class RandomChoice(FreeOrdered):
         self._rng = rng
 
     def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        first = self.by_free.first_with(power.min_kw)
-        if first == len(self.by_free):
+        with_room = self.by_free.count(power.min_kw, len(self.by_free))
+        if not with_room:
             return None
-        candidate = self.by_free.at(self._rng.randrange(first, len(self.by_free)))
+        candidate = self.by_free.from_roomiest(self._rng.randrange(with_room))
         if candidate.name not in excluded:
             return candidate
         others = list(self.by_free.with_room(power.min_kw, excluded))
