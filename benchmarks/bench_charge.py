@@ -133,7 +133,8 @@ def show(rounds: dict[str, list[dict[str, float]]]) -> None:
     for name, results in rounds.items():
         m = {key: statistics.median(result[key] for result in results) for key in results[0]}
         print(
-            f"{name:34} {m['requests_per_s']:10.0f} {m['p50_ms']:8.1f} {m['p99_ms']:8.1f} {m['cpu_us']:15.0f} {m['not_201']:8.0f}"
+            f"{name:34} {m['requests_per_s']:10.0f} {m['p50_ms']:8.1f} {m['p99_ms']:8.1f} "
+            f"{m['cpu_us']:15.0f} {m['not_201']:8.0f}"
         )
     rates = [statistics.median(r["requests_per_s"] for r in results) for results in rounds.values()]
     print(f"\na is {rates[0] / rates[2]:.2f} of c; the aim is 0.25 or more. b is {rates[1] / rates[2]:.2f} of c.")
@@ -146,7 +147,8 @@ def main() -> None:
     parser.add_argument("--no-scenarios", action="store_true")
     options = parser.parse_args()
     print(
-        f"{platform.platform()}, Python {platform.python_version()}, granian {version('granian')}, flask {version('flask')}"
+        f"{platform.platform()}, Python {platform.python_version()}, "
+        f"granian {version('granian')}, flask {version('flask')}"
     )
     with tempfile.TemporaryDirectory() as folder:
         rounds: dict[str, list[dict[str, float]]] = {case.name: [] for case in CASES}

@@ -26,12 +26,16 @@ SERVICES: dict[str, type[ServiceSettings]] = {
 def document() -> str:
     """The whole page."""
     sections = [_section("All services", ServiceSettings, set())]
-    sections += [_section(name.capitalize(), model, set(ServiceSettings.model_fields)) for name, model in SERVICES.items()]
+    sections += [
+        _section(name.capitalize(), model, set(ServiceSettings.model_fields)) for name, model in SERVICES.items()
+    ]
     return "\n".join([HEAD, *sections])
 
 
 def _section(title: str, model: type[ServiceSettings], known: set[str]) -> str:
-    rows = [_row(name, field) for name, field in model.model_fields.items() if name not in known or _differs(model, name)]
+    rows = [
+        _row(name, field) for name, field in model.model_fields.items() if name not in known or _differs(model, name)
+    ]
     return f"## {title}\n\n| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 

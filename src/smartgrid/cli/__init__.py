@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from smartgrid.cli.options import RefusalError
+
 COMMANDS = {
     "substation": "smartgrid.substation.main",
     "balancer": "smartgrid.balancer.main",
@@ -16,12 +18,6 @@ COMMANDS = {
     "loadtest": "smartgrid.loadtest.main",
     "simulate": "smartgrid.simulation.main",
 }
-
-
-class RefusalError(click.ClickException):
-    """What was asked for cannot be: one sentence, exit code 2."""
-
-    exit_code = 2
 
 
 class LazyGroup(click.Group):

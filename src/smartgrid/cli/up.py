@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from smartgrid.cli import RefusalError
+from smartgrid.cli.options import RefusalError
 from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, services
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target
 from smartgrid.cli.supervisor import Supervisor

@@ -1,7 +1,6 @@
 """`smartgrid loadtest`: the command line. Locust is imported only once a run starts: other commands stay light."""
 
 import json
-import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from smartgrid.cli.options import FiniteRange, OneSentenceCommand, RefusalError
 from smartgrid.loadtest.files import UnwritableError, check_writable, write_whole
 from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
 from smartgrid.loadtest.report import Report, Run, report_of
@@ -25,32 +25,6 @@ EXIT_STOPPED = 128
 
 DEFAULT_SPEEDUP = 60.0
 CHECK_TIMEOUT_S = 5.0
-
-
-class RefusalError(click.ClickException):
-    """What was asked for cannot be done; the message is one sentence for the user."""
-
-    exit_code = 2
-
-
-class OneSentenceCommand(click.Command):
-    """A bad option is answered by one sentence, without the usage text."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as problem:
-            raise RefusalError(problem.format_message()) from None
-
-
-class FiniteRange(click.FloatRange):
-    """A number in a range; `nan` and `inf` are none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return number
 
 
 class HttpUrl(click.ParamType[str]):

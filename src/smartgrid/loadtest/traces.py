@@ -1,16 +1,14 @@
 """Reads recorded charging sessions in the columns of ACN-Data."""
 
 import csv
-import gzip
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from zlib import error as ZlibError  # noqa: N812 - it is an exception class
 
+from smartgrid.cli.trace_file import open_trace
 from smartgrid.loadtest.cars import Car
 
 GARAGE_MAX_POWER_KW = 6.6
@@ -50,7 +48,7 @@ class Trace:
 
 def read_trace(path: Path) -> Trace:
     """The sessions of a `.csv` or `.csv.gz` file. Raises TraceError with what is wrong with the file."""
-    with _clear_errors(path), _open_text(path) as text:
+    with open_trace(path, TraceError) as text:
         reader = csv.DictReader(text)
         _require_columns(path, reader.fieldnames)
         trace = trace_of(reader)
@@ -115,29 +113,3 @@ def _require_columns(path: Path, header: Iterable[str] | None) -> None:
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise TraceError(f"Trace file {path} has no column {' and no column '.join(map(repr, missing))}.")
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[Iterable[str]]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:
-            yield text
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield text
-
-
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise TraceError(f"Trace file {path} does not exist.") from None
-    except (gzip.BadGzipFile, EOFError, ZlibError):
-        raise TraceError(f"Trace file {path} is named .gz but is not a whole gzip file.") from None
-    except UnicodeDecodeError:
-        raise TraceError(f"Trace file {path} is not UTF-8 text; is it a gzip file without .gz in its name?") from None
-    except csv.Error as problem:
-        raise TraceError(f"Trace file {path} is not CSV: {problem}.") from None
-    except OSError as problem:
-        raise TraceError(f"Trace file {path} cannot be read: {problem.strerror}.") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from smartgrid.cli.options import FiniteRange, OneSentenceCommand, RefusalError
 from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
 from smartgrid.simulation.replay import Admission
 from smartgrid.simulation.study import Finding, Study, as_json, find_all, size
@@ -27,32 +27,6 @@ DEFAULT_CAPACITY_KW = 100.0
 RUN_LENGTH = 100.0  # mean sessions
 WARM_UP_LENGTH = 2.0  # mean stays
 MOST_CARS = 3_000_000
-
-
-class RefusalError(click.ClickException):
-    """What was asked for cannot be done; the message is one sentence for the user."""
-
-    exit_code = 2
-
-
-class OneSentenceCommand(click.Command):
-    """A bad option is answered by one sentence, without the usage text."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as problem:
-            raise RefusalError(problem.format_message()) from None
-
-
-class Number(click.FloatRange):
-    """A number in a range; `nan` and `inf` are none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return number
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -80,24 +54,24 @@ class Capacities(click.ParamType[tuple[float, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         if isinstance(value, tuple):
             return value
-        number = Number(min=0, min_open=True, max=1e6)
+        number = FiniteRange(min=0, min_open=True, max=1e6)
         return tuple(number.convert(part.strip(), param, ctx) for part in str(value).split(","))
 
 
-POSITIVE = Number(min=0, min_open=True, max=1e9)
-NOT_NEGATIVE = Number(min=0, max=1e9)
+POSITIVE = FiniteRange(min=0, min_open=True, max=1e9)
+NOT_NEGATIVE = FiniteRange(min=0, max=1e9)
 
 
 @click.command(cls=OneSentenceCommand)
 @click.option("--mix", type=click.Choice(list(MIXES)), default="a", show_default=True, help="Which cars come.")
-@click.option("--demand", type=Number(min=0, min_open=True, max=100), help="Offered energy / capacity [0.85]. "
+@click.option("--demand", type=FiniteRange(min=0, min_open=True, max=100), help="Offered energy / capacity [0.85]. "
               "With --trace: of the busiest hour; the arrivals are compressed to that.")  # fmt: skip
 @click.option("--mean-session", "mean_session_s", type=POSITIVE, default=60.0, show_default=True, metavar="S",
               help="Mean charging time at full power (log-normal, sigma 0.75).")  # fmt: skip
 @click.option("--substations", type=click.IntRange(1, 100_000), default=10, show_default=True, help="How many.")
 @click.option("--flexible/--rigid", default=None, help="Cars that accept less power, or just their power [rigid; "
               "with --trace: as in the file].")  # fmt: skip
-@click.option("--parked", "parked_factor", type=Number(min=1, max=1e6), default=2.0, show_default=True,
+@click.option("--parked", "parked_factor", type=FiniteRange(min=1, max=1e6), default=2.0, show_default=True,
               help="How long flexible cars stay, in charging times.")  # fmt: skip
 @click.option("--duration", "duration_s", type=POSITIVE, metavar="S", help="Arrivals come for so long [100 sessions].")
 @click.option("--warm-up", "warm_up_s", type=NOT_NEGATIVE, metavar="S",
@@ -114,7 +88,7 @@ NOT_NEGATIVE = Number(min=0, max=1e9)
               "answers, in place of hearing of every change (--push). `polled` polls every 5 s by itself.")  # fmt: skip
 @click.option("--push", "push_s", type=NOT_NEGATIVE, default=0.05, show_default=True, metavar="S",
               help="After how long they hear of a change.")  # fmt: skip
-@click.option("--delay", "delay_s", type=Number(min=0, max=10), default=0.0, show_default=True, metavar="S",
+@click.option("--delay", "delay_s", type=FiniteRange(min=0, max=10), default=0.0, show_default=True, metavar="S",
               help="How long every message takes.")  # fmt: skip
 @click.option("--balancers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Side by side.")
 @click.option("--regions", type=click.IntRange(0, 10_000), default=0, help="A balancer of so many balancers.")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from zlib import error as DamagedError  # noqa: N812 (an exception class)
 
+from smartgrid.cli.trace_file import open_trace
 from smartgrid.domain.request import ChargeRequest, PowerRange, default_min_power_kw
 from smartgrid.domain.session import SECONDS_PER_HOUR
 from smartgrid.simulation.workload import Car
@@ -32,7 +30,7 @@ def read_trace(path: Path, flexible: bool | None = None) -> list[Car]:
     `flexible` overrides the minimum powers in the file: True for the default floors, False for rigid cars; None
     leaves them, and makes those of ACN-Data, which has none, flexible. Raises TraceError.
     """
-    with _clear_errors(path), _open_text(path) as text:
+    with open_trace(path, TraceError) as text:
         reader = csv.DictReader(text)
         read_row = _row_reader(path, reader.fieldnames or ())
         cars = [_read(path, reader.line_num, read_row, row, flexible) for row in reader]
@@ -148,29 +146,3 @@ def _timestamp_s(row: Row, column: str) -> float:
     except ValueError:
         raise ValueError(f"{column} is {text!r}, which is not a time") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[Iterator[str]]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:
-            yield text
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield text
-
-
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise TraceError(f"{path} does not exist.") from None
-    except (gzip.BadGzipFile, EOFError, DamagedError):
-        raise TraceError(f"{path} is named .gz but is not a whole gzip file.") from None
-    except UnicodeDecodeError:
-        raise TraceError(f"{path} is not UTF-8 text.") from None
-    except csv.Error as problem:
-        raise TraceError(f"{path} is not CSV: {problem}.") from None
-    except OSError as problem:
-        raise TraceError(f"{path} cannot be read: {problem.strerror}.") from None
