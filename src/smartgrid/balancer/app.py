@@ -26,6 +26,7 @@ from smartgrid.domain.status import Status
 from smartgrid.service import attempts, logs, status_header
 from smartgrid.service.keys import KeyBusyError
 from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.long_polls import LongPolls
 from smartgrid.service.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
 from smartgrid.service.openapi import operation
 from smartgrid.service.problems import MEDIA_TYPE, ProblemError
@@ -65,10 +66,12 @@ class Api:
         lookup: Lookup,
         registrations: Registrations,
         metrics: BalancerMetrics,
+        max_waits: int,
     ) -> None:
+        """At most `max_waits` long polls are held at once."""
         self.name, self.grid, self.roster, self.router, self.lookup = name, grid, roster, router, lookup
         self.registrations, self.metrics, self.sessions = registrations, metrics, Sessions(grid)
-        self.draining = False
+        self._polls = LongPolls(max_waits)
 
     @operation(
         "Charge a car on the best substation",
@@ -161,7 +164,7 @@ class Api:
     )
     def status(self) -> Response:
         since, wait_s = query_int("since", -1, 0, 10**18), query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
-        found = self.grid.totals() if since < 0 else self.grid.wait_for_change(since, wait_s)
+        found = self.grid.totals() if since < 0 else self._wait_for_change(since, wait_s)
         return answer({**status_header.wire_status(self.name, found), "substations": self.grid.size()})
 
     @operation("The fleet", answers={200: FleetBody})
@@ -194,6 +197,9 @@ class Api:
             totals = self.grid.totals()
             response.headers[status_header.NAME] = status_header.encode(self.name, totals, _in_s(totals))
         return response
+
+    def _wait_for_change(self, since: int, wait_s: int) -> Status:
+        return self._polls.answer(lambda: self.grid.wait_for_change(since, wait_s), self.grid.totals)
 
     def _single(self, found: Found | None) -> Response:
         sessions = [with_name(found.session, found.name)] if found else []

@@ -72,6 +72,7 @@ def run(settings: BalancerSettings) -> None:
         lookup=lookup,
         registrations=registrations,
         metrics=counted,
+        max_waits=settings.threads // 2,
     )
     console = Console(settings.name, grid, counted, telemetry.max_view_age_s)
     registry.register(FleetCollector(grid, roster, voids, telemetry.max_view_age_s))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable
 
 from flask import Flask, Response, request
@@ -16,6 +15,7 @@ from smartgrid.domain.status import Status
 from smartgrid.service import attempts, logs, status_header
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.service.long_polls import LongPolls
 from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.service.openapi import operation
 from smartgrid.service.problems import ProblemError, not_found
@@ -57,9 +57,9 @@ class Api:
     def __init__(
         self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics, *, max_waits: int = 32
     ) -> None:
-        """At most `max_waits` long polls are held at once: each takes a thread, and some must be left for the rest."""
+        """At most `max_waits` long polls are held at once."""
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
-        self._waits = threading.BoundedSemaphore(max_waits)
+        self._polls = LongPolls(max_waits)
 
     @operation(
         "Charge a car here",
@@ -165,12 +165,7 @@ class Api:
         return response
 
     def _wait_for_change(self, since: int, wait_s: int) -> Status:
-        if not self._waits.acquire(blocking=False):
-            return self.ledger.status()
-        try:
-            return self.ledger.wait_for_change(since, wait_s)
-        finally:
-            self._waits.release()
+        return self._polls.answer(lambda: self.ledger.wait_for_change(since, wait_s), self.ledger.status)
 
     def _page(self, limit: int, before_seq: int | None, state: SessionState | None) -> dict[str, object]:
         active = None if state is None else state is not SessionState.IDLE
