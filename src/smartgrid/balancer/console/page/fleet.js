@@ -10,6 +10,7 @@ const STATES = {
   Unknown: "not asked yet",
 };
 const STATE_ORDER = ["Silent", "Unknown", "Draining", "Available"];
+const MANY = 60; // from here on bars jump: gliding, each of them would be a layer of its own to draw
 const collator = new Intl.Collator(undefined, { numeric: true });
 
 const ORDERS = {
@@ -53,6 +54,7 @@ export class Fleet {
       if (!this.cards.has(substation.name)) this.cards.set(substation.name, makeCard(substation.name));
       fill(this.cards.get(substation.name), substation, maxAgeS, scale);
     }
+    this.list.classList.toggle("many", substations.length > MANY);
     this.arrange();
   }
 
