@@ -20,8 +20,8 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from console.stub_substations import StubSubstations  # noqa: E402
-from support.processes import Process  # noqa: E402
+from console.stub_substations import StubSubstations
+from support.processes import Process
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FRAMES = 480
