@@ -6,7 +6,7 @@ SERVICES = substation balancer gateway loadtest
 
 .PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up test-cluster lock-images
 
-cluster-setup: ## Install and build what the test cluster needs (10 to 20 minutes the first time, then seconds)
+cluster-setup: ## Install and build what the test cluster needs (15 to 25 minutes the first time, then seconds)
 	@$(CLUSTER) setup
 
 cluster-up: ## Bring the test cluster up and print what to export

@@ -80,7 +80,7 @@ def stop() -> None:
     if pid := init_pid():
         os.kill(pid, signal.SIGKILL)  # the kernel ends the rest of its PID namespace
     network.remove()
-    wait_until(f"removal of {STATE}", _state_is_removed, timeout_s=10)
+    wait_until(f"removal of {STATE}", _state_is_removed, timeout_s=60)
 
 
 def _state_is_removed() -> bool:
