@@ -57,6 +57,7 @@ class Fleet:
         self._revision = first_revision
         self._trust_view_s = trust_view_s
         self._candidates: dict[str, Candidate] = {}
+        self._unsettled: dict[Candidate, None] = {}  # reserved on, but still in the policy's order as before
         self._doubts = Doubts()
         self._totals = Totals()
         self._joined = 0
@@ -111,6 +112,7 @@ class Fleet:
         """
         if exclude and not self._policy.corrects_view:
             return None
+        self._settle()
         excluded = frozenset(exclude) if exclude else exclude
         candidate = self._policy.choose(power, excluded)
         if candidate is None and self._policy.corrects_view:
@@ -118,9 +120,8 @@ class Fleet:
         if candidate is None:
             return None
         self._revision += 1
-        self._take_out(candidate)
         candidate.reserve(power.min_kw, power.max_kw)
-        self._put_in(candidate)
+        self._unsettled[candidate] = None
         return Reservation(candidate.name, power, now_s, candidate.order)
 
     def confirm(self, reservation: Reservation, status: Status | None, now_s: float) -> None:
@@ -147,6 +148,7 @@ class Fleet:
 
         `largest_free_kw` is that of the roomiest one that takes cars.
         """
+        self._settle()
         sums, next_release_s = self._totals.settle()
         return Status(
             capacity_kw=sums.capacity_mw / MILLIWATTS,
@@ -175,7 +177,15 @@ class Fleet:
             candidate.due_s = min(candidate.due_s, status.next_release_s)
         self._doubts.watch(candidate)
 
+    def _settle(self) -> None:
+        """Move those reserved on to their new places. Mostly there are none: the answer has moved them already."""
+        while self._unsettled:
+            candidate = next(iter(self._unsettled))
+            self._take_out(candidate)
+            self._put_in(candidate)
+
     def _take_out(self, candidate: Candidate) -> None:
+        self._unsettled.pop(candidate, None)
         self._totals.note(candidate)
         if candidate.routable:
             self._policy.discard(candidate)
