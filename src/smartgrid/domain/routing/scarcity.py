@@ -7,7 +7,7 @@ from typing import NamedTuple
 from smartgrid.domain.routing.by_free import ByFree
 from smartgrid.domain.routing.candidate import LEVELS
 
-PLACES_WANTED = 36.0  # times the largest car's share of a substation
+PLACES_WANTED = 33.0  # times the largest car's share of a substation
 MOST_PLACES_WANTED = 24.0  # to count more would slow decisions down and gains little
 WEIGHT = 8.0
 
