@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitoring.conftest import Services
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.grid import Grid
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
@@ -22,7 +22,6 @@ from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
 from smartgrid.service import metrics, status_header
-from support.processes import Process
 
 SPECIFIED = {
     "substation": {
@@ -49,22 +48,11 @@ MANY = 1000
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def pages(services: Services) -> dict[str, str]:
     """`GET /metrics` of each service, after one car."""
-    folder = tmp_path_factory.mktemp("metrics")
-    substation = Process("substation", folder / "substation", name="substation-0", capacity_kw=100)
-    balancer = Process("balancer", folder / "balancer", substations=substation.url)
-    gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url)
-    for process in (substation, balancer, gateway):
-        process.launch()
-    try:
-        for process in (substation, balancer, gateway):
-            process.wait_ready()
-        gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", "energy_kwh": 5})
-        yield {each.service: each.call("GET", "/metrics").body.decode() for each in (substation, balancer, gateway)}
-    finally:
-        for process in (substation, balancer, gateway):
-            process.kill()
+    services.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", "energy_kwh": 0.1})
+    asked = (services.substations[0], services.balancer, services.gateway)
+    return {each.service: each.call("GET", "/metrics").body.decode() for each in asked}
 
 
 @pytest.mark.parametrize("service", SPECIFIED)

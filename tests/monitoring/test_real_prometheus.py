@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,29 +15,24 @@ from pathlib import Path
 
 import pytest
 
-from balancer.discovery.scripted_api_server import ApiServer, Listing, Refusal, Script
+from balancer.discovery.scripted_api_server import Listing
 from monitoring import queries
+from monitoring.conftest import VOLUME_BYTES, Services
 from monitoring.local_prometheus import LocalPrometheus
 from support.processes import Process, wait_until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed; on Debian: apt-get install prometheus"
 )
-VOLUME_BYTES = 64 * 1024 * 1024
 RIGID_10_KW = {"energy_kwh": 500, "max_power_kw": 10, "min_power_kw": 10}
 SMALL = {"energy_kwh": 0.2, "max_power_kw": 22}
 
 
 @dataclass
-class Grid:
-    """Two substations of 100 kW, a balancer, a gateway, and a Prometheus that sees them."""
+class Grid(Services):
+    """The processes, and a Prometheus that sees them."""
 
-    substations: list[Process]
-    balancer: Process
-    gateway: Process
     prometheus: LocalPrometheus
-    volume: Path | None
-    api_server: ApiServer
 
     def charge(self, car: dict[str, float]) -> int:
         return self.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", **car}).status
@@ -49,33 +43,9 @@ class Grid:
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
-    folder = tmp_path_factory.mktemp("grid")
-    with contextlib.ExitStack() as stack:
-        volume = stack.enter_context(small_volume(folder / "volume"))
-        api_server = ApiServer(Script(Refusal(503)))
-        stack.callback(api_server.stop)
-        substations = [
-            Process("substation", folder / name, name=name, capacity_kw=100, time_scale=100, data_dir=data_dir)
-            for name, data_dir in (("substation-0", volume), ("substation-1", None))
-        ]
-        fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
-        balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.25)
-        gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2)
-        lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
-        for process in (*substations, balancer, gateway, lonely):
-            stack.callback(end, process)
-        with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):
-            lonely.launch()
-        for process in (*substations, balancer, gateway):
-            process.launch()
-        for process in (*substations, balancer, gateway):
-            process.wait_ready()
-        wait_until(lambda: lonely.try_call("GET", "/metrics") is not None, 30, "the second balancer answers")
-        targets = {"substation-0": substations[0], "substation-1": substations[1]}
-        targets |= {"balancer": balancer, "gateway": gateway, "lonely": lonely}
-        prometheus = stack.enter_context(LocalPrometheus(folder / "prometheus", targets))
-        yield Grid(substations, balancer, gateway, prometheus, volume, api_server)
+def grid(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+    with LocalPrometheus(tmp_path_factory.mktemp("prometheus"), services.named()) as prometheus:
+        yield Grid(**vars(services), prometheus=prometheus)
 
 
 def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
@@ -195,39 +165,6 @@ def frozen(process: Process) -> Iterator[None]:
         os.kill(process.pid, signal.SIGCONT)
 
 
-@contextlib.contextmanager
-def small_volume(folder: Path) -> Iterator[Path | None]:
-    """A volume of 64 MiB; None where this user may not mount one, and then no volume is filled."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        yield None
-        return
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def used_bytes(folder: Path) -> int:
     disk = shutil.disk_usage(folder)
     return disk.total - disk.free
-
-
-@contextlib.contextmanager
-def kubeconfig(path: Path, port: int) -> Iterator[None]:
-    """Point processes that start within the block at an API server on this machine."""
-    cluster = f'{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}'
-    context = "{name: c, context: {cluster: c, user: u, namespace: grid}}"
-    path.write_text(
-        f"{{apiVersion: v1, kind: Config, clusters: [{cluster}], users: [{{name: u, user: {{token: t}}}}], "
-        f"contexts: [{context}], current-context: c}}"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(path))
-        yield
-
-
-def end(process: Process) -> None:
-    if process.running:
-        process.kill()

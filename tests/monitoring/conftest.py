@@ -1,0 +1,99 @@
+"""A small grid of real processes for the tests of this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from balancer.discovery.scripted_api_server import ApiServer, Refusal, Script
+from support.processes import Process, wait_until
+
+VOLUME_BYTES = 64 * 1024 * 1024
+
+
+@dataclass
+class Services:
+    """Two substations of 100 kW, a balancer and a gateway; and a balancer whose API server refuses it."""
+
+    substations: list[Process]
+    balancer: Process
+    gateway: Process
+    lonely: Process
+    volume: Path | None
+    api_server: ApiServer
+
+    def named(self) -> dict[str, Process]:
+        return {
+            "substation-0": self.substations[0],
+            "substation-1": self.substations[1],
+            "balancer": self.balancer,
+            "gateway": self.gateway,
+            "lonely": self.lonely,
+        }
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """All processes start at once."""
+    folder = tmp_path_factory.mktemp("grid")
+    with contextlib.ExitStack() as stack:
+        volume = stack.enter_context(small_volume(folder / "volume"))
+        api_server = ApiServer(Script(Refusal(503)))
+        stack.callback(api_server.stop)
+        substations = [
+            Process("substation", folder / name, name=name, capacity_kw=100, time_scale=100, data_dir=data_dir)
+            for name, data_dir in (("substation-0", volume), ("substation-1", None))
+        ]
+        fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
+        balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.1)
+        gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2)
+        lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
+        made = Services(substations, balancer, gateway, lonely, volume, api_server)
+        for process in made.named().values():
+            stack.callback(end, process)
+        with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):
+            lonely.launch()
+        for process in (*substations, balancer, gateway):
+            process.launch()
+        for process in (*substations, balancer, gateway):
+            process.wait_ready()
+        wait_until(lambda: lonely.try_call("GET", "/metrics") is not None, 30, "the second balancer answers")
+        yield made
+
+
+@contextlib.contextmanager
+def small_volume(folder: Path) -> Iterator[Path | None]:
+    """A volume of 64 MiB; None where this user may not mount one, and then no volume is filled."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def kubeconfig(path: Path, port: int) -> Iterator[None]:
+    """Point processes that start within the block at an API server on this machine."""
+    cluster = f'{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}'
+    context = "{name: c, context: {cluster: c, user: u, namespace: grid}}"
+    path.write_text(
+        f"{{apiVersion: v1, kind: Config, clusters: [{cluster}], users: [{{name: u, user: {{token: t}}}}], "
+        f"contexts: [{context}], current-context: c}}"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(path))
+        yield
+
+
+def end(process: Process) -> None:
+    if process.running:
+        process.kill()
