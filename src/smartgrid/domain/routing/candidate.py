@@ -70,7 +70,7 @@ class Candidate:
             self.capacity_kw = capacity_kw
             self.levels_per_kw = LEVELS / math.exp(round(math.log(capacity_kw) / CLASS_STEP) * CLASS_STEP)
         free_kw = capacity_kw - status.committed_kw - self.reserved_min_kw
-        self.free_kw = min(status.largest_free_kw, free_kw)
+        self.free_kw = min(status.largest_free_kw, free_kw) + tie * TIE_UNIT_KW
         level = int(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw + 0.5)
         self.level = level + tie * TIE_UNIT
 
