@@ -20,7 +20,7 @@ from smartgrid.substation.record import Record, is_same_request, to_record, to_s
 from smartgrid.substation.store import Batch, Meta, Store
 
 HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
-MIN_PAUSE_S = 0.01  # between two rounds of the keeper; who asks in between gets the exact state all the same
+MIN_PAUSE_S = 0.05  # between two rounds of the keeper; who asks in between gets the exact state all the same
 COMMIT_TIMEOUT_S = 10.0
 LEAST_MAX_ACTIVE = 2000  # and one more for every kW beyond: so many cars of 1 W are no cars, and each costs time
 PRUNE_EVERY_COMMITS = 1000
@@ -96,6 +96,7 @@ class Ledger:
         self._changed = threading.Condition(lock)  # whoever waits for a new revision
         self._alarm = threading.Condition(lock)  # the keeper, which sleeps until the next event
         self._alarm_s = 0.0
+        self._beat_s = 0.0  # when the keeper next writes, in wall time
         self._commit_lock = threading.Lock()  # taken before `_changed`, never after
         self._keys: dict[str, str] = {}  # session id -> idempotency key, of all sessions held in memory
         self._by_key: dict[str, str] = {}
@@ -376,6 +377,10 @@ class Ledger:
             if not self._stopping:
                 self._alarm.wait(self._pause_s())
             self._advance()
+            now_s = self._clock.wall_s()
+            if now_s < self._beat_s and not self._stopping:
+                return  # what ended by itself waits for the next commit: no one was promised anything by it
+            self._beat_s = now_s + HEARTBEAT_S
             batch = self._batch if self._dirty else None
             idle = self._storage_fault is None and not self._substation.status().active_sessions
         if batch is not None:
@@ -386,7 +391,8 @@ class Ledger:
     def _pause_s(self) -> float:
         event_s = self._substation.next_event_s()
         event_in_s = HEARTBEAT_S if event_s is None else self._clock.to_wall_s(event_s) - self._clock.wall_s()
-        pause_s = min(HEARTBEAT_S, max(MIN_PAUSE_S, event_in_s))
+        beat_in_s = min(HEARTBEAT_S, self._beat_s - self._clock.wall_s())
+        pause_s = max(MIN_PAUSE_S, min(beat_in_s, event_in_s))
         self._alarm_s = self._clock.to_grid_s(self._clock.wall_s() + pause_s)
         return pause_s
 
