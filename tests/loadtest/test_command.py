@@ -49,7 +49,7 @@ def test_a_run_reports_on_screen_in_json_and_as_a_page(stub: Stub, tmp_path: Pat
         *("--scenario", "burst", "--requests", "30", "--users", "5", "--target", stub.url, "--balancer", stub.url),
         *("--output", str(output), "--html", str(html), "--min-success-rate", "1", "--max-p95-ms", "60000"),
     )
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (0, "")
     assert "[########################] 30/30" in out
     assert "substation-2" in out
@@ -67,7 +67,7 @@ def test_ctrl_c_ends_at_once_with_a_partial_report_and_130(stub: Stub, tmp_path:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (130, "")
     stopped = re.search(r"stopped after ([01]) of 3 requests", out)  # 0 if the signal came before the answer was read
     assert stopped
@@ -80,7 +80,7 @@ def test_ctrl_c_before_the_first_request_is_130_too(stub: Stub) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Scenario normal")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == 130
 
 
@@ -127,7 +127,7 @@ def test_garage_replays_a_trace_and_says_what_it_skipped(stub: Stub, tmp_path: P
     )
     assert result.exit_code == 0
     assert "5 usable sessions, 1 row skipped (1 x departure not after arrival)." in result.stdout
-    assert [(body["energy_kwh"], body["max_power_kw"]) for body in stub.bodies] == [
+    assert sorted((body["energy_kwh"], body["max_power_kw"]) for body in stub.bodies) == [
         (0.5, 6.6),
         (1.5, 6.6),
         (2.5, 6.6),

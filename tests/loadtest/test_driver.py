@@ -72,8 +72,8 @@ def test_a_second_run_asks_for_new_sessions(stub: Stub, drive: Drive) -> None:
 
 def test_all_users_send_at_the_same_time_and_no_more(stub: Stub, drive: Drive) -> None:
     """The gateway answers only when three have asked: with fewer at once, nobody would get an answer."""
-    stub.on_charge = Barrier(3, timeout=5).wait
-    assert results(drive(synthetic_plan(21, 0, seed=1), users=3)) == {(Result.SUCCEEDED, None)}
+    stub.on_charge = Barrier(3, timeout=30).wait
+    assert results(drive(synthetic_plan(21, 0, seed=1), users=3, timeout_s=30)) == {(Result.SUCCEEDED, None)}
     assert stub.most_at_once == 3
 
 
@@ -99,7 +99,7 @@ def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:
 
 
 def test_a_replay_keeps_to_the_largest_number_of_users(stub: Stub, drive: Drive) -> None:
-    stub.on_charge = Barrier(3, timeout=5).wait
+    stub.on_charge = Barrier(3, timeout=30).wait
     assert len(drive(replayed(9), users=3, trace="trace.csv", speedup=100.0).outcomes) == 9
     assert stub.most_at_once == 3
 
