@@ -34,7 +34,18 @@ def loadtest(*args: str, env: dict[str, str] | None = None) -> Result:
 def started(*args: str) -> subprocess.Popen[str]:
     """Starts the command as a process of its own."""
     command = [sys.executable, "-c", PROGRAM, "loadtest", *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no threads in the way here
+    )
+
+
+def hear_ctrl_c() -> None:
+    """A shell's background job, as CI may be, ignores SIGINT, and so would whatever it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sentence(result: Result) -> str:
