@@ -20,6 +20,9 @@ from cluster.shell import CommandFailedError, run, wait_until
 
 INIT = Path(__file__).with_name("init.py")
 
+# The node outlives whoever starts it; Python warns when a child that still runs is forgotten, and tests fail of warnings.
+_left_running: list[subprocess.Popen[bytes]] = []
+
 
 def start() -> None:
     """Make the namespaces and start the init, which starts what the processes folder holds."""
@@ -36,6 +39,7 @@ def start() -> None:
         process = subprocess.Popen(
             [*enter, *new, "sh", "-c", inside], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
+    _left_running.append(process)
     INIT_PID.write_text(str(process.pid))
 
 
