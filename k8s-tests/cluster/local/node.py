@@ -20,7 +20,7 @@ from cluster.shell import CommandFailedError, run, wait_until
 
 INIT = Path(__file__).with_name("init.py")
 
-# The node outlives whoever starts it; Python warns when a child that still runs is forgotten, and tests fail of warnings.
+# The node outlives whoever starts it. Python warns when a child that still runs is forgotten, and tests fail of that.
 _left_running: list[subprocess.Popen[bytes]] = []
 
 
