@@ -21,7 +21,6 @@ class Reservation:
 
     name: str
     power: PowerRange
-    made_at_s: float
     joined: int  # which of the substations that ever had this name
 
 
@@ -112,7 +111,8 @@ class Fleet:
         """
         if exclude and not self._policy.corrects_view:
             return None
-        self._settle()
+        if self._unsettled:
+            self._settle()
         excluded = frozenset(exclude) if exclude else exclude
         candidate = self._policy.choose(power, excluded)
         if candidate is None and self._policy.corrects_view:
@@ -122,7 +122,7 @@ class Fleet:
         self._revision += 1
         candidate.reserve(power.min_kw, power.max_kw)
         self._unsettled[candidate] = None
-        return Reservation(candidate.name, power, now_s, candidate.order)
+        return Reservation(candidate.name, power, candidate.order)
 
     def confirm(self, reservation: Reservation, status: Status | None, now_s: float) -> None:
         """The substation answered, yes or no: its status, newer than the reservation, takes the reservation's place.

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import LEVELS, Candidate
-from smartgrid.domain.routing.scarcity import MOST_PLACES_WANTED, PLACES_WANTED, WEIGHT
+from smartgrid.domain.routing.scarcity import PLACES_WANTED, WEIGHT
 from smartgrid.domain.sharing import TOLERANCE_KW
 
 
@@ -20,30 +20,28 @@ def least_loaded(
 ) -> Candidate | None:
     """The lowest demand / capacity with the car on it and the cost of the scarce places that it takes."""
     sizes_kw = tuple(largest_first_kw)
-    typical_kw = sum(int(c.capacity_kw * 1000) for c in candidates) / 1000 / max(1, len(candidates))
+    typical_kw = sum(c.capacity_w for c in candidates) / 1000 / max(1, len(candidates))
     costs = {size_kw: _cost(size_kw, sizes_kw[0], candidates, typical_kw) for size_kw in sizes_kw}
 
     def score(candidate: Candidate) -> float:
-        taken = sum(
-            cost * (_places(candidate.free_kw, size_kw) - _places(candidate.free_kw - power.min_kw, size_kw))
-            for size_kw, cost in costs.items()
-        )
+        before_kw, after_kw = candidate.free_kw, candidate.free_kw - power.min_kw
+        taken = sum(costs[kw] for kw in sizes_kw if _fits(kw, before_kw) and not _fits(kw, after_kw))
         return candidate.level_with(power.max_kw) + taken
 
     return min(_open(candidates, power, excluded), key=score, default=None)
 
 
-def _cost(size_kw: float, largest_kw: float, candidates: Iterable[Candidate], typical_kw: float) -> int:
+def _cost(size_kw: float, largest_kw: float, candidates: Iterable[Candidate], typical_kw: float) -> float:
     """Of one place of this size, in levels: zero if there are enough."""
     share = min(1.0, largest_kw / typical_kw)
-    wanted = min(PLACES_WANTED * share, MOST_PLACES_WANTED)
-    left = sum(_places(candidate.free_kw, size_kw) for candidate in candidates)
+    wanted = PLACES_WANTED * share
+    left = sum(_fits(size_kw, candidate.free_kw) for candidate in candidates)
     shortage = max(0.0, 1 - left / wanted)
-    return round(LEVELS * WEIGHT * share * size_kw / typical_kw * shortage**2)
+    return LEVELS * WEIGHT * share / typical_kw * size_kw * shortage * shortage // 1
 
 
-def _places(free_kw: float, size_kw: float) -> int:
-    return max(0, int((free_kw + TOLERANCE_KW) / size_kw))
+def _fits(size_kw: float, free_kw: float) -> bool:
+    return free_kw + TOLERANCE_KW >= size_kw
 
 
 def _open(candidates: Iterable[Candidate], power: PowerRange, excluded: Container[str]) -> list[Candidate]:

@@ -99,6 +99,23 @@ def test_best_fit(capacities_kw: list[float], cars: list[PowerRange], seed: int)
         world.place_and_compare(power, expected)
 
 
+def test_least_loaded_while_a_large_fleet_fills_up_and_empties() -> None:
+    """So that the roomiest few are cut down and found anew."""
+    policy = LeastLoaded()
+    world = World(policy, seed=4)
+    for _ in range(300):
+        world.join(world.rng.uniform(80, 120))
+    for kw in [22.0] * 1300 + [11.0] * 200:
+        power = PowerRange(kw, kw)
+        chosen = policy.choose(power, ())
+        assert chosen is plain.least_loaded(world.candidates, power, (), policy.sizes_kw)
+        if chosen is not None:
+            world.change(chosen, [*world.sessions[chosen.name], power])
+    for candidate in world.candidates:
+        world.change(candidate, [])
+        assert policy.largest_free_kw() == max(c.free_kw for c in world.candidates)
+
+
 def test_least_loaded_in_a_fleet_of_many_blocks() -> None:
     policy = LeastLoaded()
     world = World(policy, seed=3)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 
 from smartgrid.domain.routing.candidate import Candidate
 
-BLOCK_SIZE = 64
+BLOCK_SIZE = 32
 
 
 class Block:
-    """A short run of candidates in order of their keys. `most_free_kw` is at least the most free power in it."""
+    """A short run of candidates in order of their keys. `most_free_kw` is the most free power in it."""
 
     __slots__ = ("candidates", "keys", "most_free_kw")
 
@@ -21,61 +22,55 @@ class Block:
         self.measure()
 
     def measure(self) -> None:
-        self.most_free_kw = max(candidate.free_kw for candidate in self.candidates)
+        self.most_free_kw = max([candidate.free_kw for candidate in self.candidates], default=-math.inf)
 
 
 class SortedBlocks:
     """Candidates in order of a key, cut into blocks, so that an insertion moves few of them.
 
-    Keys have so many random bits that equal ones are as good as never; they are still told apart.
+    Keys have so many random bits that equal ones are as good as never; they are still told apart. There is always a
+    last block, maybe empty, for all keys above those of the others.
     """
 
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-        self.highest = array("d")  # the highest key in each block
-        self.size = 0
+    __slots__ = ("blocks", "up_to")
 
-    def __len__(self) -> int:
-        return self.size
+    def __init__(self) -> None:
+        self.blocks = [Block(array("d"), [])]
+        self.up_to = array("d", [math.inf])  # the highest key that belongs into each block
 
     def insert(self, key: float, candidate: Candidate) -> None:
-        self.size += 1
-        if not self.blocks:
-            self.blocks.append(Block(array("d", [key]), [candidate]))
-            self.highest.append(key)
-            return
-        number = bisect_left(self.highest, key)
-        if number == len(self.blocks):
-            number -= 1
-            self.highest[number] = key
+        number = bisect_left(self.up_to, key)
         block = self.blocks[number]
         position = bisect_left(block.keys, key)
         block.keys.insert(position, key)
         block.candidates.insert(position, candidate)
         block.most_free_kw = max(block.most_free_kw, candidate.free_kw)
-        if len(block.candidates) > 2 * BLOCK_SIZE:
+        if len(block.keys) > 2 * BLOCK_SIZE:
             self._split(number)
 
     def remove(self, key: float, candidate: Candidate) -> None:
-        number, position = self._find(key, candidate)
+        number = bisect_left(self.up_to, key)
         block = self.blocks[number]
-        del block.keys[position]
-        del block.candidates[position]
-        self.size -= 1
-        if block.candidates:
-            self.highest[number] = block.keys[-1]
-        else:
-            del self.blocks[number], self.highest[number]
-
-    def _find(self, key: float, candidate: Candidate) -> tuple[int, int]:
-        """Block and position."""
-        number = bisect_left(self.highest, key)
-        position = bisect_left(self.blocks[number].keys, key)
-        while self.blocks[number].candidates[position] is not candidate:
+        position = bisect_left(block.keys, key)
+        while block.candidates[position] is not candidate:  # equal keys, which may go on in the next block
             position += 1
-            if position == len(self.blocks[number].candidates):
+            if position == len(block.keys):
                 number, position = number + 1, 0
-        return number, position
+                block = self.blocks[number]
+        del block.keys[position], block.candidates[position]
+        if candidate.free_kw == block.most_free_kw:
+            block.measure()
+        if not block.keys and number < len(self.blocks) - 1:
+            del self.blocks[number], self.up_to[number]
+
+    def lowest_key(self) -> float:
+        """Of all; infinite if there is none."""
+        keys = self.blocks[0].keys
+        return keys[0] if keys else math.inf
+
+    def highest_key(self) -> float:
+        """Of all; minus infinity if there is none."""
+        return next((block.keys[-1] for block in reversed(self.blocks) if block.keys), -math.inf)
 
     def _split(self, number: int) -> None:
         block = self.blocks[number]
@@ -83,4 +78,4 @@ class SortedBlocks:
             Block(block.keys[:BLOCK_SIZE], block.candidates[:BLOCK_SIZE]),
             Block(block.keys[BLOCK_SIZE:], block.candidates[BLOCK_SIZE:]),
         ]
-        self.highest.insert(number, block.keys[BLOCK_SIZE - 1])
+        self.up_to.insert(number, block.keys[BLOCK_SIZE - 1])

@@ -19,40 +19,17 @@ class ByFree(SortedBlocks):
     def discard(self, candidate: Candidate) -> None:
         self.remove(candidate.free_kw, candidate)
 
-    def count(self, free_kw: float, enough: float) -> int:
-        """How many have this much free; counted no further than `enough`, from the roomiest down."""
-        counted, least_kw = 0, free_kw - TOLERANCE_KW
-        for block in reversed(self.blocks):
-            if block.keys[0] < least_kw:
-                return counted + len(block.keys) - bisect_left(block.keys, least_kw)
-            counted += len(block.keys)
-            if counted >= enough:
-                break
-        return counted
-
-    def places(self, size_kw: float, enough: float) -> int:
-        """How many cars of this size would find room, one after the other; counted no further than `enough`."""
-        counted, needed_kw = 0, size_kw
-        while counted < enough and self.highest and self.highest[-1] >= needed_kw - TOLERANCE_KW:
-            counted += self.count(needed_kw, enough)
-            needed_kw += size_kw
-        return counted
-
-    def roomiest(self, free_kw: float) -> list[Candidate]:
-        """Those that have this much free, in no order."""
-        found: list[Candidate] = []
+    def count(self, free_kw: float) -> int:
+        """How many have this much free."""
         least_kw = free_kw - TOLERANCE_KW
-        for block in reversed(self.blocks):
-            if block.keys[0] < least_kw:
-                found += block.candidates[bisect_left(block.keys, least_kw) :]
-                break
-            found += block.candidates
-        return found
+        number = bisect_left(self.up_to, least_kw)
+        counted = -bisect_left(self.blocks[number].keys, least_kw)
+        return counted + sum(len(block.keys) for block in self.blocks[number:])
 
     def with_room(self, min_kw: float, excluded: Container[str]) -> Iterator[Candidate]:
         """Those that can admit this minimum, the fullest first."""
         least_kw = min_kw - TOLERANCE_KW
-        for block in self.blocks[bisect_left(self.highest, least_kw) :]:
+        for block in self.blocks[bisect_left(self.up_to, least_kw) :]:
             for candidate in block.candidates[bisect_left(block.keys, least_kw) :]:
                 if candidate.name not in excluded:
                     yield candidate
@@ -69,4 +46,4 @@ class ByFree(SortedBlocks):
         raise IndexError(position)
 
     def largest_free_kw(self) -> float:
-        return max(0.0, self.highest[-1]) if self.highest else 0.0
+        return max(0.0, self.highest_key())

@@ -17,27 +17,31 @@ class ByLevel(SortedBlocks):
     low and full go together, as where some cars are rigid and others flexible.
     """
 
+    __slots__ = ("levels_per_kw", "lowest_level")
+
     def __init__(self, levels_per_kw: float) -> None:
         super().__init__()
         self.levels_per_kw = levels_per_kw
         self.lowest_level = math.inf
 
     def add(self, candidate: Candidate) -> None:
-        self.insert(candidate.level, candidate)
-        self.lowest_level = min(self.lowest_level, candidate.level)
+        level = candidate.level
+        self.insert(level, candidate)
+        self.lowest_level = min(self.lowest_level, level)
 
     def discard(self, candidate: Candidate) -> None:
         self.remove(candidate.level, candidate)
         if candidate.level == self.lowest_level:
-            self.lowest_level = self.blocks[0].keys[0] if self.blocks else math.inf
+            self.lowest_level = self.lowest_key()
 
-    def lowest(self, min_kw: float, below_kw: float, excluded: Container[str]) -> Candidate | None:
-        """The lowest of those with room for `min_kw` but not for `below_kw`."""
+    def lowest(self, min_kw: float, below_kw: float, below_level: float, excluded: Container[str]) -> Candidate | None:
+        """The lowest of those with room for `min_kw` but not for `below_kw`, if it is lower than `below_level`."""
         least_kw, limit_kw = min_kw - TOLERANCE_KW, below_kw - TOLERANCE_KW
         for block in self.blocks:
             if block.most_free_kw >= least_kw:
+                if block.keys[0] >= below_level:
+                    break
                 for candidate in block.candidates:
                     if least_kw <= candidate.free_kw < limit_kw and candidate.name not in excluded:
-                        return candidate
-                block.measure()
+                        return candidate if candidate.level < below_level else None
         return None

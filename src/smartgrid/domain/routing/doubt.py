@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Container
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.by_free import ByFree
 from smartgrid.domain.routing.candidate import Candidate
 from smartgrid.domain.sharing import TOLERANCE_KW
-
-SMALL = 64  # a heap not worth tidying
 
 
 class Doubts:
@@ -23,15 +22,14 @@ class Doubts:
     def __init__(self) -> None:
         self._doubtful = ByFree()
         self._holding: dict[Candidate, None] = {}
-        self._due: list[tuple[float, Candidate]] = []  # a heap; entries whose time is not the candidate's are void
-        self._worth_tidying = SMALL
+        self._due: list[tuple[float, Candidate]] = []  # a heap, with an entry for each no later than its time
 
     def watch(self, candidate: Candidate) -> None:
         """A new status came in: doubt it from `candidate.due_s` on."""
         candidate.doubtful = False
-        heapq.heappush(self._due, (candidate.due_s, candidate))
-        if len(self._due) > self._worth_tidying:
-            self._tidy()
+        if candidate.due_s < candidate.queued_s:
+            candidate.queued_s = candidate.due_s
+            heapq.heappush(self._due, (candidate.due_s, candidate))
 
     def add(self, candidate: Candidate) -> None:
         if candidate.doubtful:
@@ -56,15 +54,15 @@ class Doubts:
         return None
 
     def _come_to_doubt(self, now_s: float) -> None:
+        """Doubt those whose time has come. Statuses put it off, mostly: then its entry is put off too, now."""
         while self._due and self._due[0][0] <= now_s:
-            due_s, candidate = heapq.heappop(self._due)
-            if candidate.due_s == due_s and not candidate.doubtful:
+            queued_s, candidate = heapq.heappop(self._due)
+            if queued_s != candidate.queued_s:
+                continue  # an earlier entry has taken its place
+            candidate.queued_s = math.inf
+            if candidate.due_s > now_s:
+                self.watch(candidate)
+            elif not candidate.doubtful:
                 candidate.doubtful = True
                 if candidate.routable:
                     self._doubtful.add(candidate)
-
-    def _tidy(self) -> None:
-        """Drop the void entries. Done when the heap has doubled, so it costs each status little."""
-        self._due = [(due_s, candidate) for due_s, candidate in self._due if candidate.due_s == due_s]
-        heapq.heapify(self._due)
-        self._worth_tidying = 2 * len(self._due) + SMALL

@@ -8,57 +8,81 @@ from collections.abc import Container
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.by_level import ByLevel
 from smartgrid.domain.routing.candidate import Candidate
-from smartgrid.domain.routing.policy import FreeOrdered
-from smartgrid.domain.routing.scarcity import Scarce, scarce_sizes
+from smartgrid.domain.routing.roomiest import Roomiest
+from smartgrid.domain.routing.scarcity import PLACES_WANTED, Scarcity, find_scarcity, wanted_places
 from smartgrid.domain.routing.sizes import SizesSeen
 from smartgrid.domain.sharing import TOLERANCE_KW
 
 
-class LeastLoaded(FreeOrdered):
+class LeastLoaded:
     """Of those with room, the one whose level is lowest with the car on it, where taking scarce places raises it.
 
     Only substations with room for a scarce size can lose a place of one, and they are few, or it would not be scarce:
     these are compared one by one. Of all others the lowest is looked up.
     """
 
+    corrects_view = True
+
     def __init__(self) -> None:
-        super().__init__()
+        self._roomiest = Roomiest()
         self._classes: dict[float, ByLevel] = {}
         self._sizes = SizesSeen()
         self._capacity_w = 0  # whole watts, so that the sum stays exact
+        self._number = 0
+        self._scarcity = Scarcity()
+        self._wanted_for: tuple[int, int, tuple[float, ...]] = (0, 0, ())
+        self._wanted = wanted_places((), 0)
 
     def add(self, candidate: Candidate) -> None:
-        self.by_free.add(candidate)
-        self._capacity_w += int(candidate.capacity_kw * 1000)
+        self._roomiest.add(candidate)
+        self._capacity_w += candidate.capacity_w
+        self._number += 1
         by_level = self._classes.get(candidate.levels_per_kw)
         if by_level is None:
             by_level = self._classes[candidate.levels_per_kw] = ByLevel(candidate.levels_per_kw)
         by_level.add(candidate)
 
     def discard(self, candidate: Candidate) -> None:
-        self.by_free.discard(candidate)
-        self._capacity_w -= int(candidate.capacity_kw * 1000)
+        self._roomiest.discard(candidate)
+        self._capacity_w -= candidate.capacity_w
+        self._number -= 1
         self._classes[candidate.levels_per_kw].discard(candidate)
 
     def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
         if not excluded:
             self._sizes.note(power.min_kw)
-        scarce = self.scarce()
-        if not scarce:
-            return self._lowest(power, math.inf, excluded)[1]
-        lowest = self._lowest(power, scarce[-1].size_kw, excluded)
-        return self._best_of_few(power, scarce, excluded, lowest)
+        scarcity = self.scarcity()
+        best_level, best = self._lowest(power, scarcity.below_kw, excluded)
+        return _best_of_few(power, scarcity, excluded, best_level, best) if scarcity.few else best
+
+    def largest_free_kw(self) -> float:
+        return self._known_roomiest(1).largest_free_kw()
 
     @property
     def sizes_kw(self) -> tuple[float, ...]:
         """The largest sizes of car that have come lately, the largest first."""
         return self._sizes.largest_first_kw
 
-    def scarce(self) -> list[Scarce]:
-        """The sizes of which few places are left, the largest first."""
-        if not self._capacity_w:
-            return []
-        return scarce_sizes(self._sizes.largest_first_kw, self.by_free, self._capacity_w / 1000 / len(self.by_free))
+    def scarcity(self) -> Scarcity:
+        """Which sizes are scarce, and who has room for them. Found anew only when something of it has changed."""
+        old, roomiest = self._scarcity, self._roomiest
+        wanted_for = (self._capacity_w, self._number, self._sizes.largest_first_kw)
+        if wanted_for != self._wanted_for:
+            self._wanted_for = wanted_for
+            self._wanted = wanted_places(self.sizes_kw, self._typical_kw())
+            roomiest.has_changed = True
+        if roomiest.has_changed or not roomiest.has(old.enough, old.plenty_kw):
+            self._scarcity = find_scarcity(self._wanted, self._known_roomiest(PLACES_WANTED))
+            roomiest.watch(self._scarcity.below_kw)
+        return self._scarcity
+
+    def _typical_kw(self) -> float:
+        return self._capacity_w / 1000 / self._number if self._number else 0.0
+
+    def _known_roomiest(self, wanted: int) -> Roomiest:
+        if self._roomiest.lacks(wanted):
+            self._roomiest.refill(block for by_level in self._classes.values() for block in by_level.blocks)
+        return self._roomiest
 
     def _lowest(self, power: PowerRange, below_kw: float, excluded: Container[str]) -> tuple[float, Candidate | None]:
         """The lowest of those with room for the car but not for `below_kw`, and its level with the car on it."""
@@ -67,32 +91,28 @@ class LeastLoaded(FreeOrdered):
         if min_kw >= below_kw:
             return best_level, best
         for by_level in self._classes.values():
-            rise = int(max_kw * by_level.levels_per_kw + 0.5)
+            rise = max_kw * by_level.levels_per_kw // 1
             if by_level.lowest_level + rise < best_level:
-                candidate = by_level.lowest(min_kw, below_kw, excluded)
-                if candidate is not None and candidate.level + rise < best_level:
+                candidate = by_level.lowest(min_kw, below_kw, best_level - rise, excluded)
+                if candidate is not None:
                     best_level, best = candidate.level + rise, candidate
         return best_level, best
 
-    def _best_of_few(
-        self,
-        power: PowerRange,
-        scarce: list[Scarce],
-        excluded: Container[str],
-        lowest: tuple[float, Candidate | None],
-    ) -> Candidate | None:
-        """The best of those with room for a scarce size, or `lowest` if that is better. Taking a place costs."""
-        best_level, best = lowest
-        min_kw, max_kw = power.min_kw, power.max_kw
-        for candidate in self.by_free.roomiest(max(min_kw, scarce[-1].size_kw)):
-            level = candidate.level + int(max_kw * candidate.levels_per_kw + 0.5)
-            if level >= best_level or candidate.name in excluded:
-                continue
+
+def _best_of_few(
+    power: PowerRange, scarcity: Scarcity, excluded: Container[str], best_level: float, best: Candidate | None
+) -> Candidate | None:
+    """The best of those with room for a scarce size, or `best` if that is better. Taking a place costs."""
+    min_kw, max_kw = power.min_kw, power.max_kw
+    for candidate in scarcity.few:
+        level = candidate.level + max_kw * candidate.levels_per_kw // 1
+        if level < best_level:
             before_kw = candidate.free_kw + TOLERANCE_KW
             after_kw = before_kw - min_kw
-            for size_kw, cost in scarce:
-                if before_kw >= size_kw:
-                    level += cost * (int(before_kw / size_kw) - int(after_kw / size_kw))
-            if level < best_level:
+            if after_kw < 0:
+                break
+            for size_kw, cost in scarcity.costs:
+                level += cost * (before_kw >= size_kw > after_kw)
+            if level < best_level and candidate.name not in excluded:
                 best_level, best = level, candidate
-        return best
+    return best

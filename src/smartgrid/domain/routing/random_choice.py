@@ -18,7 +18,7 @@ class RandomChoice(FreeOrdered):
         self._rng = rng
 
     def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        with_room = self.by_free.count(power.min_kw, len(self.by_free))
+        with_room = self.by_free.count(power.min_kw)
         if not with_room:
             return None
         candidate = self.by_free.from_roomiest(self._rng.randrange(with_room))

@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from smartgrid.domain.routing.by_free import ByFree
-from smartgrid.domain.routing.candidate import LEVELS
+from smartgrid.domain.routing.candidate import LEVELS, Candidate
+from smartgrid.domain.routing.roomiest import Roomiest
 
-PLACES_WANTED = 33.0  # times the largest car's share of a substation
-MOST_PLACES_WANTED = 24.0  # to count more would slow decisions down and gains little
-WEIGHT = 8.0
-
-
-class Scarce(NamedTuple):
-    """A size of which fewer places are left than wanted, and what taking one costs, in levels."""
-
-    size_kw: float
-    cost: int
+PLACES_WANTED = 24  # where the largest car fills a substation; where it takes a share of one, this share of them
+WEIGHT = 14.0
 
 
-def scarce_sizes(sizes_kw: tuple[float, ...], by_free: ByFree, typical_kw: float) -> list[Scarce]:
-    """The sizes that are scarce, of `sizes_kw`, which has the largest first, in substations of about `typical_kw`.
+class Wanted(NamedTuple):
+    """How many places of each size should be left, and what (size_kw, how dear) it is if there are fewer."""
 
-    The fewer places of a size are left, the dearer they are; so are those of large sizes, and all where the largest
-    car is a large part of a substation, since such cars fit nowhere by chance.
+    number: float
+    sizes: Sequence[tuple[float, float]]
+
+
+class Scarcity(NamedTuple):
+    """The sizes of which fewer places are left than wanted.
+
+    `costs` has a (size_kw, what taking one costs in levels) for each, the largest first, `below_kw` is the smallest of
+    them, and `few` are those with room for that, the roomiest first. It stays true until a substation with at least
+    `below_kw` free changes, or fewer than `enough` have `plenty_kw` free.
     """
-    found: list[Scarce] = []
-    if not sizes_kw:
-        return found
+
+    costs: Sequence[tuple[float, float]] = ()
+    below_kw: float = math.inf
+    few: Sequence[Candidate] = ()
+    enough: int = 1
+    plenty_kw: float = -math.inf
+
+
+def wanted_places(sizes_kw: Sequence[float], typical_kw: float) -> Wanted:
+    """For cars of `sizes_kw`, the largest first, on substations of about `typical_kw`.
+
+    Places are the dearer the larger they are, and all where the largest car is a large part of a substation, since
+    such cars fit nowhere by chance.
+    """
+    if not sizes_kw or not typical_kw:
+        return Wanted(1, ())
     largest_share = min(1.0, sizes_kw[0] / typical_kw)
-    wanted = min(PLACES_WANTED * largest_share, MOST_PLACES_WANTED)
-    for size_kw in sizes_kw:
-        left = by_free.places(size_kw, wanted)
-        if left >= wanted:
+    dear = LEVELS * WEIGHT * largest_share / typical_kw
+    return Wanted(PLACES_WANTED * largest_share, [(size_kw, dear * size_kw) for size_kw in sizes_kw])
+
+
+def find_scarcity(wanted: Wanted, roomiest: Roomiest) -> Scarcity:
+    """The fewer places of a size are left, the more one costs.
+
+    `roomiest` must know `PLACES_WANTED` substations, if there are that many.
+    """
+    costs: list[tuple[float, float]] = []
+    known = first = len(roomiest.keys)
+    below_kw, plenty_kw = math.inf, -math.inf
+    for size_kw, dear in wanted.sizes:
+        position = roomiest.first_with(size_kw)
+        shortage = 1 - (known - position) / wanted.number
+        if shortage <= 0:
+            plenty_kw = size_kw
             break  # and smaller sizes have more
-        shortage = 1 - left / wanted
-        found.append(Scarce(size_kw, round(LEVELS * WEIGHT * largest_share * size_kw / typical_kw * shortage**2)))
-    return found
+        first, below_kw = position, size_kw
+        costs.append((size_kw, dear * shortage * shortage // 1))
+    return Scarcity(costs, below_kw, roomiest.candidates[first:][::-1], math.ceil(wanted.number), plenty_kw)
