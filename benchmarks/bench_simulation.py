@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smartgrid.simulation.workload import Recipe, generate
+
 Row = dict[str, Any]
+BURST = "burst of 200 cars, 23 substations, rigid mix a"
 TRACE = "caltech-2019-05-01_2019-08-31.csv.gz"
 
 
@@ -49,6 +52,13 @@ def rigid(result: Row) -> str:
     return "; ".join([of_optimum(runs), mean_of(runs, "load_percentage_sd"), mean_of(runs, "refused_with_room")])
 
 
+def alone(result: Row) -> str:
+    """Without the optimum: its linear programme is too large."""
+    runs = result.get("runs", [result])
+    shown = [mean_of(runs, "admitted", 100, " %"), mean_of(runs, "load_percentage_sd")]
+    return "; ".join([*shown, mean_of(runs, "refused_with_room")])
+
+
 def flexible(result: Row) -> str:
     runs = result.get("runs", [result])
     parts = [mean_of(runs, "admitted", 100, " %"), mean_of(runs, "utilisation", 100, " %"), of_optimum(runs)]
@@ -64,6 +74,8 @@ LINES = [
     Line("mix a, 5 s polls, 1 balancer", "--poll 5 --balancers 1", rigid),
     Line("mix a, 5 s polls, 2 balancers", "--poll 5 --balancers 2", rigid),
     Line("mix a, 5 s polls, 5 balancers", "--poll 5 --balancers 5", rigid),
+    Line("10,000 substations", "--substations 10000 --duration 180 --warm-up 120 --no-optimum", alone),
+    Line("100 regions of 100", "--substations 10000 --regions 100 --duration 180 --warm-up 120 --no-optimum", alone),
     *(Line(f"mix a, N = {size}", f"--substations {size} --duration {seconds}", rigid)
       for size, seconds in ((5, 6000), (20, 3000), (100, 900))),
 ]  # fmt: skip
@@ -85,19 +97,41 @@ def main() -> None:
     options = parser.parse_args()
     for line in [*LINES, *(acn_lines(options.acn) if options.acn else [])]:
         if options.only in line.what:
-            seeds = 1 if "--trace" in line.arguments else options.seeds
+            seeds = 1 if "--trace" in line.arguments or line.value is alone else options.seeds
             show(line, f"{line.arguments} --seeds {seeds} --first-seed {options.first_seed}")
+    if options.only in BURST:
+        show_burst(range(options.first_seed, options.first_seed + options.seeds))
 
 
 def show(line: Line, arguments: str) -> None:
     begun_s = time.monotonic()
+    result = simulate(arguments)
+    print(f"{line.what}: {line.value(result)}  ({time.monotonic() - begun_s:.0f} s)")
+    print(f"    smartgrid simulate {arguments}", flush=True)
+
+
+def show_burst(seeds: Sequence[int]) -> None:
+    """The first 200 cars of each seed's workload, all at the same moment."""
+    admitted = []
+    for seed in seeds:
+        workload = generate(Recipe(substations=23), seed)
+        capacities_kw = ",".join(f"{capacity_kw:.3f}" for capacity_kw in workload.capacities_kw)
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as trace:
+            print("arrival_s,energy_kwh,max_power_kw,min_power_kw,departure_s", file=trace)
+            for request in (car.request for car in workload.cars[:200]):
+                print(f"0,{request.energy_kwh},{request.power.max_kw},{request.power.min_kw},", file=trace, flush=True)
+            arguments = f"--trace {trace.name} --rigid --capacities {capacities_kw} --delay 0.01 --no-optimum"
+            admitted.append(100 * simulate(arguments)["policies"]["least-loaded"]["admitted"])
+    print(f"{BURST}: admitted {statistics.fmean(admitted):.2f} %{_spread(admitted)}, least {min(admitted):.2f} %")
+
+
+def simulate(arguments: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         command = [sys.executable, "-m", "smartgrid", "simulate", *arguments.split(), "--json", str(path)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=7200)
-        result = json.loads(path.read_text())
-    print(f"{line.what}: {line.value(result)}  ({time.monotonic() - begun_s:.0f} s)")
-    print(f"    smartgrid simulate {arguments}", flush=True)
+        result: Row = json.loads(path.read_text())
+        return result
 
 
 if __name__ == "__main__":

@@ -8,21 +8,44 @@ from bisect import bisect_left
 
 from smartgrid.domain.routing.candidate import Candidate
 
-BLOCK_SIZE = 32
+BLOCK_SIZE = 64  # at most
 
 
 class Block:
-    """A short run of candidates in order of their keys. `most_free_kw` is the most free power in it."""
+    """A short run of candidates in order of their keys, and the free power of each. `most_free_kw` is the most of that.
 
-    __slots__ = ("candidates", "keys", "most_free_kw")
+    The numbers stand together in arrays, since what a search costs is waiting for memory.
+    """
 
-    def __init__(self, keys: array[float], candidates: list[Candidate]) -> None:
-        self.keys = keys  # together in memory, since what a search costs is waiting for memory
+    __slots__ = ("candidates", "free_kw", "keys", "most_free_kw")
+
+    def __init__(self, keys: array[float], free_kw: array[float], candidates: list[Candidate]) -> None:
+        self.keys = keys
+        self.free_kw = free_kw
         self.candidates = candidates
-        self.measure()
+        self.most_free_kw = max(free_kw, default=-math.inf)
 
-    def measure(self) -> None:
-        self.most_free_kw = max([candidate.free_kw for candidate in self.candidates], default=-math.inf)
+    def insert(self, key: float, candidate: Candidate) -> None:
+        position = bisect_left(self.keys, key)
+        free_kw = candidate.free_kw
+        self.keys.insert(position, key)
+        self.free_kw.insert(position, free_kw)
+        self.candidates.insert(position, candidate)
+        self.most_free_kw = max(self.most_free_kw, free_kw)
+
+    def remove(self, position: int) -> None:
+        free_kw = self.free_kw[position]
+        del self.keys[position], self.free_kw[position], self.candidates[position]
+        if free_kw == self.most_free_kw:
+            self.most_free_kw = max(self.free_kw, default=-math.inf)
+
+    def cut(self) -> tuple[Block, Block]:
+        """Two blocks of half the size."""
+        half = len(self.keys) // 2
+        return (
+            Block(self.keys[:half], self.free_kw[:half], self.candidates[:half]),
+            Block(self.keys[half:], self.free_kw[half:], self.candidates[half:]),
+        )
 
 
 class SortedBlocks:
@@ -35,17 +58,14 @@ class SortedBlocks:
     __slots__ = ("blocks", "up_to")
 
     def __init__(self) -> None:
-        self.blocks = [Block(array("d"), [])]
+        self.blocks = [Block(array("d"), array("d"), [])]
         self.up_to = array("d", [math.inf])  # the highest key that belongs into each block
 
     def insert(self, key: float, candidate: Candidate) -> None:
         number = bisect_left(self.up_to, key)
         block = self.blocks[number]
-        position = bisect_left(block.keys, key)
-        block.keys.insert(position, key)
-        block.candidates.insert(position, candidate)
-        block.most_free_kw = max(block.most_free_kw, candidate.free_kw)
-        if len(block.keys) > 2 * BLOCK_SIZE:
+        block.insert(key, candidate)
+        if len(block.keys) > BLOCK_SIZE:
             self._split(number)
 
     def remove(self, key: float, candidate: Candidate) -> None:
@@ -57,9 +77,7 @@ class SortedBlocks:
             if position == len(block.keys):
                 number, position = number + 1, 0
                 block = self.blocks[number]
-        del block.keys[position], block.candidates[position]
-        if candidate.free_kw == block.most_free_kw:
-            block.measure()
+        block.remove(position)
         if not block.keys and number < len(self.blocks) - 1:
             del self.blocks[number], self.up_to[number]
 
@@ -73,9 +91,6 @@ class SortedBlocks:
         return next((block.keys[-1] for block in reversed(self.blocks) if block.keys), -math.inf)
 
     def _split(self, number: int) -> None:
-        block = self.blocks[number]
-        self.blocks[number : number + 1] = [
-            Block(block.keys[:BLOCK_SIZE], block.candidates[:BLOCK_SIZE]),
-            Block(block.keys[BLOCK_SIZE:], block.candidates[BLOCK_SIZE:]),
-        ]
-        self.up_to.insert(number, block.keys[BLOCK_SIZE - 1])
+        lower, higher = self.blocks[number].cut()
+        self.blocks[number : number + 1] = [lower, higher]
+        self.up_to.insert(number, lower.keys[-1])

@@ -41,7 +41,7 @@ class ByLevel(SortedBlocks):
             if block.most_free_kw >= least_kw:
                 if block.keys[0] >= below_level:
                     break
-                for candidate in block.candidates:
-                    if least_kw <= candidate.free_kw < limit_kw and candidate.name not in excluded:
-                        return candidate if candidate.level < below_level else None
+                for position, free_kw in enumerate(block.free_kw):
+                    if least_kw <= free_kw < limit_kw and block.candidates[position].name not in excluded:
+                        return block.candidates[position] if block.keys[position] < below_level else None
         return None

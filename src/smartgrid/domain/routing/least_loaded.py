@@ -56,7 +56,8 @@ class LeastLoaded:
         return _best_of_few(power, scarcity, excluded, best_level, best) if scarcity.few else best
 
     def largest_free_kw(self) -> float:
-        return self._known_roomiest(1).largest_free_kw()
+        self._know_roomiest(1)
+        return self._roomiest.largest_free_kw()
 
     @property
     def sizes_kw(self) -> tuple[float, ...]:
@@ -65,24 +66,24 @@ class LeastLoaded:
 
     def scarcity(self) -> Scarcity:
         """Which sizes are scarce, and who has room for them. Found anew only when something of it has changed."""
-        old, roomiest = self._scarcity, self._roomiest
+        scarcity, roomiest = self._scarcity, self._roomiest
         wanted_for = (self._capacity_w, self._number, self._sizes.largest_first_kw)
         if wanted_for != self._wanted_for:
             self._wanted_for = wanted_for
             self._wanted = wanted_places(self.sizes_kw, self._typical_kw())
             roomiest.has_changed = True
-        if roomiest.has_changed or not roomiest.has(old.enough, old.plenty_kw):
-            self._scarcity = find_scarcity(self._wanted, self._known_roomiest(PLACES_WANTED))
-            roomiest.watch(self._scarcity.below_kw)
-        return self._scarcity
+        if roomiest.has_changed or not roomiest.has(scarcity.enough, scarcity.plenty_kw):
+            self._know_roomiest(PLACES_WANTED)
+            self._scarcity = scarcity = find_scarcity(self._wanted, roomiest)
+            roomiest.watch(scarcity.below_kw)
+        return scarcity
 
     def _typical_kw(self) -> float:
         return self._capacity_w / 1000 / self._number if self._number else 0.0
 
-    def _known_roomiest(self, wanted: int) -> Roomiest:
+    def _know_roomiest(self, wanted: int) -> None:
         if self._roomiest.lacks(wanted):
             self._roomiest.refill(block for by_level in self._classes.values() for block in by_level.blocks)
-        return self._roomiest
 
     def _lowest(self, power: PowerRange, below_kw: float, excluded: Container[str]) -> tuple[float, Candidate | None]:
         """The lowest of those with room for the car but not for `below_kw`, and its level with the car on it."""

@@ -77,10 +77,6 @@ class Roomiest:
         self.watched_kw = free_kw - TOLERANCE_KW
         self.has_changed = False
 
-    def first_with(self, free_kw: float) -> int:
-        """The position of the first that has this much free; all after it have too."""
-        return bisect_left(self.keys, free_kw - TOLERANCE_KW)
-
     def has(self, wanted: int, free_kw: float) -> bool:
         """Whether so many have this much free."""
         return len(self.keys) >= wanted and self.keys[-wanted] >= free_kw - TOLERANCE_KW

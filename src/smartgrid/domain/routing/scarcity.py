@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from smartgrid.domain.routing.candidate import LEVELS, Candidate
 from smartgrid.domain.routing.roomiest import Roomiest
+from smartgrid.domain.sharing import TOLERANCE_KW
 
 PLACES_WANTED = 24  # where the largest car fills a substation; where it takes a share of one, this share of them
 WEIGHT = 14.0
 
 
 class Wanted(NamedTuple):
-    """How many places of each size should be left, and what (size_kw, how dear) it is if there are fewer."""
+    """How many places of each size should be left, and (size_kw, how dear it is if there are none) of each."""
 
     number: float
+    enough: int  # the same as a whole number
     sizes: Sequence[tuple[float, float]]
 
 
@@ -42,10 +45,11 @@ def wanted_places(sizes_kw: Sequence[float], typical_kw: float) -> Wanted:
     such cars fit nowhere by chance.
     """
     if not sizes_kw or not typical_kw:
-        return Wanted(1, ())
+        return Wanted(1, 1, ())
     largest_share = min(1.0, sizes_kw[0] / typical_kw)
     dear = LEVELS * WEIGHT * largest_share / typical_kw
-    return Wanted(PLACES_WANTED * largest_share, [(size_kw, dear * size_kw) for size_kw in sizes_kw])
+    number = PLACES_WANTED * largest_share
+    return Wanted(number, math.ceil(number), [(size_kw, dear * size_kw) for size_kw in sizes_kw])
 
 
 def find_scarcity(wanted: Wanted, roomiest: Roomiest) -> Scarcity:
@@ -54,14 +58,14 @@ def find_scarcity(wanted: Wanted, roomiest: Roomiest) -> Scarcity:
     `roomiest` must know `PLACES_WANTED` substations, if there are that many.
     """
     costs: list[tuple[float, float]] = []
-    known = first = len(roomiest.keys)
-    below_kw, plenty_kw = math.inf, -math.inf
+    keys = roomiest.keys
+    first, below_kw, plenty_kw = len(keys), math.inf, -math.inf
     for size_kw, dear in wanted.sizes:
-        position = roomiest.first_with(size_kw)
-        shortage = 1 - (known - position) / wanted.number
+        position = bisect_left(keys, size_kw - TOLERANCE_KW)
+        shortage = 1 - (len(keys) - position) / wanted.number
         if shortage <= 0:
             plenty_kw = size_kw
             break  # and smaller sizes have more
         first, below_kw = position, size_kw
         costs.append((size_kw, dear * shortage * shortage // 1))
-    return Scarcity(costs, below_kw, roomiest.candidates[first:][::-1], math.ceil(wanted.number), plenty_kw)
+    return Scarcity(costs, below_kw, roomiest.candidates[first:][::-1], wanted.enough, plenty_kw)
