@@ -7,7 +7,6 @@ from random import Random
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
-from smartgrid.domain.routing.sizes import SizesSeen
 from smartgrid.domain.status import Status
 
 RIGID_4_KW, RIGID_22_KW = PowerRange(4, 4), PowerRange(22, 22)
@@ -57,18 +56,3 @@ def test_where_there_are_places_enough_the_load_decides() -> None:
 def test_chance_decides_between_equals() -> None:
     equals = {f"s{number}": 50.0 for number in range(4)}
     assert {chosen(a_fleet(equals, seed=seed), RIGID_4_KW) for seed in range(40)} == set(equals)
-
-
-class TestSizesSeen:
-    def test_the_largest_three_are_kept_with_alike_ones_taken_together(self) -> None:
-        sizes = SizesSeen()
-        for size_kw in (3.7, 7.4, 11, 22, 21.5, 22, 50):
-            sizes.note(size_kw)
-        assert sizes.largest_first_kw == (50, 22, 11)
-
-    def test_a_size_that_does_not_come_any_more_is_forgotten(self) -> None:
-        sizes = SizesSeen()
-        sizes.note(150)
-        for _ in range(5000):
-            sizes.note(11)
-        assert sizes.largest_first_kw == (11,)
