@@ -11,7 +11,8 @@ import pytest
 
 from support.grid import PATIENT_BALANCER, Grid, charge, together, wait_rotation
 from support.http import Reply
-from support.processes import Process, free_port, wait_until
+from support.ports import free_port
+from support.processes import Process, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,16 +13,19 @@ from pathlib import Path
 import pytest
 
 from support.http import call
+from support.ports import free_ports
 from support.processes import wait_until
 
 TIMEOUT_S = 90.0
+LARGEST = 3  # substations, each at the port after the one before
 
 
 class Up:
     """A running `smartgrid up`, and what it has said so far."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
-        self.data_dir, self.gateway, self.balancer, self.substation = data_dir, *free_ports()
+        self.data_dir = data_dir
+        self.gateway, self.balancer, self.substation, *_ = free_ports(2 + LARGEST)
         ports = ["--gateway-port", self.gateway, "--balancer-port", self.balancer, "--substation-port", self.substation]
         self._out = data_dir.parent / "up.out"
         with self._out.open("w") as out:
@@ -48,20 +50,6 @@ class Up:
     def end(self, number: int = signal.SIGTERM) -> int:
         self.popen.send_signal(number)
         return self.popen.wait(TIMEOUT_S)
-
-
-def free_ports() -> tuple[int, int, int]:
-    """Three ports with room for three consecutive ones after the last."""
-    for first in range(30_100 + os.getpid() % 500 * 4, 32_700, 8):
-        if all(is_free(port) for port in range(first, first + 5)):
-            return first, first + 1, first + 2
-    raise AssertionError("no five free ports in a row")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +102,10 @@ def test_a_data_directory_in_use_is_refused(up: Up):
 
 
 def test_a_port_in_use_is_refused(up: Up, tmp_path: Path):
-    refused = run("--data-dir", str(tmp_path), "--gateway-port", str(up.gateway), "--substation-port", "30005")
+    balancer, substation, *_ = map(str, free_ports(1 + LARGEST))
+    ports = ["--gateway-port", str(up.gateway), "--balancer-port", balancer, "--substation-port", substation]
+
+    refused = run("--data-dir", str(tmp_path), *ports)
 
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
@@ -144,7 +135,7 @@ def test_a_substation_that_cannot_start_is_not_started_for_ever(tmp_path: Path):
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"no database at all, but longer than its header would be" * 20)
 
-    grid = Up(tmp_path / "data")
+    grid = Up(tmp_path / "data", "--substations", "1")
 
     assert grid.popen.wait(TIMEOUT_S) == 2
     assert f"substation-0: {broken}" in grid.said()

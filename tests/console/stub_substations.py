@@ -11,7 +11,7 @@ from aiohttp import web
 
 from smartgrid.domain.status import Status
 from smartgrid.service import status_header
-from support.processes import free_port
+from support.ports import free_port
 
 CAPACITY_KW = 100.0
 TIMEOUT_S = 20

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from monitoring import queries
 from smartgrid.cli import prometheus
 from support.http import call
-from support.processes import Process, free_port, wait_until
+from support.ports import free_port
+from support.processes import Process, wait_until
 
 
 class LocalPrometheus:

@@ -14,7 +14,8 @@ import yaml
 from monitoring import queries
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target, command, write_configuration
 from support.http import call
-from support.processes import environment, free_port, wait_until
+from support.ports import free_port
+from support.processes import environment, wait_until
 
 TARGETS = [Target("substation", "substation-0", 8082), Target("gateway", "gateway", 8080)]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
-from support.processes import free_port
+from support.ports import free_port
 from support.rough_server import RoughServer, ok
 
 Answering = Callable[[RoughServer, socket.socket], None]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,11 +12,10 @@ from types import TracebackType
 from typing import Any
 
 from support.http import Reply, call
+from support.ports import free_port
 
-PORTS = range(20_000, 30_000)  # below the ports that the kernel gives to outgoing connections
 READY_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
-_given: set[int] = set()
 
 
 class Process:
@@ -150,27 +147,9 @@ def environment(settings: dict[str, object]) -> dict[str, str]:
     return kept | given
 
 
-def free_port() -> int:
-    """A port that nothing listens on, and that this function has not given before."""
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        if port not in _given and _is_free(port):
-            _given.add(port)
-            return port
-    raise RuntimeError("no free port")
-
-
 def wait_until(condition: Any, timeout_s: float = 30.0, what: str = "") -> None:
     """Look every 20 ms until `condition()` holds; fails after `timeout_s`."""
     end_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end_s, f"not within {timeout_s:g} s: {what or condition}"
         time.sleep(0.02)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
