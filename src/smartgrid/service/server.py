@@ -20,6 +20,7 @@ from smartgrid.service.settings import ServiceSettings
 WsgiApp = Callable[..., Iterable[bytes]]
 log = logging.getLogger(__name__)
 THREAD_IDLE_TIMEOUT_S = 30
+SIGNAL_LOOK_S = 0.5
 
 
 class CannotListenError(Exception):
@@ -45,6 +46,16 @@ class _Server(MTServer):
             return  # it is under way, and bounded by the drain timeout
         self._lifecycle.begin_end()
         threading.Thread(target=self._end, name="shutdown", daemon=True).start()
+
+    def _serve_loop(self, *args: Any) -> None:
+        """Wait for the end.
+
+        Python runs the handler of a signal when its main thread next runs. One that comes just before the thread begins
+        to wait would be noticed only with the next one, so it does not wait for long.
+        """
+        while not self.main_loop_interrupt.wait(SIGNAL_LOOK_S):
+            pass
+        super()._serve_loop(*args)  # type: ignore[no-untyped-call]
 
     def _end(self) -> None:
         log.info("shutting down")
