@@ -126,6 +126,16 @@ def test_a_key_whose_attempt_was_voided_can_be_placed_there_after_all(grid: Grid
     assert len(held(grid.substations, "EV-again")) == 1
 
 
+def test_a_first_attempt_that_comes_after_its_repeat_gets_the_same_session(grid: Grid) -> None:
+    """As both are read at once by a balancer that hung."""
+    repeat = charge(grid.balancer, "EV-order", key="order").json()
+
+    late = charge_first(grid.balancer, "EV-order", "order")
+
+    assert (late.status, late.json()["session_id"]) == (201, repeat["session_id"])
+    assert len(held(grid.substations, "EV-order")) == 1
+
+
 def test_a_session_that_was_acknowledged_is_not_given_up_while_its_substation_is_silent(grid: Grid) -> None:
     prefer_first(grid)
     first = charge(grid.balancer, "EV-safe", key="safe").json()

@@ -55,6 +55,11 @@ class Lookup:
             while len(self._names) > REMEMBERED:
                 self._names.popitem(last=False)
 
+    def remembers(self, key: str) -> bool:
+        """Whether this balancer has placed it."""
+        with self._lock:
+            return key in self._names
+
     def find(self, key: str, timeout_s: float) -> Whereabouts:
         """Ask the substation that is remembered, and all if it does not know."""
         with self._lock:

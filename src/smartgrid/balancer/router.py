@@ -107,7 +107,9 @@ class Router:
         if key is None:
             return self._search(car, end_s)
         with self._keys.holding(key, self._request_timeout_s):
-            return self._search(car, end_s) if first_attempt else self._place_again(car, end_s)
+            # the first may come after its repeat: a balancer that hung has both to read at once
+            is_new = first_attempt and not self._lookup.remembers(key)
+            return self._search(car, end_s) if is_new else self._place_again(car, end_s)
 
     def _place_again(self, car: Car, end_s: float) -> Placed:
         """The key may have been placed before."""
