@@ -19,9 +19,11 @@ from support.grid import (
     metric,
     patient,
     sessions,
+    start_all,
     stop_all,
     wait_no_voids,
 )
+from support.http import Reply
 from support.processes import Process, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -38,7 +40,10 @@ class Client:
     number: int
     gateways: list[Process]
     rng: random.Random
+    bodies: dict[str, dict[str, Any]] = field(default_factory=dict)  # by vehicle, which is also the key
     acknowledged: dict[str, str] = field(default_factory=dict)  # vehicle -> session id
+    moved: set[str] = field(default_factory=set)  # asked for through one balancer while another may have been at work
+    _open_at: set[str] = field(default_factory=set)  # who may still be at work on the car
 
     def run(self, stop: threading.Event) -> None:
         count = 0
@@ -48,15 +53,25 @@ class Client:
             time.sleep(PAUSE_S)
 
     def _one_car(self, vehicle_id: str) -> None:
-        body = {"key": vehicle_id, "max_power_kw": 2, "min_power_kw": self.rng.choice((0.01, 0.1))}
-        reply = patient(lambda: self._ask(vehicle_id, body), lambda found: found.status == 201)
+        self.bodies[vehicle_id] = {"max_power_kw": 2, "min_power_kw": self.rng.choice((0.01, 0.1))}
+        self._open_at.clear()
+        reply = patient(lambda: self._ask(vehicle_id), lambda found: found.status == 201)
         self.acknowledged[vehicle_id] = reply.json()["session_id"]
 
-    def _ask(self, vehicle_id: str, body: dict[str, Any]) -> Any:
+    def _ask(self, vehicle_id: str) -> Reply | None:
+        gateway = self.rng.choice(self.gateways)
         try:
-            return charge(self.rng.choice(self.gateways), vehicle_id, **body)
-        except OSError:
+            reply = charge(gateway, vehicle_id, key=vehicle_id, **self.bodies[vehicle_id])
+        except ConnectionRefusedError:
             return None
+        except OSError:
+            self._open_at.add(gateway.url)
+            return None
+        if reply.status == 201 and self._open_at - {gateway.url}:
+            self.moved.add(vehicle_id)
+        if reply.json().get("code") == "outcome-unknown":
+            self._open_at.add(f"the balancer that died behind {gateway.url}")
+        return reply
 
 
 @dataclass
@@ -115,9 +130,28 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(grid: Grid, seed: int)
     assert acknowledged, "the load must have got through"
     assert [vehicle for vehicle, name in acknowledged.items() if name not in shown] == []
     assert [vehicle for vehicle, name in acknowledged.items() if shown[name]["end_reason"] == "Stopped"] == []
-    assert {vehicle: count for vehicle, count in held_by_vehicle(grid.substations).items() if count > 1} == {}
     assert watcher.looks
     assert watcher.over == []
+    moved = {vehicle: client.bodies[vehicle] for client in clients for vehicle in client.moved}
+    twice = doubled(grid)
+    assert twice - moved.keys() == set()
+    # What docs/failure-modes.md says remains possible: it hardly ever happens, and ends with the next use of the key.
+    use_again({vehicle: moved[vehicle] for vehicle in twice}, grid)
+    wait_until(lambda: not doubled(grid), 60, "no one has two sessions")
+
+
+def doubled(grid: Grid) -> set[str]:
+    """The vehicles with more than one session."""
+    return {vehicle for vehicle, count in held_by_vehicle(grid.substations).items() if count > 1}
+
+
+def use_again(bodies: dict[str, dict[str, Any]], grid: Grid) -> None:
+    """Ask once more for these cars, through a balancer that has forgotten them."""
+    if bodies:
+        grid.balancer.kill()
+        grid.balancer.restart()
+    for vehicle, body in bodies.items():
+        patient(lambda v=vehicle, b=body: charge(grid.balancer, v, key=v, **b), lambda found: found.status == 201)
 
 
 def test_the_books_balance_after_a_kill(grid: Grid) -> None:
@@ -125,8 +159,8 @@ def test_the_books_balance_after_a_kill(grid: Grid) -> None:
         for i in range(3):
             assert charge(substation, f"before-{i}").status == 201
         substation.kill()
+    start_all(grid.substations)
     for substation in grid.substations:
-        substation.restart()
         stop_all(substation)
     before = [books(substation) for substation in grid.substations]
     for substation in grid.substations:
