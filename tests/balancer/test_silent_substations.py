@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from support.grid import Grid, charge, frozen, in_rotation, patient, wait_rotation
+from support.grid import Grid, charge, in_rotation, patient, wait_rotation
 from support.http import Reply
-from support.processes import Process, wait_until
+from support.processes import Process, frozen, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 

@@ -13,7 +13,6 @@ from support.grid import (
     Grid,
     car,
     charge,
-    frozen,
     held,
     in_rotation,
     metric,
@@ -23,7 +22,7 @@ from support.grid import (
     wait_rotation,
 )
 from support.http import Reply
-from support.processes import Process, wait_until
+from support.processes import Process, frozen, wait_until
 from support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes

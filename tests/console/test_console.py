@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from console.conftest import PICTURES, WAIT_MS
-from support.processes import Process
+from support.processes import Process, frozen
 
 Open = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -120,13 +118,10 @@ def test_a_lost_connection_is_said_plainly_and_ends_by_itself(balancer: Process,
     page = open_page(balancer.url + "/")
     expect(page.locator("#connection-text")).to_have_text("Live")
 
-    os.kill(balancer.pid, signal.SIGSTOP)
-    try:
+    with frozen(balancer):
         expect(page.locator("#alert")).to_contain_text("The balancer does not answer. All numbers are from")
         expect(page.locator("#connection-text")).to_have_text("Connection lost")
         page.screenshot(path=PICTURES / "lost.png")
-    finally:
-        os.kill(balancer.pid, signal.SIGCONT)
 
     expect(page.locator("#alert")).to_be_hidden()
     expect(page.locator("#connection-text")).to_have_text("Live")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +17,7 @@ from balancer.discovery.scripted_api_server import Listing
 from monitoring import queries
 from monitoring.conftest import VOLUME_BYTES, Services
 from monitoring.local_prometheus import LocalPrometheus
-from support.processes import Process, wait_until
+from support.processes import frozen, wait_until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed; on Debian: apt-get install prometheus"
@@ -153,16 +151,6 @@ def traffic(send: Callable[[], object], threads: int = 1) -> Iterator[None]:
             yield
         finally:
             done.set()
-
-
-@contextlib.contextmanager
-def frozen(process: Process) -> Iterator[None]:
-    """The process holds its connections and answers nothing."""
-    os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
 
 
 def used_bytes(folder: Path) -> int:

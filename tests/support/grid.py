@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -183,16 +182,6 @@ def wait_rotation(balancer: Process, name: str, expected: bool) -> None:
 
 def wait_no_voids(balancer: Process) -> None:
     wait_until(lambda: metric(balancer, "pending_voids") == 0, SETTLE_TIMEOUT_S, "all voids are worked off")
-
-
-@contextmanager
-def frozen(process: Process) -> Iterator[None]:
-    """Stopped in its tracks by SIGSTOP: connections are still accepted by the kernel, and nothing is answered."""
-    process.popen.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.popen.send_signal(signal.SIGCONT)
 
 
 def patient(work: Callable[[], Reply | None], is_done: Callable[[Reply], bool], timeout_s: float = 60.0) -> Reply:

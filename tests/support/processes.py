@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -125,6 +127,17 @@ class Process:
             return self.call(method, path, **options)
         except OSError:
             return None
+
+
+@contextmanager
+def frozen(process: Process) -> Iterator[None]:
+    """Stopped in its tracks by SIGSTOP: connections are still accepted by the kernel, and nothing is answered."""
+    process.popen.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # on a busy machine its other threads go on for a while
+    try:
+        yield
+    finally:
+        process.popen.send_signal(signal.SIGCONT)
 
 
 def run_to_end(service: str, *, timeout_s: float = END_TIMEOUT_S, **settings: object) -> tuple[int, str]:
