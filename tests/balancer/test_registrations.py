@@ -175,7 +175,7 @@ def test_a_redirect_is_not_followed(grid: Grid, balancer: Process) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Redirect) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             refused = register(balancer, f"http://127.0.0.1:{server.server_port}")

@@ -61,7 +61,7 @@ def discover(kubeconfig: Callable[[int], None]) -> Iterator[Callable[..., Runnin
             "",
             "substation",
             timeouts=Timeouts(connect_s=5.0, answer_s=5.0, silence_s=silence_s),
-            backoff=Backoff(first_s=0.001, longest_s=0.02, jitter=random.Random(1)),
+            backoff=Backoff(first_s=0.001, longest_s=0.004, jitter=random.Random(1)),
             relist_s=relist_s,
         )
         fleet, stop = Fleet(), threading.Event()
