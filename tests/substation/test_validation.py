@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -117,19 +117,13 @@ def test_a_body_over_64_kib_is_refused(shared: Process) -> None:
 
 
 def test_so_is_one_that_does_not_say_its_length(shared: Process) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", shared.port, timeout=10)) as connection:
-        parts = [json.dumps(A_CAR).encode(), *[b" " * 10_000] * 10]
-        connection.request("POST", "/charge", iter(parts), JSON, encode_chunked=True)
-        response = connection.getresponse()
-        reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
-    assert_problem(reply, 413, "body-too-large")
+    parts = [json.dumps(A_CAR).encode(), *[b" " * 10_000] * 10]
+    assert_problem(shared.call("POST", "/charge", body=parts, headers=JSON), 413, "body-too-large")
 
 
 def test_a_short_body_may_come_in_chunks(shared: Process) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", shared.port, timeout=10)) as connection:
-        text = json.dumps(A_CAR).encode()
-        connection.request("POST", "/charge", iter([text[:5], text[5:]]), JSON, encode_chunked=True)
-        assert connection.getresponse().status == 201
+    text = json.dumps(A_CAR).encode()
+    assert shared.call("POST", "/charge", body=[text[:5], text[5:]], headers=JSON).status == 201
 
 
 # ---------------------------------------------------------------------- queries, headers, methods

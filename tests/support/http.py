@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json as json_module
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
@@ -29,13 +29,15 @@ def call(
     url: str,
     *,
     json: object = None,
-    body: bytes | None = None,
+    body: bytes | Iterable[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> Reply:
     """Send on a connection of its own and wait for the answer; `json` becomes the body with its Content-Type.
 
-    Raises OSError where no whole answer came.
+    A body in parts is sent in chunks, without its length.
+
+    Raises OSError where no whole answer came: a ConnectionRefusedError if nothing was sent.
     """
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -44,8 +46,10 @@ def call(
         body = json_module.dumps(json).encode()
         sent.setdefault("Content-Type", "application/json")
     with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)) as connection:
+        connection.connect()
         try:
-            connection.request(method, path or "/", body, sent)
+            with suppress(BrokenPipeError, ConnectionResetError):  # one that refuses a body need not read it to its end
+                connection.request(method, path or "/", body, sent)
             response = connection.getresponse()
             return Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
         except http.client.HTTPException as error:
