@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := balancer loadtest simulation tracing
+TEST_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 
@@ -34,8 +35,9 @@ up: $(VENV)/run.stamp ## Run the grid until Ctrl-C
 
 test: test-local test-cluster ## Run all the tests
 
+# Most tests wait for processes, so four workers keep two cores busy. A hundred processes start, so compiled code is kept.
 test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
-	@$(BIN)/python -m pytest
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
@@ -55,6 +57,7 @@ lock: $(VENV)/dev.stamp ## Write the lock files in requirements/ anew
 
 clean: ## Remove the virtual environment, caches and results
 	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 include benchmarks/bench.mk k8s-tests/cluster.mk
 

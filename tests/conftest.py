@@ -1,12 +1,48 @@
-"""How hard the property tests search: `HYPOTHESIS_PROFILE=thorough` for many random examples, else a few fixed ones."""
+"""How hard the property tests search, and which tests run on one worker.
+
+`HYPOTHESIS_PROFILE=thorough` searches many random examples, else it is a few fixed ones.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
 
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, suppress_health_check=SLOW_IS_FINE)
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
+ONE_WORKER = ("balancer", "monitoring", "end_to_end", "console", "gateway")
+FIRST = (*ONE_WORKER, "substation", "cli")  # what takes long, so that in the end no worker waits for another
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Hand out whole files, or whole folders."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGrid(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = PurePosixPath(nodeid.partition("::")[0])
+            return str(file.parent if file.parent.name in ONE_WORKER else file)
+
+    config.option.loadscopereorder = False
+    return ByGrid(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of xdist
+        items.sort(key=lambda item: _rank(item.path.relative_to(config.rootpath).parts[1]))
+
+
+def _rank(folder: str) -> int:
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)
