@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 REMEMBERED = 1024  # cars: enough to have seen a size of 1 % about ten times
-LOOKED_AT = 64  # so often, in cars, it is looked at which sizes have become common
+LOOKED_AT = 256  # after so many cars, or a new size, it is looked at which sizes are common
 RARE_SHARE = 0.005  # of those remembered: nothing is kept free for rarer ones, so that no single request changes much
 KEPT = 3  # the largest: room for smaller ones is found anyway
 LEAST_KW = 0.1  # smaller ones count as this
@@ -20,6 +20,7 @@ class SizesSeen:
         self._largest_kw: dict[int, float] = {}
         self._alike: dict[float, int] = {}  # by size: what it is taken together with
         self._total = 0
+        self._next_look = 0
         self.largest_first_kw: tuple[float, ...] = ()
 
     def note(self, size_kw: float) -> None:
@@ -29,7 +30,7 @@ class SizesSeen:
             key = self._meet(size_kw)
         self._counts[key] += 1
         self._total += 1
-        if not self._total % LOOKED_AT or self._total < LOOKED_AT:
+        if self._total >= self._next_look:
             self._look()
 
     def _meet(self, size_kw: float) -> int:
@@ -37,7 +38,9 @@ class SizesSeen:
         counted_kw = max(size_kw, LEAST_KW)
         key = self._alike[size_kw] = round(math.log(counted_kw) / LIKE)
         self._counts.setdefault(key, 0)
-        self._largest_kw[key] = max(counted_kw, self._largest_kw.get(key, 0.0))
+        if counted_kw > self._largest_kw.get(key, 0.0):
+            self._largest_kw[key] = counted_kw
+            self._next_look = 0
         return key
 
     def _look(self) -> None:
@@ -49,4 +52,5 @@ class SizesSeen:
             self._counts = {key: self._counts[key] // 2 for key in common}
             self._largest_kw = {key: self._largest_kw[key] for key in common}
             self._alike.clear()
-            self._total = LOOKED_AT * (sum(self._counts.values()) // LOOKED_AT)
+            self._total = sum(self._counts.values())
+        self._next_look = self._total + LOOKED_AT
