@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import pytest
 from flask import Flask, abort
@@ -11,7 +12,7 @@ from flask.testing import FlaskClient
 from smartgrid.service import metrics, web
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.models import CapacityBody
-from smartgrid.service.problems import ProblemError
+from smartgrid.service.problems import ProblemError, retry_after
 
 
 @pytest.fixture
@@ -92,3 +93,10 @@ def test_ready_says_why_not(client: FlaskClient, lifecycle: Lifecycle) -> None:
     lifecycle.begin_end()
     assert client.get("/ready").get_json()["detail"] == "Not ready: shutting down."
     assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("release_s", "seconds"), [(None, "5"), (0.0, "1"), (1.2, "2"), (36.0, "36"), (7200.0, "3600"), (math.inf, "3600")]
+)
+def test_when_to_ask_again_is_a_whole_number_of_seconds_within_an_hour(release_s: float | None, seconds: str) -> None:
+    assert retry_after(release_s) == {"Retry-After": seconds}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sqlite3
 import time
 from typing import Any
@@ -29,7 +28,7 @@ from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
 from smartgrid.service.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
 from smartgrid.service.openapi import operation
-from smartgrid.service.problems import MEDIA_TYPE, ProblemError
+from smartgrid.service.problems import MEDIA_TYPE, ProblemError, retry_after
 from smartgrid.service.web import (
     FIRST_ATTEMPT,
     KEY_HEADER,
@@ -47,8 +46,6 @@ from smartgrid.service.web import (
     read_body,
 )
 
-DEFAULT_RETRY_S = 5
-MAX_RETRY_S = 3600
 LOOKUP_TIMEOUT_S = 0.8
 log = logging.getLogger(__name__)
 
@@ -227,9 +224,7 @@ class Api:
         self.metrics.requests.labels("rejected").inc()
         self.metrics.rejections.labels(reason).inc()
         log.info("rejected", extra={"reason": reason, "attempts": attempts})
-        release_s = _in_s(self.grid.totals())
-        retry_s = DEFAULT_RETRY_S if release_s is None else min(MAX_RETRY_S, max(1, math.ceil(release_s)))
-        return ProblemError(503, "no-capacity", nobody + down, headers={"Retry-After": str(retry_s)})
+        return ProblemError(503, "no-capacity", nobody + down, headers=retry_after(_in_s(self.grid.totals())))
 
 
 def _passed_on(error: FaultyError) -> Response:

@@ -14,11 +14,10 @@ from smartgrid.balancer.router import ID_SEPARATOR, with_name
 from smartgrid.service import paging, status_header, tracing
 from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
 from smartgrid.service.http_connection import Answer
-from smartgrid.service.problems import ProblemError, not_found
+from smartgrid.service.problems import ProblemError, not_found, retry_after
 
 TIMEOUT_S = 1.7
 SILENT_TIMEOUT_S = 0.2  # for one that has not answered lately: time to notice that it is back
-RETRY_AFTER_S = "5"
 AFTER = " "  # sorts before all that a name can go on with: cursors say which names are done
 
 
@@ -100,4 +99,4 @@ class Sessions:
 
 def unavailable(name: str) -> ProblemError:
     detail = f"{name}, where the session is, does not answer; the session is safe there. Try again later."
-    return ProblemError(503, "substation-unavailable", detail, headers={"Retry-After": RETRY_AFTER_S})
+    return ProblemError(503, "substation-unavailable", detail, headers=retry_after())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+DEFAULT_RETRY_S = 5
+MAX_RETRY_S = 3600  # by then another session may well have ended before its time
 CODES = {  # the problems that the HTTP layer itself finds
     400: "bad-request",
     404: "not-found",
@@ -60,6 +63,12 @@ def invalid(error: ValidationError) -> ProblemError:
     errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in items]
     detail = "; ".join(f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors)
     return ProblemError(422, "invalid-request", detail, errors=errors)
+
+
+def retry_after(release_s: float | None = None) -> dict[str, str]:
+    """When to ask again, in a header: in `release_s`, when the next session is expected to end, if that is known."""
+    seconds = DEFAULT_RETRY_S if release_s is None else math.ceil(min(max(release_s, 1), MAX_RETRY_S))
+    return {"Retry-After": str(seconds)}
 
 
 def not_found(what: str) -> ProblemError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 
 from flask import Flask, Response, request
@@ -18,7 +17,7 @@ from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
 from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.service.openapi import operation
-from smartgrid.service.problems import ProblemError, not_found
+from smartgrid.service.problems import ProblemError, not_found, retry_after
 from smartgrid.service.web import (
     KEY_HEADER,
     MAX_WAIT_S,
@@ -46,8 +45,6 @@ from smartgrid.substation.ledger import (
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import Record, to_wire
 
-DEFAULT_RETRY_S = 5
-MAX_RETRY_S = 86_400
 log = logging.getLogger(__name__)
 
 
@@ -184,21 +181,20 @@ class Api:
         self.metrics.requests.labels("rejected" if code in ("no-capacity", "draining") else "failed").inc()
         self.metrics.rejections.labels(code).inc()
 
-    def _retry_after(self) -> dict[str, str]:
-        release_s = self.ledger.release_in_s(self.ledger.status())
-        seconds = DEFAULT_RETRY_S if release_s is None else math.ceil(min(max(release_s, 1), MAX_RETRY_S))
-        return {"Retry-After": str(seconds)}
+    def retry_after(self) -> dict[str, str]:
+        """When there may be room."""
+        return retry_after(self.ledger.release_in_s(self.ledger.status()))
 
 
 _PROBLEMS: dict[type[LedgerError], Callable[[Api, LedgerError], ProblemError]] = {
     NoRoomError: lambda api, _: ProblemError(
-        503, "no-capacity", "The substation has no room for the car's minimum power.", headers=api._retry_after()
+        503, "no-capacity", "The substation has no room for the car's minimum power.", headers=api.retry_after()
     ),
     DrainingError: lambda api, _: ProblemError(
         503,
         "draining",
         "The substation is about to end and admits no one.",
-        headers={"Retry-After": str(DEFAULT_RETRY_S)},
+        headers=retry_after(),
     ),
     DepartureError: lambda _, __: ProblemError(422, "invalid-request", "departure_time must be in the future."),
     KeyReusedError: lambda _, __: ProblemError(
@@ -211,7 +207,7 @@ _PROBLEMS: dict[type[LedgerError], Callable[[Api, LedgerError], ProblemError]] =
         503,
         "storage-unavailable",
         f"The disk takes no changes at present ({error}); try again.",
-        headers={"Retry-After": "5"},
+        headers=retry_after(),
     ),
 }
 
