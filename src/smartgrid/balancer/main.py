@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import time
 
-import click
-
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import Api, make_app
 from smartgrid.balancer.console.views import Console
@@ -24,23 +22,12 @@ from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.voids import Voids
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
-from smartgrid.service import logs, metrics
+from smartgrid.service import metrics
 from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import as_sentence
-from smartgrid.service.server import check_address, serve
-from smartgrid.service.settings import load
+from smartgrid.service.process import service_command
+from smartgrid.service.server import serve
 
 MAX_SYNC_AGE_S = 120.0
-
-
-@click.command()
-@as_sentence
-def command() -> None:
-    """Run one balancer; settings come from SMARTGRID_* (docs/settings.md)."""
-    settings = load(BalancerSettings)
-    logs.configure("balancer", settings.log_level, settings.log_hash_key)
-    check_address(settings.host, settings.port)
-    run(settings)
 
 
 def run(settings: BalancerSettings) -> None:
@@ -102,3 +89,6 @@ def _sources(settings: BalancerSettings, registrations: Registrations) -> list[D
             KubernetesDiscovery(settings.kubernetes_namespace, settings.kubernetes_service, settings.kubernetes_port)
         )
     return sources
+
+
+command = service_command("balancer", BalancerSettings, run)

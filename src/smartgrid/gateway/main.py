@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
 from smartgrid.gateway.app import Api, make_app
 from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.service import logs, metrics
+from smartgrid.service import metrics
 from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import as_sentence
-from smartgrid.service.server import check_address, serve
-from smartgrid.service.settings import load
-
-
-@click.command()
-@as_sentence
-def command() -> None:
-    """Run one gateway; settings come from SMARTGRID_* (docs/settings.md)."""
-    settings = load(GatewaySettings)
-    logs.configure("gateway", settings.log_level, settings.log_hash_key)
-    check_address(settings.host, settings.port)
-    run(settings)
+from smartgrid.service.process import service_command
+from smartgrid.service.server import serve
 
 
 def run(settings: GatewaySettings) -> None:
@@ -33,3 +20,6 @@ def run(settings: GatewaySettings) -> None:
     lifecycle.add_check(balancer.not_reached)
     app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry)
     serve(app, settings, lifecycle)
+
+
+command = service_command("gateway", GatewaySettings, run)

@@ -1,31 +1,34 @@
-"""How a service ends when it cannot start."""
+"""How a service starts as a process, and how it ends when it cannot."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import ParamSpec
 
 import click
 
-from smartgrid.service.server import CannotListenError
-from smartgrid.service.settings import SettingsError
-
-P = ParamSpec("P")
+from smartgrid.service import logs
+from smartgrid.service.server import CannotListenError, check_address
+from smartgrid.service.settings import SettingsError, SettingsT, load
 
 
 class StartError(Exception):
     """A service cannot start; the message is one sentence that says what would be right."""
 
 
-def as_sentence(run: Callable[P, None]) -> Callable[P, None]:
-    """Turn what a person can mend into one sentence on standard error and exit code 2."""
+def service_command(service: str, settings_type: type[SettingsT], run: Callable[[SettingsT], None]) -> click.Command:
+    """The command that runs one service.
 
-    @functools.wraps(run)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+    What a person can mend becomes one sentence on standard error and exit code 2.
+    """
+
+    @click.command(service, help=f"Run one {service}; settings come from SMARTGRID_* (docs/settings.md).")
+    def command() -> None:
         try:
-            run(*args, **kwargs)
+            settings = load(settings_type)
+            logs.configure(service, settings.log_level, settings.log_hash_key)
+            check_address(settings.host, settings.port)
+            run(settings)
         except (SettingsError, CannotListenError, StartError) as error:
             raise click.UsageError(str(error)) from error
 
-    return wrapped
+    return command

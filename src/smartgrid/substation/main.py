@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import random
 
-import click
-
-from smartgrid.service import logs, metrics
+from smartgrid.service import metrics
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import StartError, as_sentence
-from smartgrid.service.server import check_address, serve
-from smartgrid.service.settings import load
+from smartgrid.service.process import StartError, service_command
+from smartgrid.service.server import serve
 from smartgrid.substation.app import Api, make_app
 from smartgrid.substation.ledger import Ledger, StorageError
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
@@ -19,16 +16,6 @@ from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
 
 DRAWN_CAPACITY_KW = (80.0, 120.0)
-
-
-@click.command()
-@as_sentence
-def command() -> None:
-    """Run one substation; settings come from SMARTGRID_* (docs/settings.md)."""
-    settings = load(SubstationSettings)
-    logs.configure("substation", settings.log_level, settings.log_hash_key)
-    check_address(settings.host, settings.port)
-    run(settings)
 
 
 def run(settings: SubstationSettings) -> None:
@@ -55,3 +42,6 @@ def run(settings: SubstationSettings) -> None:
         serve(app, settings, lifecycle)
     finally:
         ledger.close()
+
+
+command = service_command("substation", SubstationSettings, run)
