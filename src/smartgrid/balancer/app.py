@@ -22,7 +22,16 @@ from smartgrid.balancer.router import FaultyError, NoPlaceError, Placed, Router,
 from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import attempts, logs, status_header
+from smartgrid.service import logs, status_header
+from smartgrid.service.charge_views import (
+    LIST_QUERY,
+    STATUS_QUERY,
+    key_to_find,
+    key_to_void,
+    page_of_key,
+    void_operation,
+    wait_wanted,
+)
 from smartgrid.service.keys import KeyBusyError
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
@@ -32,8 +41,6 @@ from smartgrid.service.problems import MEDIA_TYPE, ProblemError, retry_after
 from smartgrid.service.web import (
     FIRST_ATTEMPT,
     KEY_HEADER,
-    MAX_WAIT_S,
-    PAGE_QUERY,
     UNREACHABLE,
     answer,
     attempt_number,
@@ -42,7 +49,6 @@ from smartgrid.service.web import (
     idempotency_key,
     page_limit,
     query_choice,
-    query_int,
     read_body,
 )
 
@@ -115,12 +121,11 @@ class Api:
         "List sessions, substation by substation, newest first within each",
         answers={200: SessionPage},
         problems=(422,),
-        query={**PAGE_QUERY, "idempotency_key": "Only the session of this key."},
+        query=LIST_QUERY,
     )
     def list_sessions(self) -> Response:
-        key = request.args.get("idempotency_key")
-        if key is not None:
-            return self._single(self.lookup.find(key, LOOKUP_TIMEOUT_S).found)
+        if (key := key_to_find()) is not None:
+            return _page_of(self.lookup.find(key, LOOKUP_TIMEOUT_S).found)
         state = query_choice("state", SessionState)
         page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
         headers = {UNREACHABLE: ", ".join(page.unreachable)} if page.unreachable else None
@@ -134,34 +139,15 @@ class Api:
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.call("DELETE", session_id))
 
-    @operation(
-        "Void an idempotency key: end its session, and refuse the key from now on",
-        answers={200: SessionPage},
-        problems=(422,),
-        query={
-            "idempotency_key": "The key.",
-            "before": "Only what attempts with lower numbers (Smartgrid-Attempt) have started or will start.",
-        },
-    )
+    @void_operation(422)
     def void(self) -> Response:
-        key = request.args.get("idempotency_key")
-        if not key:
-            raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
-        before = query_int("before", attempts.NEVER, 0, attempts.NEVER)
-        return self._single(self.lookup.void(key, LOOKUP_TIMEOUT_S, before))
+        key, before = key_to_void()
+        return _page_of(self.lookup.void(key, LOOKUP_TIMEOUT_S, before))
 
-    @operation(
-        "State of the whole fleet",
-        answers={200: FleetStatusBody},
-        problems=(422,),
-        query={
-            "since": "Answer only once the revision is past this one,",
-            "wait_s": "or after so many seconds, 0 to 60.",
-        },
-    )
+    @operation("State of the whole fleet", answers={200: FleetStatusBody}, problems=(422,), query=STATUS_QUERY)
     def status(self) -> Response:
-        since, wait_s = query_int("since", -1, 0, 10**18), query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
-        found = self.grid.totals() if since < 0 else self._wait_for_change(since, wait_s)
+        since, wait_s = wait_wanted()
+        found = self.grid.totals() if since is None else self._wait_for_change(since, wait_s)
         return answer({**status_header.wire_status(self.name, found), "substations": self.grid.size()})
 
     @operation("The fleet", answers={200: FleetBody})
@@ -198,11 +184,6 @@ class Api:
     def _wait_for_change(self, since: int, wait_s: int) -> Status:
         return self._polls.answer(lambda: self.grid.wait_for_change(since, wait_s), self.grid.totals)
 
-    def _single(self, found: Found | None) -> Response:
-        sessions = [with_name(found.session, found.name)] if found else []
-        headers = {attempts.HEADER: str(found.attempt)} if found else None
-        return answer({"sessions": sessions, "next_cursor": None}, headers=headers)
-
     def _shown(self, name: str) -> dict[str, Any] | None:
         now_s = time.monotonic()
         return next((_substation(seen, now_s) for seen in self.grid.seen() if seen.member.name == name), None)
@@ -225,6 +206,10 @@ class Api:
         self.metrics.rejections.labels(reason).inc()
         log.info("rejected", extra={"reason": reason, "attempts": attempts})
         return ProblemError(503, "no-capacity", nobody + down, headers=retry_after(_in_s(self.grid.totals())))
+
+
+def _page_of(found: Found | None) -> Response:
+    return page_of_key(with_name(found.session, found.name), found.attempt) if found else page_of_key(None)
 
 
 def _passed_on(error: FaultyError) -> Response:

@@ -11,7 +11,16 @@ from prometheus_client import CollectorRegistry
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import attempts, logs, status_header
+from smartgrid.service import logs, status_header
+from smartgrid.service.charge_views import (
+    LIST_QUERY,
+    STATUS_QUERY,
+    key_to_find,
+    key_to_void,
+    page_of_key,
+    void_operation,
+    wait_wanted,
+)
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
@@ -20,8 +29,6 @@ from smartgrid.service.openapi import operation
 from smartgrid.service.problems import ProblemError, not_found, retry_after
 from smartgrid.service.web import (
     KEY_HEADER,
-    MAX_WAIT_S,
-    PAGE_QUERY,
     answer,
     attempt_number,
     create_app,
@@ -83,14 +90,12 @@ class Api:
         "List sessions, newest first",
         answers={200: SessionPage},
         problems=(422, 503),
-        query={**PAGE_QUERY, "idempotency_key": "Only the session of this key."},
+        query=LIST_QUERY,
     )
     def sessions(self) -> Response:
-        key = request.args.get("idempotency_key")
-        if key is not None:
+        if (key := key_to_find()) is not None:
             found = self.ledger.find_key(key)
-            headers = {attempts.HEADER: str(found.attempt)} if found else None
-            return answer({"sessions": [self._wire(found)] if found else [], "next_cursor": None}, headers=headers)
+            return page_of_key(self._wire(found), found.attempt) if found else page_of_key(None)
         limit, before = page_limit(), query_int("cursor", 0, 0, 999_999_999)
         return answer(self._page(limit, before or None, query_choice("state", SessionState)))
 
@@ -109,35 +114,15 @@ class Api:
         log.info("stop", extra={"vehicle": logs.vehicle(record.vehicle_id)})
         return answer(self._wire(record))
 
-    @operation(
-        "Void an idempotency key: end its session, and refuse the key from now on",
-        answers={200: SessionPage},
-        problems=(422, 503),
-        query={
-            "idempotency_key": "The key.",
-            "before": "Only what attempts with lower numbers (Smartgrid-Attempt) have started or will start.",
-        },
-    )
+    @void_operation(422, 503)
     def void(self) -> Response:
-        key = request.args.get("idempotency_key")
-        if not key:
-            raise ProblemError(422, "invalid-request", "Name the idempotency_key to void in the query.")
-        record = self.ledger.void(key, query_int("before", attempts.NEVER, 0, attempts.NEVER))
-        return answer({"sessions": [self._wire(record)] if record else [], "next_cursor": None})
+        record = self.ledger.void(*key_to_void())
+        return page_of_key(self._wire(record) if record else None)
 
-    @operation(
-        "State of the substation",
-        answers={200: StatusBody},
-        problems=(422,),
-        query={
-            "since": "Answer only once the revision is past this one,",
-            "wait_s": "or after so many seconds, 0 to 60.",
-        },
-    )
+    @operation("State of the substation", answers={200: StatusBody}, problems=(422,), query=STATUS_QUERY)
     def status(self) -> Response:
-        since = query_int("since", -1, 0, 10**18)
-        wait_s = query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
-        found = self.ledger.status() if since < 0 else self._wait_for_change(since, wait_s)
+        since, wait_s = wait_wanted()
+        found = self.ledger.status() if since is None else self._wait_for_change(since, wait_s)
         return answer(status_header.wire_status(self.name, found))
 
     @operation(
