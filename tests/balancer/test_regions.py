@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.grid import PATIENT_BALANCER, Grid, charge, held, sessions, start_all, stop_all, together
-from support.processes import Process, wait_until
+from support.grid import PATIENT_BALANCER, Grid, charge, held, sessions, stop_all, together
+from support.processes import Process, running, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 
@@ -35,12 +35,8 @@ def shared_country(shared_grid: Grid, tmp_path_factory: pytest.TempPathFactory) 
         for name, members in parts.items()
     ]
     top = Process("balancer", folder / "top", poll_interval_s=0.25, substations=listed(regions), **PATIENT_BALANCER)
-    try:
-        start_all([*regions, top])
+    with running(*regions, top):
         yield Country(top, regions, shared_grid)
-    finally:
-        for process in (*regions, top):
-            process.__exit__(None, None, None)
 
 
 def listed(members: list[Process]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.http import call
+from support.http import answers, call
 from support.ports import free_ports
 from support.processes import wait_until
 
@@ -158,13 +158,6 @@ def test_it_ends_in_order_and_leaves_nothing_running(tmp_path: Path, number: int
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "smartgrid", "up", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-
-
-def answers(url: str) -> bool:
-    try:
-        return call("GET", url).status == 200
-    except OSError:
-        return False
 
 
 def is_alive(pid: int) -> bool:

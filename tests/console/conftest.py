@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from console.stub_substations import StubSubstations
-from support.processes import Process
+from support.processes import Process, running
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -85,16 +85,8 @@ def grids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grids]:
         substation = Process("substation", folder / "substation", name="substation-0", capacity_kw=100)
         balancer = Process("balancer", folder / "balancer", substations=substation.url, poll_interval_s=0.5)
         large_balancer = Process("balancer", folder / "large", substations=stubs.fleet())
-        processes = (substation, balancer, large_balancer)
-        try:
-            for process in processes:
-                process.launch()
-            for process in processes:
-                process.wait_ready()
+        with running(substation, balancer, large_balancer):
             yield Grids(substation, balancer, stubs, large_balancer)
-        finally:
-            for process in processes:
-                process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.grid import Grid, charge, held, sessions, start_all, together
-from support.processes import wait_until
+from support.grid import Grid, charge, held, sessions, together
+from support.processes import start_all, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 

@@ -19,12 +19,11 @@ from support.grid import (
     metric,
     patient,
     sessions,
-    start_all,
     stop_all,
     wait_no_voids,
 )
 from support.http import Reply
-from support.processes import Process, wait_until
+from support.processes import Process, start_all, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from balancer.discovery.scripted_api_server import ApiServer, Refusal, Script
-from support.processes import Process, wait_until
+from support.processes import Process, start_all, wait_until
 
 VOLUME_BYTES = 64 * 1024 * 1024
 
@@ -55,13 +55,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
         made = Services(substations, balancer, gateway, lonely, volume, api_server)
         for process in made.named().values():
-            stack.callback(end, process)
+            stack.callback(process.end)
         with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):
             lonely.launch()
-        for process in (*substations, balancer, gateway):
-            process.launch()
-        for process in (*substations, balancer, gateway):
-            process.wait_ready()
+        start_all((*substations, balancer, gateway))
         wait_until(lambda: lonely.try_call("GET", "/metrics") is not None, 30, "the second balancer answers")
         yield made
 
@@ -92,8 +89,3 @@ def kubeconfig(path: Path, port: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(path))
         yield
-
-
-def end(process: Process) -> None:
-    if process.running:
-        process.kill()

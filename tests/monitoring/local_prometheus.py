@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from monitoring import queries
 from smartgrid.cli import prometheus
 from support.http import call
 from support.ports import free_port
-from support.processes import Process, wait_until
+from support.processes import Process, Started, wait_until
 
 
-class LocalPrometheus:
+class LocalPrometheus(Started):
     """Scrapes these processes each second; windows of minutes are seconds, and alerts fire at once."""
 
     def __init__(self, folder: Path, targets: dict[str, Process]) -> None:
@@ -29,15 +28,13 @@ class LocalPrometheus:
         _hasten(folder)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> LocalPrometheus:
+    def start(self) -> Self:
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(self._sees_all, 30, "Prometheus has scraped every process")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()

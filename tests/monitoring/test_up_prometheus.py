@@ -13,7 +13,7 @@ import yaml
 
 from monitoring import queries
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target, command, write_configuration
-from support.http import call
+from support.http import answers
 from support.ports import free_port
 from support.processes import environment, wait_until
 
@@ -43,11 +43,11 @@ def test_it_runs_and_ends(tmp_path: Path) -> None:
     prometheus = Prometheus(tmp_path, TARGETS, free_port())
     prometheus.start()
     try:
-        wait_until(lambda: _answers(prometheus.url), 30, "Prometheus is ready")
+        wait_until(lambda: answers(f"{prometheus.url}/-/ready"), 30, "Prometheus is ready")
     finally:
         prometheus.stop()
 
-    assert not _answers(prometheus.url)
+    assert not answers(f"{prometheus.url}/-/ready")
 
 
 def test_without_the_program_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +71,3 @@ def test_the_command_line_refuses_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "apt-get install prometheus" in done.stderr
-
-
-def _answers(url: str) -> bool:
-    try:
-        return call("GET", f"{url}/-/ready").status == 200
-    except OSError:
-        return False

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from support.http import call
+from support.http import answers
 from support.ports import free_port
 from support.processes import environment, wait_until
 
@@ -32,7 +32,7 @@ def test_a_signal_that_does_not_wake_the_main_thread_ends_the_service_all_the_sa
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment({"port": port}))
     try:
-        wait_until(lambda: _answers(port), 60, "the server answers")
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), 60, "the server answers")
 
         process.send_signal(signal.SIGTERM)
 
@@ -40,10 +40,3 @@ def test_a_signal_that_does_not_wake_the_main_thread_ends_the_service_all_the_sa
     finally:
         process.kill()
         process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        return call("GET", f"http://127.0.0.1:{port}/").status == 200
-    except OSError:
-        return False

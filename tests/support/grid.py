@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from support.http import Reply
-from support.processes import Process, wait_until
+from support.processes import Process, Started, start_all, wait_until
 
 # For tests that are not about time: on a busy machine a healthy service may take longer than the defaults allow.
 PATIENT_BALANCER = {"attempt_timeout_s": 15, "request_timeout_s": 30}
@@ -21,17 +20,9 @@ PATIENT_GATEWAY = {"balancer_timeout_s": 40}
 TOLERANCE_KW = 1e-6
 ANSWER_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 60.0
-START_TIMEOUT_S = 180.0  # of many at once on a busy machine
 
 
-def start_all(processes: Iterable[Process]) -> None:
-    """Start together, as each takes a second of CPU by itself, and wait until all are ready."""
-    started = [process.launch() for process in processes]
-    for process in started:
-        process.wait_ready(START_TIMEOUT_S)
-
-
-class Grid:
+class Grid(Started):
     """`substation-0`, `substation-1`, ..., balancers over all of them, and a gateway in front of each balancer."""
 
     def __init__(
@@ -71,22 +62,13 @@ class Grid:
     def processes(self) -> list[Process]:
         return [*self.substations, *self.balancers, *self.gateways]
 
-    def __enter__(self) -> Grid:
-        try:
-            start_all(self.processes)
-            return self
-        except BaseException:
-            self._end()
-            raise
+    def start(self) -> Self:
+        start_all(self.processes)
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
         for process in self.processes:
-            process.__exit__(None, None, None)
+            process.end()
 
     def mend(self) -> None:
         """Bring back whatever a test has killed or frozen, and stop all sessions."""

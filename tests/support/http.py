@@ -54,3 +54,11 @@ def call(
             return Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
         except http.client.HTTPException as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+def answers(url: str) -> bool:
+    """Whether it is there, and says that all is well."""
+    try:
+        return call("GET", url).status == 200
+    except OSError:
+        return False

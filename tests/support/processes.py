@@ -7,20 +7,44 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from support.http import Reply, call
 from support.ports import free_port
 
 READY_TIMEOUT_S = 60.0
+START_ALL_TIMEOUT_S = 180.0  # of many at once on a busy machine
 END_TIMEOUT_S = 30.0
 
 
-class Process:
+class Started(ABC):
+    """What a `with` starts, and ends however it is left."""
+
+    @abstractmethod
+    def start(self) -> Self: ...
+
+    @abstractmethod
+    def end(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.end()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+class Process(Started):
     """One service as it runs in a container; settings are its `SMARTGRID_*` variables, without the prefix.
 
     >>> with Process("substation", tmp_path / "s0", capacity_kw=100) as substation:
@@ -38,7 +62,7 @@ class Process:
 
     # ------------------------------------------------------------------ life
 
-    def launch(self) -> Process:
+    def launch(self) -> Self:
         """Start it without waiting; the log goes on where it was."""
         with self.log_path.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -50,7 +74,7 @@ class Process:
             )
         return self
 
-    def start(self) -> Process:
+    def start(self) -> Self:
         """Start it and wait until it is ready."""
         self.launch()
         self.wait_ready()
@@ -74,7 +98,7 @@ class Process:
         self.popen.send_signal(signal.SIGTERM)
         return self.exit_code(timeout_s)
 
-    def restart(self) -> Process:
+    def restart(self) -> Self:
         """Start it again after its end, at the same address with the same data."""
         return self.start()
 
@@ -99,19 +123,8 @@ class Process:
         """All that it has written to standard output and error."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def __enter__(self) -> Process:
-        try:
-            return self.start()
-        except BaseException:
-            self._end()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill it if it runs."""
         if self._popen is not None and self.running:
             self.kill()
 
@@ -127,6 +140,24 @@ class Process:
             return self.call(method, path, **options)
         except OSError:
             return None
+
+
+def start_all(processes: Iterable[Process]) -> None:
+    """Start together, as each takes a second of CPU by itself, and wait until all are ready."""
+    started = [process.launch() for process in processes]
+    for process in started:
+        process.wait_ready(START_ALL_TIMEOUT_S)
+
+
+@contextmanager
+def running(*processes: Process) -> Iterator[None]:
+    """Started together, and ended however the block is left."""
+    try:
+        start_all(processes)
+        yield
+    finally:
+        for process in processes:
+            process.end()
 
 
 @contextmanager
