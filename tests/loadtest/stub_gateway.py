@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "no-session":
             self.answer(201, {"hello": "world"})
         elif fault == "slow":
-            time.sleep(5)
+            time.sleep(30)
             self.close_connection = True
         elif fault == "cut-off":
             self.write(b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n{")

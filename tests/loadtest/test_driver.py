@@ -37,7 +37,7 @@ def drive(stub: Stub) -> Drive:
         from smartgrid.loadtest.driver import drive_plan
 
         plan = synthetic_plan(20, 0, seed=1) if plan is None else plan
-        values = {"requests": len(plan), "users": 4, "ramp_up_s": 0.0, "seed": 1, "timeout_s": 5.0, **changes}
+        values = {"requests": len(plan), "users": 4, "ramp_up_s": 0.0, "seed": 1, "timeout_s": 30.0, **changes}
         tally = Tally(len(plan))
         settings = Settings("burst", stub.url, **values)  # type: ignore[arg-type]
         run, _ = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
@@ -93,7 +93,7 @@ def replayed(cars: int) -> list[PlannedRequest]:
 
 def test_a_replay_does_not_wait_for_answers(stub: Stub, drive: Drive) -> None:
     """The gateway answers nobody before all ten have asked."""
-    stub.on_charge = Barrier(10, timeout=5).wait
+    stub.on_charge = Barrier(10, timeout=30).wait
     run = drive(replayed(10), users=50, trace="trace.csv", speedup=100.0)
     assert [outcome.verdict.result for outcome in run.outcomes] == [Result.SUCCEEDED] * 10
 
@@ -171,7 +171,7 @@ def test_a_signal_ends_the_run_at_once_and_keeps_what_was_done(stub: Stub, numbe
     from smartgrid.loadtest.driver import drive_plan
 
     plan, tally = synthetic_plan(2, 3600, seed=1), Tally(2)
-    settings = Settings("normal", stub.url, requests=2, users=1, ramp_up_s=3600, seed=1, timeout_s=5)
+    settings = Settings("normal", stub.url, requests=2, users=1, ramp_up_s=3600, seed=1, timeout_s=30)
     before = signal.getsignal(number)
     thread = signal_when(lambda: tally.done == 1, number)
     run, stopped_by = drive_plan(settings, plan, Progress(io.StringIO(), tally), tally)
