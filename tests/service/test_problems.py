@@ -96,7 +96,7 @@ def test_ready_says_why_not(client: FlaskClient, lifecycle: Lifecycle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("release_s", "seconds"), [(None, "5"), (0.0, "1"), (1.2, "2"), (36.0, "36"), (7200.0, "3600"), (math.inf, "3600")]
+    ("release_s", "seconds"), [(None, "5"), (0.0, "1"), (1.2, "2"), (36.0, "36"), (7200.0, "7200"), (math.inf, "86400")]
 )
-def test_when_to_ask_again_is_a_whole_number_of_seconds_within_an_hour(release_s: float | None, seconds: str) -> None:
+def test_when_to_ask_again_is_a_whole_number_of_seconds_within_a_day(release_s: float | None, seconds: str) -> None:
     assert retry_after(release_s) == {"Retry-After": seconds}

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_S = 5
-MAX_RETRY_S = 3600  # by then another session may well have ended before its time
+MAX_RETRY_S = 86_400  # so that a client gets a sane number, whatever a session asked for
 CODES = {  # the problems that the HTTP layer itself finds
     400: "bad-request",
     404: "not-found",
