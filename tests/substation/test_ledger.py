@@ -252,6 +252,24 @@ def test_an_end_in_order_keeps_the_last_watt_hour(
     assert found.delivered_kwh == 11
 
 
+def test_an_end_in_order_during_a_commit_keeps_it_too(
+    books: Books, open_books: Callable[..., Books], clock: SetClock
+) -> None:
+    books.ledger.charge(a_car(energy_kwh=0.1), None)
+    session_id = books.ledger.charge(a_car(), None).record.session_id
+    with books.store.held(), ThreadPoolExecutor(1) as threads:
+        clock.pass_s(60)  # the first one is full, and the keeper writes that
+        assert books.store.is_committing.wait(10)
+        clock.pass_s(HOUR_S)
+        closing = threads.submit(books.close)
+        wait_until(lambda: books.ledger._stopping)
+        books.store.may_commit.set()
+        closing.result(10)
+    found = open_books().ledger.find(session_id)
+    assert found is not None
+    assert found.delivered_kwh == pytest.approx(11 * (HOUR_S + 60) / HOUR_S)
+
+
 def test_sessions_come_back_oldest_first(open_books: Callable[..., Books], tmp_path: Path) -> None:
     """The newest is the one to be suspended, also after a crash."""
     books = open_books(capacity_kw=33)

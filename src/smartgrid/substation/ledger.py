@@ -144,6 +144,7 @@ class Ledger:
         with self._changed:
             self._stopping = True
             self._alarm.notify()
+            self._advance()
             batch = self._mark()
         self._keeper.join(COMMIT_TIMEOUT_S)
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from balancer.discovery.scripted_api_server import (
     ApiServer,
+    Fleet,
     Listing,
     Refusal,
     Running,
@@ -18,6 +19,7 @@ from balancer.discovery.scripted_api_server import (
     endpoint_slice,
     eventually,
 )
+from smartgrid.balancer.discovery import Member
 
 Start = Callable[..., ApiServer]
 Discover = Callable[..., Running]
@@ -169,18 +171,14 @@ def test_an_api_server_that_is_not_up_yet_is_waited_for(start_server: Start, dis
 def test_a_subscriber_that_fails_does_not_end_discovery(
     start_server: Start, discover: Discover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = Script(Listing([ONE]))
-    server = start_server(script)
-    failures = iter([RuntimeError("once")])
-    append = list.append
+    script, publish, failures = Script(Listing([ONE])), Fleet.__call__, iter([RuntimeError("once")])
 
-    running = discover(server)
-
-    def fail_once(members: object) -> None:
+    def fail_once(fleet: Fleet, members: frozenset[Member]) -> None:
         for failure in failures:
             raise failure
-        append(running.fleet.history, {member.name: member.url for member in members})  # type: ignore[attr-defined]
+        publish(fleet, members)
 
-    monkeypatch.setattr(type(running.fleet), "__call__", lambda _, members: fail_once(members))
+    monkeypatch.setattr(Fleet, "__call__", fail_once)
+    running = discover(start_server(script))
     script.stream().send("MODIFIED", TWO)
     running.fleet.until("s-0", "s-1")
