@@ -28,17 +28,6 @@ from support.tcp_proxy import TcpProxy
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 
 
-def prefer_first(grid: Grid) -> None:
-    """Charge a car at each other substation, so that the first is the one to ask."""
-    for other in grid.substations[1:]:
-        assert charge(other, "filler").status == 201
-    wait_until(lambda: sees_fillers(grid), 60, "the balancers see the fillers")
-
-
-def sees_fillers(grid: Grid) -> bool:
-    return all(balancer.call("GET", "/status").json()["active_sessions"] == 2 for balancer in grid.balancers)
-
-
 def fill_others(grid: Grid) -> None:
     for other in grid.substations[1:]:
         for i in range(4):
@@ -58,7 +47,7 @@ def arrive_late(substation: Process, vehicle_id: str, key: str) -> None:
 
 
 def test_the_late_session_of_a_frozen_substation_is_ended(grid: Grid) -> None:
-    prefer_first(grid)
+    grid.prefer_first()
     with frozen(grid.substations[0]):
         placed = charge(grid.balancer, "EV-late").json()
         assert placed["substation"] != "substation-0"
@@ -71,7 +60,7 @@ def test_the_late_session_of_a_frozen_substation_is_ended(grid: Grid) -> None:
 
 
 def test_also_when_the_balancer_is_killed_in_between(grid: Grid) -> None:
-    prefer_first(grid)
+    grid.prefer_first()
     with frozen(grid.substations[0]):
         placed = charge_first(grid.balancer, "EV-killed", "killed").json()
         grid.balancer.kill()
@@ -136,7 +125,7 @@ def test_a_first_attempt_that_comes_after_its_repeat_gets_the_same_session(grid:
 
 
 def test_a_session_that_was_acknowledged_is_not_given_up_while_its_substation_is_silent(grid: Grid) -> None:
-    prefer_first(grid)
+    grid.prefer_first()
     first = charge(grid.balancer, "EV-safe", key="safe").json()
     assert first["substation"] == "substation-0"
     with frozen(grid.substations[0]):
@@ -174,7 +163,7 @@ def proxied(grid: Grid, tmp_path: Path) -> Iterator[Proxied]:
 
 @pytest.mark.parametrize("cuts", [1, 5])  # the client repeats a broken connection once by itself
 def test_the_connection_breaks_after_the_request(grid: Grid, proxied: Proxied, cuts: int) -> None:
-    prefer_first(grid)
+    grid.prefer_first()
     wait_until(lambda: in_rotation(proxied.balancer, "substation-0"), 60)
     wait_until(lambda: proxied.balancer.call("GET", "/status").json()["active_sessions"] == 2, 60)
     vehicle = f"EV-cut-{cuts}"

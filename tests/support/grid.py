@@ -88,6 +88,16 @@ class Grid(Started):
         rested = len(here) == len(self.names) and all(each["in_rotation"] and not each["demand_kw"] for each in here)
         return rested and metric(balancer, "pending_voids") == 0
 
+    def prefer_first(self) -> None:
+        """Charge a car at each other substation, and wait until all balancers would ask the first for the next one."""
+        for other in self.substations[1:]:
+            assert charge(other, "filler").status == 201
+        wait_until(self._is_first_preferred, SETTLE_TIMEOUT_S, "the balancers see the cars at the other substations")
+
+    def _is_first_preferred(self) -> bool:
+        fillers = len(self.substations) - 1
+        return all(each.call("GET", "/status").json()["active_sessions"] == fillers for each in self.balancers)
+
     @property
     def names(self) -> list[str]:
         return [str(each.settings["name"]) for each in self.substations]
