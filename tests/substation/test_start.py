@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from smartgrid.cli import main
 from support.books import Books, SetClock
-from support.processes import Process, free_port, run_to_end
+from support.ports import free_port
+from support.processes import Process, run_to_end
 
 
 def refusal(**settings: object) -> str:

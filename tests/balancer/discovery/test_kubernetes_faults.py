@@ -20,6 +20,7 @@ from balancer.discovery.scripted_api_server import (
     eventually,
 )
 from smartgrid.balancer.discovery import Member
+from support.ports import free_port
 
 Start = Callable[..., ApiServer]
 Discover = Callable[..., Running]
@@ -142,12 +143,11 @@ def test_a_long_outage_is_logged_once_and_its_end_once(
 def test_while_the_api_server_is_away_the_last_fleet_stands_and_ages_and_its_return_is_noticed(
     start_server: Start, discover: Discover
 ) -> None:
-    script = Script(Listing([ONE]))
-    server = start_server(script)
+    script, port = Script(Listing([ONE])), free_port()
+    server = start_server(script, port)
     running = discover(server)
     running.fleet.until("s-0")
     script.stream()
-    port = server.server_address[1]
     server.stop()
     eventually(lambda: running.discovery._problem is not None, "the outage to be noticed")
     confirmed = running.discovery.sync_age_s(0.0)
@@ -160,11 +160,12 @@ def test_while_the_api_server_is_away_the_last_fleet_stands_and_ages_and_its_ret
 
 
 def test_an_api_server_that_is_not_up_yet_is_waited_for(start_server: Start, discover: Discover) -> None:
-    first = start_server(Script(Listing([])))
+    port = free_port()
+    first = start_server(Script(Listing([])), port)
     first.stop()
     running = discover(first)
     eventually(lambda: running.discovery._problem is not None, "the first refused connection")
-    start_server(Script(Listing([ONE])), first.server_address[1])
+    start_server(Script(Listing([ONE])), port)
     running.fleet.until("s-0")
 
 
