@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smartgrid.simulation.trace import OWN_COLUMNS
 from smartgrid.simulation.workload import Recipe, generate
 
 Row = dict[str, Any]
@@ -117,7 +118,7 @@ def show_burst(seeds: Sequence[int]) -> None:
         workload = generate(Recipe(substations=23), seed)
         capacities_kw = ",".join(f"{capacity_kw:.3f}" for capacity_kw in workload.capacities_kw)
         with tempfile.NamedTemporaryFile("w", suffix=".csv") as trace:
-            print("arrival_s,energy_kwh,max_power_kw,min_power_kw,departure_s", file=trace)
+            print(",".join(OWN_COLUMNS), file=trace)
             for request in (car.request for car in workload.cars[:200]):
                 print(f"0,{request.energy_kwh},{request.power.max_kw},{request.power.min_kw},", file=trace, flush=True)
             arguments = f"--trace {trace.name} --rigid --capacities {capacities_kw} --delay 0.01 --no-optimum"

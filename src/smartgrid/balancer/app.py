@@ -22,16 +22,7 @@ from smartgrid.balancer.router import FaultyError, NoPlaceError, Placed, Router,
 from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import logs, status_header
-from smartgrid.service.charge_views import (
-    LIST_QUERY,
-    STATUS_QUERY,
-    key_to_find,
-    key_to_void,
-    page_of_key,
-    void_operation,
-    wait_wanted,
-)
+from smartgrid.service import charge_views, logs, status_header
 from smartgrid.service.keys import KeyBusyError
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
@@ -121,10 +112,10 @@ class Api:
         "List sessions, substation by substation, newest first within each",
         answers={200: SessionPage},
         problems=(422,),
-        query=LIST_QUERY,
+        query=charge_views.LIST_QUERY,
     )
     def list_sessions(self) -> Response:
-        if (key := key_to_find()) is not None:
+        if (key := charge_views.key_to_find()) is not None:
             return _page_of(self.lookup.find(key, LOOKUP_TIMEOUT_S).found)
         state = query_choice("state", SessionState)
         page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
@@ -139,14 +130,16 @@ class Api:
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.call("DELETE", session_id))
 
-    @void_operation(422)
+    @charge_views.void_operation(422)
     def void(self) -> Response:
-        key, before = key_to_void()
+        key, before = charge_views.key_to_void()
         return _page_of(self.lookup.void(key, LOOKUP_TIMEOUT_S, before))
 
-    @operation("State of the whole fleet", answers={200: FleetStatusBody}, problems=(422,), query=STATUS_QUERY)
+    @operation(
+        "State of the whole fleet", answers={200: FleetStatusBody}, problems=(422,), query=charge_views.STATUS_QUERY
+    )
     def status(self) -> Response:
-        since, wait_s = wait_wanted()
+        since, wait_s = charge_views.wait_wanted()
         found = self.grid.totals() if since is None else self._wait_for_change(since, wait_s)
         return answer({**status_header.wire_status(self.name, found), "substations": self.grid.size()})
 
@@ -209,7 +202,11 @@ class Api:
 
 
 def _page_of(found: Found | None) -> Response:
-    return page_of_key(with_name(found.session, found.name), found.attempt) if found else page_of_key(None)
+    return (
+        charge_views.page_of_key(with_name(found.session, found.name), found.attempt)
+        if found
+        else charge_views.page_of_key(None)
+    )
 
 
 def _passed_on(error: FaultyError) -> Response:

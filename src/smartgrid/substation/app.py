@@ -11,16 +11,7 @@ from prometheus_client import CollectorRegistry
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import logs, status_header
-from smartgrid.service.charge_views import (
-    LIST_QUERY,
-    STATUS_QUERY,
-    key_to_find,
-    key_to_void,
-    page_of_key,
-    void_operation,
-    wait_wanted,
-)
+from smartgrid.service import charge_views, logs, status_header
 from smartgrid.service.clock import GridClock
 from smartgrid.service.lifecycle import Lifecycle
 from smartgrid.service.long_polls import LongPolls
@@ -90,12 +81,14 @@ class Api:
         "List sessions, newest first",
         answers={200: SessionPage},
         problems=(422, 503),
-        query=LIST_QUERY,
+        query=charge_views.LIST_QUERY,
     )
     def sessions(self) -> Response:
-        if (key := key_to_find()) is not None:
+        if (key := charge_views.key_to_find()) is not None:
             found = self.ledger.find_key(key)
-            return page_of_key(self._wire(found), found.attempt) if found else page_of_key(None)
+            return (
+                charge_views.page_of_key(self._wire(found), found.attempt) if found else charge_views.page_of_key(None)
+            )
         limit, before = page_limit(), query_int("cursor", 0, 0, 999_999_999)
         return answer(self._page(limit, before or None, query_choice("state", SessionState)))
 
@@ -114,14 +107,14 @@ class Api:
         log.info("stop", extra={"vehicle": logs.vehicle(record.vehicle_id)})
         return answer(self._wire(record))
 
-    @void_operation(422, 503)
+    @charge_views.void_operation(422, 503)
     def void(self) -> Response:
-        record = self.ledger.void(*key_to_void())
-        return page_of_key(self._wire(record) if record else None)
+        record = self.ledger.void(*charge_views.key_to_void())
+        return charge_views.page_of_key(self._wire(record) if record else None)
 
-    @operation("State of the substation", answers={200: StatusBody}, problems=(422,), query=STATUS_QUERY)
+    @operation("State of the substation", answers={200: StatusBody}, problems=(422,), query=charge_views.STATUS_QUERY)
     def status(self) -> Response:
-        since, wait_s = wait_wanted()
+        since, wait_s = charge_views.wait_wanted()
         found = self.ledger.status() if since is None else self._wait_for_change(since, wait_s)
         return answer(status_header.wire_status(self.name, found))
 

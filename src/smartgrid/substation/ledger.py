@@ -379,7 +379,7 @@ class Ledger:
                 self._alarm.wait(self._pause_s())
             self._advance()
             now_s = self._clock.wall_s()
-            if now_s < self._beat_s and not self._stopping:
+            if now_s < self._beat_s:
                 return  # what ended by itself waits for the next commit: no one was promised anything by it
             self._beat_s = now_s + HEARTBEAT_S
             batch = self._batch if self._dirty else None

@@ -62,7 +62,7 @@ class Doubts:
             candidate.queued_s = math.inf
             if candidate.due_s > now_s:
                 self.watch(candidate)
-            elif not candidate.doubtful:
+            else:
                 candidate.doubtful = True
                 if candidate.routable:
                     self._doubtful.add(candidate)
