@@ -7,10 +7,10 @@ import sys
 from flask import Flask, Response, request
 from pydantic_core import to_json
 
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.models import ChargeBody
-from smartgrid.service.server import serve
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.protocol.models import ChargeBody
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.server import serve
+from smartgrid.runtime.settings import ServiceSettings
 
 app = Flask("bare")
 

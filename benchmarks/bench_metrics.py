@@ -20,7 +20,8 @@ from smartgrid.balancer.voids import Voids
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
-from smartgrid.service import metrics, status_header
+from smartgrid.protocol import status_header
+from smartgrid.web import metrics
 
 SCRAPES = 20
 LIMIT_MS = 50

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.gateway.settings import GatewaySettings
-from smartgrid.service.settings import ENV_PREFIX, ServiceSettings
+from smartgrid.runtime.settings import ENV_PREFIX, ServiceSettings
 from smartgrid.substation.settings import SubstationSettings
 
 PATH = Path(__file__).parents[1] / "docs" / "settings.md"

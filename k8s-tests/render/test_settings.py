@@ -13,7 +13,7 @@ from render.value_cases import TOGETHER, WORKLOADS
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.loadtest.main import command as load_test
-from smartgrid.service.settings import ENV_PREFIX, ServiceSettings
+from smartgrid.runtime.settings import ENV_PREFIX, ServiceSettings
 from smartgrid.substation.settings import SubstationSettings
 
 SETTINGS: dict[str, type[ServiceSettings]] = {

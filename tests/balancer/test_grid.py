@@ -12,7 +12,7 @@ from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
-from smartgrid.service import status_header
+from smartgrid.protocol import status_header
 
 THREADS = 16
 CARS_EACH = 150

@@ -24,7 +24,7 @@ from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
-from smartgrid.service import status_header
+from smartgrid.protocol import status_header
 
 POWER = PowerRange(4, 11)
 STATUS = status_header.encode("one", Status(100, 0, 0, 0, 0, 1, None, 100), None)

@@ -10,7 +10,7 @@ import pytest
 from smartgrid.balancer import state as state_module
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.state import State
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 
 
 def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from aiohttp import web
 
 from smartgrid.domain.status import Status
-from smartgrid.service import status_header
+from smartgrid.protocol import status_header
 from support.ports import free_port
 
 CAPACITY_KW = 100.0

@@ -17,7 +17,7 @@ from smartgrid.loadtest.cars import (
     energy_kwh_at,
     max_power_kw_at,
 )
-from smartgrid.service.models import ChargeBody
+from smartgrid.protocol.models import ChargeBody
 
 SEEDS = st.integers(-(2**63), 2**63)
 INDEXES = st.integers(0, 10**6)

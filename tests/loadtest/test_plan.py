@@ -13,7 +13,7 @@ from smartgrid.loadtest.pacing import ramp_due_s, replay_due_s
 from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
 from smartgrid.loadtest.scenarios import SCENARIOS, Scenario, overridden
 from smartgrid.loadtest.traces import TracedSession
-from smartgrid.service.models import ChargeBody
+from smartgrid.protocol.models import ChargeBody
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

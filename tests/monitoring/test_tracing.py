@@ -121,7 +121,7 @@ def test_a_foreign_trace_is_gone_on_with_and_a_refusal_is_an_error(traced: tuple
 
 
 def test_without_an_endpoint_opentelemetry_is_not_even_imported() -> None:
-    code = "import sys, smartgrid.gateway.main, smartgrid.service.otel as o; assert not o.wanted(); " + (
+    code = "import sys, smartgrid.gateway.main, smartgrid.web.otel as o; assert not o.wanted(); " + (
         "assert not [m for m in sys.modules if m.startswith('opentelemetry')]"
     )
 

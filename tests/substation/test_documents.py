@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from smartgrid.service.models import Health, Problem, Readiness, SessionBody, SessionPage, StatusBody
+from smartgrid.protocol.models import Health, Problem, Readiness, SessionBody, SessionPage, StatusBody
 from support.http import Reply
 from support.processes import Process
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from smartgrid.service import metrics
-from smartgrid.service.lifecycle import Lifecycle
+from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.app import Api, make_app
 from smartgrid.substation.metrics import SubstationMetrics
+from smartgrid.web import metrics
 from support.books import Books, SetClock
 from support.processes import wait_until
 

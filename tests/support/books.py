@@ -11,7 +11,7 @@ from pathlib import Path
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
-from smartgrid.service.clock import GridClock
+from smartgrid.runtime.clock import GridClock
 from smartgrid.substation.ledger import Ledger, LedgerError
 from smartgrid.substation.store import Batch, Store
 

@@ -22,14 +22,12 @@ from smartgrid.balancer.router import FaultyError, NoPlaceError, Placed, Router,
 from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import charge_views, logs, status_header
-from smartgrid.service.keys import KeyBusyError
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.long_polls import LongPolls
-from smartgrid.service.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
-from smartgrid.service.openapi import operation
-from smartgrid.service.problems import MEDIA_TYPE, ProblemError, retry_after
-from smartgrid.service.web import (
+from smartgrid.protocol import status_header
+from smartgrid.protocol.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
+from smartgrid.runtime import logs
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import charge_views
+from smartgrid.web.app import (
     FIRST_ATTEMPT,
     KEY_HEADER,
     UNREACHABLE,
@@ -42,6 +40,10 @@ from smartgrid.service.web import (
     query_choice,
     read_body,
 )
+from smartgrid.web.keys_under_way import KeyBusyError
+from smartgrid.web.long_polls import LongPolls
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
 
 LOOKUP_TIMEOUT_S = 0.8
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from smartgrid.balancer.health import Health
 from smartgrid.domain.fleet import Fleet, Reservation, View
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.status import Status
-from smartgrid.service import status_header
-from smartgrid.service.http_client import HttpClient
+from smartgrid.http_client.client import HttpClient
+from smartgrid.protocol import status_header
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.voids import Voids
-from smartgrid.service import attempts
+from smartgrid.protocol import attempts
 
 REMEMBERED = 10_000
 MAX_AT_ONCE = 100

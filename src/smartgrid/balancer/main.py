@@ -22,10 +22,10 @@ from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.voids import Voids
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
-from smartgrid.service import metrics
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import service_command
-from smartgrid.service.server import serve
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.process import service_command
+from smartgrid.runtime.server import serve
+from smartgrid.web import metrics
 
 MAX_SYNC_AGE_S = 120.0
 

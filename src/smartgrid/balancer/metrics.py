@@ -14,7 +14,7 @@ from smartgrid.balancer.grid import Grid, Seen
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.voids import Voids
 from smartgrid.domain.status import Status
-from smartgrid.service.metrics import LATENCY_BUCKETS_S, family
+from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
 REASONS = ("no-capacity", "no-substation")
 

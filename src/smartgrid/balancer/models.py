@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from smartgrid.service.models import StatusBody, WireModel
+from smartgrid.protocol.models import StatusBody, WireModel
 
 
 class FleetStatusBody(StatusBody):

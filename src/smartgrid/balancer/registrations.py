@@ -11,9 +11,9 @@ from smartgrid.balancer.discovery import Member, Publish
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.state import State
 from smartgrid.balancer.targets import AllowedTargets, check_url
-from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
-from smartgrid.service.models import MEMBER_NAME
-from smartgrid.service.problems import ProblemError, not_found
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.protocol.models import MEMBER_NAME
+from smartgrid.web.problems import ProblemError, not_found
 
 ASK_TIMEOUT_S = 1.0
 SOURCE = "registration"

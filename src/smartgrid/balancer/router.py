@@ -15,11 +15,11 @@ from smartgrid.balancer.grid import Choice, Grid
 from smartgrid.balancer.lookup import Found, Lookup, Whereabouts
 from smartgrid.balancer.voids import Voids
 from smartgrid.domain.request import PowerRange
-from smartgrid.service import attempts, status_header, tracing
-from smartgrid.service.attempts import AttemptNumbers
-from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
-from smartgrid.service.http_connection import Answer
-from smartgrid.service.keys import KeysUnderWay
+from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
+from smartgrid.http_client.connection import Answer
+from smartgrid.protocol import attempts, status_header, tracing
+from smartgrid.protocol.attempts import AttemptNumbers
+from smartgrid.web.keys_under_way import KeysUnderWay
 
 ID_SEPARATOR = "."
 MIN_ATTEMPT_S = 0.05

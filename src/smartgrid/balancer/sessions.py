@@ -11,10 +11,11 @@ from pydantic_core import from_json
 
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.router import ID_SEPARATOR, with_name
-from smartgrid.service import paging, status_header, tracing
-from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
-from smartgrid.service.http_connection import Answer
-from smartgrid.service.problems import ProblemError, not_found, retry_after
+from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
+from smartgrid.http_client.connection import Answer
+from smartgrid.protocol import status_header, tracing
+from smartgrid.web import paging
+from smartgrid.web.problems import ProblemError, not_found, retry_after
 
 TIMEOUT_S = 1.7
 SILENT_TIMEOUT_S = 0.2  # for one that has not answered lately: time to notice that it is back

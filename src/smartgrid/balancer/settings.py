@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from smartgrid.balancer import targets
-from smartgrid.service.models import MemberName
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.protocol.models import MemberName
+from smartgrid.runtime.settings import ServiceSettings
 
 
 class BalancerSettings(ServiceSettings):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from smartgrid.balancer.discovery import Member
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 
 APPLICATION_ID = 0x534D4742  # "SMGB"
 SCHEMA_VERSION = 2

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from smartgrid.balancer.grid import Entry, Grid
-from smartgrid.service import status_header
+from smartgrid.protocol import status_header
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from smartgrid.balancer.grid import Grid
 from smartgrid.balancer.state import State
-from smartgrid.service import status_header
-from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
+from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
+from smartgrid.protocol import status_header
 
 TIMEOUT_S = 2.0
 RETRY_S = 1.0

@@ -97,7 +97,7 @@ def write_configuration(folder: Path, targets: Iterable[Target]) -> None:
 
 
 def _check_port(port: int) -> None:
-    from smartgrid.service.server import CannotListenError, check_address
+    from smartgrid.runtime.server import CannotListenError, check_address
 
     try:
         check_address(HOST, port)

@@ -170,7 +170,7 @@ def _lock(data_dir: Path) -> None:
 
 
 def _check_ports(planned: list[Service]) -> None:
-    from smartgrid.service.server import CannotListenError, check_address
+    from smartgrid.runtime.server import CannotListenError, check_address
 
     for service in planned:
         try:

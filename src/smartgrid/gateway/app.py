@@ -16,14 +16,11 @@ from smartgrid.gateway.first_answers import FirstAnswer, FirstAnswers, KeyReused
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.service import logs
-from smartgrid.service.http_connection import Answer
-from smartgrid.service.keys import KeyBusyError, KeysUnderWay
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.models import ChargeBody, SessionBody, SessionPage
-from smartgrid.service.openapi import operation
-from smartgrid.service.problems import MEDIA_TYPE, ProblemError
-from smartgrid.service.web import (
+from smartgrid.http_client.connection import Answer
+from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
+from smartgrid.runtime import logs
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web.app import (
     JSON,
     KEY_HEADER,
     PAGE_QUERY,
@@ -36,6 +33,9 @@ from smartgrid.service.web import (
     query_choice,
     read_body,
 )
+from smartgrid.web.keys_under_way import KeyBusyError, KeysUnderWay
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 
 KEY_WAIT_S = 5.0
 PASSED_ON = ("Retry-After", UNREACHABLE)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from smartgrid.service.models import ChargeBody
+from smartgrid.protocol.models import ChargeBody
 
 REMEMBERED = 10_000
 LIFE_S = 86_400.0

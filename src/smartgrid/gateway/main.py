@@ -6,10 +6,10 @@ from smartgrid.gateway.app import Api, make_app
 from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.service import metrics
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import service_command
-from smartgrid.service.server import serve
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.process import service_command
+from smartgrid.runtime.server import serve
+from smartgrid.web import metrics
 
 
 def run(settings: GatewaySettings) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.service.metrics import LATENCY_BUCKETS_S
+from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
 RESULTS = ("admitted", "replayed", "rejected", "failed")
 CODES = ("no-capacity", "invalid-request", "balancer-unavailable", "outcome-unknown", "internal-error")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from smartgrid.service.models import WireModel
+from smartgrid.protocol.models import WireModel
 
 
 class ChargeCounts(WireModel):

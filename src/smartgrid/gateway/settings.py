@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.runtime.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):

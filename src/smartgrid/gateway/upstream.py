@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 from smartgrid.domain.status import Status
-from smartgrid.service import status_header, tracing
-from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
-from smartgrid.service.http_connection import Answer
-from smartgrid.service.problems import ProblemError
-from smartgrid.service.web import FIRST_ATTEMPT, JSON
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.http_client.connection import Answer
+from smartgrid.protocol import status_header, tracing
+from smartgrid.web.app import FIRST_ATTEMPT, JSON
+from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
 RETRY_AFTER = {"Retry-After": "1"}

@@ -168,7 +168,7 @@ def _opening(settings: Settings, plan: Sequence[PlannedRequest]) -> str:
 
 
 def _require_reachable(option: str, url: str) -> None:
-    from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
+    from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 
     client = HttpClient(url, connect_timeout_s=CHECK_TIMEOUT_S)
     try:

@@ -11,25 +11,11 @@ from prometheus_client import CollectorRegistry
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.service import charge_views, logs, status_header
-from smartgrid.service.clock import GridClock
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.long_polls import LongPolls
-from smartgrid.service.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
-from smartgrid.service.openapi import operation
-from smartgrid.service.problems import ProblemError, not_found, retry_after
-from smartgrid.service.web import (
-    KEY_HEADER,
-    answer,
-    attempt_number,
-    create_app,
-    finish_app,
-    idempotency_key,
-    page_limit,
-    query_choice,
-    query_int,
-    read_body,
-)
+from smartgrid.protocol import status_header
+from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
+from smartgrid.runtime import logs
+from smartgrid.runtime.clock import GridClock
+from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import (
     DepartureError,
     DrainingError,
@@ -42,6 +28,22 @@ from smartgrid.substation.ledger import (
 )
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import Record, to_wire
+from smartgrid.web import charge_views
+from smartgrid.web.app import (
+    KEY_HEADER,
+    answer,
+    attempt_number,
+    create_app,
+    finish_app,
+    idempotency_key,
+    page_limit,
+    query_choice,
+    query_int,
+    read_body,
+)
+from smartgrid.web.long_polls import LongPolls
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import ProblemError, not_found, retry_after
 
 log = logging.getLogger(__name__)
 

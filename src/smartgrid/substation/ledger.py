@@ -14,8 +14,8 @@ from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import Session
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
-from smartgrid.service.attempts import NEVER, AttemptNumbers
-from smartgrid.service.clock import GridClock
+from smartgrid.protocol.attempts import NEVER, AttemptNumbers
+from smartgrid.runtime.clock import GridClock
 from smartgrid.substation.record import Record, is_same_request, to_record, to_session
 from smartgrid.substation.store import Batch, Meta, Store
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 
-from smartgrid.service import metrics
-from smartgrid.service.clock import GridClock
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.process import StartError, service_command
-from smartgrid.service.server import serve
+from smartgrid.runtime.clock import GridClock
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.process import service_command
+from smartgrid.runtime.server import serve
+from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
 from smartgrid.substation.ledger import Ledger, StorageError
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
+from smartgrid.web import metrics
 
 DRAWN_CAPACITY_KW = (80.0, 120.0)
 

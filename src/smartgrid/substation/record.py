@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import EndReason, Session, SessionState
-from smartgrid.service.clock import GridClock, rfc3339
+from smartgrid.runtime.clock import GridClock, rfc3339
 
 SAME_TIME_S = 0.001
 
@@ -28,7 +28,7 @@ class Record:
     delivered_kwh: float
     ended_wall_s: float | None
     end_reason: str | None
-    attempt: int = 0  # the last one that was answered with this session (service.attempts)
+    attempt: int = 0  # the last one that was answered with this session (protocol.attempts)
 
 
 def to_record(session: Session, key: str | None, clock: GridClock, attempt: int = 0) -> Record:
@@ -81,7 +81,7 @@ def is_same_request(record: Record, request: ChargeRequest, clock: GridClock) ->
 
 
 def to_wire(record: Record, substation: str) -> dict[str, object]:
-    """As the API shows it (`service.models.SessionBody`)."""
+    """As the API shows it (`protocol.models.SessionBody`)."""
     return {
         "session_id": record.session_id,
         "vehicle_id": record.vehicle_id,

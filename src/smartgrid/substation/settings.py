@@ -6,8 +6,8 @@ import socket
 
 from pydantic import Field
 
-from smartgrid.service.models import MemberName
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.protocol.models import MemberName
+from smartgrid.runtime.settings import ServiceSettings
 
 
 def _host_label() -> str:

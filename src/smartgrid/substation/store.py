@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.record import Record
 
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'

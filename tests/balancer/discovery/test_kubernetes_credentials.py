@@ -15,7 +15,7 @@ from kubernetes.config import incluster_config
 from balancer.discovery.scripted_api_server import ApiServer, Fleet, Listing, Script, endpoint, endpoint_slice
 from smartgrid.balancer.discovery import api_server
 from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 
 LIMIT_S = 20.0
 FLEET = [endpoint_slice("a", endpoint("s-0", "10.0.0.1"))]

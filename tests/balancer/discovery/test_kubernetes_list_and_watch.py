@@ -19,7 +19,7 @@ from balancer.discovery.scripted_api_server import (
     eventually,
 )
 from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 
 Start = Callable[..., ApiServer]
 Discover = Callable[..., Running]

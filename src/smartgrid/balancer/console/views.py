@@ -16,10 +16,10 @@ from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, Histo
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.domain.session import SessionState
-from smartgrid.service import status_header, tracing
-from smartgrid.service.http_client import NotSentError, OutcomeUnknownError
-from smartgrid.service.problems import ProblemError, not_found
-from smartgrid.service.web import JSON
+from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
+from smartgrid.protocol import status_header, tracing
+from smartgrid.web.app import JSON
+from smartgrid.web.problems import ProblemError, not_found
 
 PAGE = Path(__file__).parent / "page"
 FEED_LIFE_S = 0.2

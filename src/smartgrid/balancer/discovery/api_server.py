@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from smartgrid.balancer.discovery.endpoints import Slice
-from smartgrid.service.process import StartError
+from smartgrid.runtime.start_error import StartError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration

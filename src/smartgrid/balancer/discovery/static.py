@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from smartgrid.balancer.discovery import Member, Publish
 from smartgrid.balancer.targets import check_url
-from smartgrid.service.models import MEMBER_NAME
-from smartgrid.service.process import StartError
+from smartgrid.protocol.models import MEMBER_NAME
+from smartgrid.runtime.start_error import StartError
 
 RETRY_S = 1.0
 AskName = Callable[[str], str | None]

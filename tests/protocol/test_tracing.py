@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from smartgrid.service import tracing
+from smartgrid.protocol import tracing
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smartgrid.service.settings import ServiceSettings, SettingsError, load
+from smartgrid.runtime.settings import ServiceSettings, SettingsError, load
 
 
 @pytest.fixture(autouse=True)

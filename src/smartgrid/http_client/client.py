@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from smartgrid.service.http_connection import Answer, BrokenAnswerError, Connection, left_s
+from smartgrid.http_client.connection import Answer, BrokenAnswerError, Connection, left_s
 
 _LINE_ENDS = str.maketrans("", "", "\r\n")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smartgrid.service.clock import GridClock, rfc3339
+from smartgrid.runtime.clock import GridClock, rfc3339
 
 
 def test_without_scale_it_is_the_time_of_day() -> None:

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from flask import Response, request
 
-from smartgrid.service import attempts
-from smartgrid.service.models import SessionPage
-from smartgrid.service.openapi import operation
-from smartgrid.service.problems import ProblemError
-from smartgrid.service.web import MAX_WAIT_S, PAGE_QUERY, answer, query_int
+from smartgrid.protocol import attempts
+from smartgrid.protocol.models import SessionPage
+from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, query_int
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import ProblemError
 
 KEY = "idempotency_key"
 LIST_QUERY = {**PAGE_QUERY, KEY: "Only the session of this key."}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from smartgrid.service.problems import ProblemError
+from smartgrid.web.problems import ProblemError
 
 
 def encode(position: list[Any]) -> str:

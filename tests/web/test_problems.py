@@ -9,10 +9,11 @@ import pytest
 from flask import Flask, abort
 from flask.testing import FlaskClient
 
-from smartgrid.service import metrics, web
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.models import CapacityBody
-from smartgrid.service.problems import ProblemError, retry_after
+from smartgrid.protocol.models import CapacityBody
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import app as web
+from smartgrid.web import metrics
+from smartgrid.web.problems import ProblemError, retry_after
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.server.mt import MTServer
 
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.settings import ServiceSettings
 
 WsgiApp = Callable[..., Iterable[bytes]]
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from support.processes import environment, wait_until
 # the handler: just so it is when the signal comes right before the main thread begins to wait.
 PROGRAM = """
 import signal, threading, time
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.server import serve
-from smartgrid.service.settings import ServiceSettings
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.runtime.server import serve
+from smartgrid.runtime.settings import ServiceSettings
 
 def app(environ, start_response):
     start_response("200 OK", [])

@@ -13,8 +13,8 @@ from pydantic.json_schema import models_json_schema
 from swagger_ui_bundle import swagger_ui_path
 from werkzeug.routing import Rule
 
-from smartgrid.service.models import Problem
-from smartgrid.service.problems import MEDIA_TYPE
+from smartgrid.protocol.models import Problem
+from smartgrid.web.problems import MEDIA_TYPE
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 Model = type[BaseModel]

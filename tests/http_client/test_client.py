@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from smartgrid.service.http_client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from support.ports import free_port
 from support.rough_server import RoughServer, ok
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
-from smartgrid.service import tracing
-from smartgrid.service.process import StartError
+from smartgrid.protocol import tracing
+from smartgrid.runtime.start_error import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -9,7 +9,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-from smartgrid.service import tracing
+from smartgrid.protocol import tracing
 
 _hash_key = secrets.token_bytes(32)
 

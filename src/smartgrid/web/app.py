@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from smartgrid.service import attempts, metrics, openapi, otel, problems, tracing
-from smartgrid.service.lifecycle import Lifecycle
-from smartgrid.service.models import Health, Readiness
-from smartgrid.service.openapi import operation
-from smartgrid.service.problems import ProblemError
+from smartgrid.protocol import attempts, tracing
+from smartgrid.protocol.models import Health, Readiness
+from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import metrics, openapi, otel, problems
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"

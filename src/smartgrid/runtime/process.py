@@ -6,13 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from smartgrid.service import logs
-from smartgrid.service.server import CannotListenError, check_address
-from smartgrid.service.settings import SettingsError, SettingsT, load
-
-
-class StartError(Exception):
-    """A service cannot start; the message is one sentence that says what would be right."""
+from smartgrid.runtime import logs
+from smartgrid.runtime.server import CannotListenError, check_address
+from smartgrid.runtime.settings import SettingsError, SettingsT, load
+from smartgrid.runtime.start_error import StartError
 
 
 def service_command(service: str, settings_type: type[SettingsT], run: Callable[[SettingsT], None]) -> click.Command:

@@ -1,0 +1,15 @@
+"""The names of the headers that clients and services send each other (docs/protocol.md)."""
+
+from __future__ import annotations
+
+KEY = "Idempotency-Key"
+"""A car's key: the client's, else one that the gateway makes."""
+
+NUMBER = "Smartgrid-Number"
+"""The number of a try, given by the gateway and numbered on by each balancer (`protocol.numbers`)."""
+
+STATUS = "Smartgrid-Status"
+"""The fresh status of the substation or fleet that answers (`protocol.status_header`)."""
+
+UNREACHABLE = "Smartgrid-Unreachable"
+"""The substations whose sessions are missing from a list, separated by commas."""

@@ -1,1 +1,0 @@
-"""What every service shares: settings, wire models, problems, logs, metrics, the server and the client."""
