@@ -1,0 +1,101 @@
+"""Idempotency keys between services: their digests, and the log by which others learn which keys a service holds.
+
+A substation remembers the key and the number of every session for a day. A balancer must know where a key is without
+asking anyone, so every substation has a log of its keys: whoever has read it up to one position asks for what has
+changed since (`GET /status?...&keys=POSITION`). An entry that changes moves to the end of the log, so a reader that
+takes page after page misses nothing, and what it gets is never more than the keys there are. A balancer keeps such a
+log of all its substations' keys for a balancer in front of it.
+
+The log holds digests, not keys: a key may have 255 characters and belongs to a client.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from bisect import bisect_right
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from smartgrid.protocol.numbers import Number
+
+KEY_LIFE_S = 24 * 3600.0
+"""How long a key is remembered after the session's end and after its latest try, whichever is later."""
+MAX_KEYS = 100_000
+"""Ended sessions' keys that a substation remembers at the most; the oldest are forgotten first."""
+PAGE_ENTRIES = 2000
+DIGEST_LENGTH = 22
+
+
+def digest(key: str) -> str:
+    """A key as it travels between services: 128 bits of BLAKE2b, 22 characters."""
+    return urlsafe_b64encode(blake2b(key.encode(), digest_size=16).digest())[:DIGEST_LENGTH].decode()
+
+
+class KeyEntry(NamedTuple):
+    """One session of a key: at the latest try's `number`; `superseded` where another session of the key counts."""
+
+    digest: str
+    number: Number
+    session_id: str
+    superseded: bool = False
+
+
+class KeyPage(NamedTuple):
+    """What has changed in a log; `more` where the next page can be asked for at once."""
+
+    entries: list[KeyEntry]
+    position: int
+    more: bool
+
+
+class KeyLog:
+    """Entries by session id, in the order of their latest change. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._latest: dict[str, tuple[int, KeyEntry]] = {}
+        self._positions: list[int] = []  # growing; beside it the session id that changed there
+        self._session_ids: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    def __iter__(self) -> Iterator[KeyEntry]:
+        return (entry for _, entry in self._latest.values())
+
+    def get(self, session_id: str) -> KeyEntry | None:
+        found = self._latest.get(session_id)
+        return found[1] if found else None
+
+    def note(self, entry: KeyEntry) -> None:
+        """A new entry, or one that has changed."""
+        self.position += 1
+        self._latest[entry.session_id] = (self.position, entry)
+        self._positions.append(self.position)
+        self._session_ids.append(entry.session_id)
+        if len(self._positions) > 2 * len(self._latest) + PAGE_ENTRIES:
+            self._compact()
+
+    def forget(self, session_id: str) -> KeyEntry | None:
+        """Readers are not told: what they still have of it does no harm."""
+        found = self._latest.pop(session_id, None)
+        return found[1] if found else None
+
+    def since(self, position: int, limit: int = PAGE_ENTRIES) -> KeyPage:
+        """Up to `limit` entries that have changed after `position`, in the order of their changes."""
+        entries: list[KeyEntry] = []
+        index = bisect_right(self._positions, position)
+        while index < len(self._positions) and len(entries) < limit:
+            position, session_id = self._positions[index], self._session_ids[index]
+            found = self._latest.get(session_id)
+            if found is not None and found[0] == position:
+                entries.append(found[1])
+            index += 1
+        more = index < len(self._positions)
+        return KeyPage(entries, position if more else self.position, more)
+
+    def _compact(self) -> None:
+        ordered = sorted((position, session_id) for session_id, (position, _) in self._latest.items())
+        self._positions = [position for position, _ in ordered]
+        self._session_ids = [session_id for _, session_id in ordered]

@@ -1,0 +1,71 @@
+"""Numbers of tries: of two tries with one key, the later has the greater number (docs/protocol.md).
+
+The gateway numbers a try with the time, in microseconds since 1970, strictly growing. A balancer that sends the car to
+one substation after the other appends which attempt this is, counted from 0, and a number of its own that it draws
+when it starts. So the attempts of one try are numbered on from the try, no two attempts anywhere have the same number,
+and a balancer behind a balancer does just the same with the number that it gets:
+
+    1795391275132946             a try, as the gateway numbers it
+    1795391275132946.1.77        the second attempt that balancer 77 makes of it
+    1795391275132946.1.77.0.58   the first attempt that the region's balancer 58 makes of that
+
+Numbers compare part by part, as Python compares tuples.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+
+Number = tuple[int, ...]
+
+ZERO: Number = (0,)
+MAX_PARTS = 9  # four balancers one behind the other
+MAX_PART = 2**53  # what JSON carries exactly; microseconds since 1970 stay below it until 2255
+MAX_TEXT = 17 * MAX_PARTS
+CLOCK_TOLERANCE_S = 60.0
+"""How far ahead of one's own clock a number is believed."""
+
+
+class NumberSource:
+    """Numbers tries by the time of day. Strictly growing, also when the clock is set back. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def next(self) -> Number:
+        with self._lock:
+            self._last = max(self._last + 1, time.time_ns() // 1000)
+            return (self._last,)
+
+
+def draw_balancer_id() -> int:
+    """A number of a balancer's own, so that two balancers never number two attempts alike."""
+    return secrets.randbelow(2**31)
+
+
+def attempt(try_number: Number, hop: int, balancer_id: int) -> Number:
+    """The number of the attempt `hop` (0, 1, ...) that a balancer makes of a try."""
+    return (*try_number, hop, balancer_id)
+
+
+def encode(number: Number) -> str:
+    return ".".join(map(str, number))
+
+
+def decode(text: str | None) -> Number | None:
+    """The number in a header or a query, or None where there is none that could be one."""
+    if not text or len(text) > MAX_TEXT or not text.isascii():
+        return None
+    parts = text.split(".")
+    if len(parts) > MAX_PARTS or not all(part.isdigit() and len(part) <= 16 for part in parts):
+        return None
+    number = tuple(map(int, parts))
+    return number if max(number) <= MAX_PART else None
+
+
+def is_believable(number: Number, now_s: float, tolerance_s: float = CLOCK_TOLERANCE_S) -> bool:
+    """Whether the try may have been made by `now_s` (seconds since 1970), as clocks disagree a little."""
+    return number[0] <= (now_s + tolerance_s) * 1e6
