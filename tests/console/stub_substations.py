@@ -11,6 +11,7 @@ from aiohttp import web
 
 from smartgrid.domain.status import Status
 from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 from support.ports import free_port
 
 CAPACITY_KW = 100.0
@@ -70,7 +71,7 @@ class StubSubstations:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed[name].wait(), wait_s)
         header = status_header.encode(name, self._statuses[name], None)
-        return web.json_response({}, headers={status_header.NAME: header})
+        return web.json_response({}, headers={STATUS: header})
 
     async def _sessions(self, request: web.Request) -> web.Response:
         return web.json_response({"sessions": [], "next_cursor": None})

@@ -23,6 +23,7 @@ from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
 from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -173,7 +174,7 @@ class Api:
         """Every answer about sessions carries the fresh status, as a substation's does."""
         if request.path.startswith(("/charge", "/status")):
             totals = self.grid.totals()
-            response.headers[status_header.NAME] = status_header.encode(self.name, totals, _in_s(totals))
+            response.headers[STATUS] = status_header.encode(self.name, totals, _in_s(totals))
         return response
 
     def _wait_for_change(self, since: int, wait_s: int) -> Status:

@@ -17,8 +17,9 @@ from smartgrid.balancer.voids import Voids
 from smartgrid.domain.request import PowerRange
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.http_client.connection import Answer
-from smartgrid.protocol import attempts, status_header, tracing
+from smartgrid.protocol import attempts, tracing
 from smartgrid.protocol.attempts import AttemptNumbers
+from smartgrid.protocol.headers import STATUS
 from smartgrid.web.keys_under_way import KeysUnderWay
 
 ID_SEPARATOR = "."
@@ -142,7 +143,7 @@ class Router:
             )
         except (NotSentError, OutcomeUnknownError) as error:
             raise SilentError(found.name) from error
-        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        self._grid.saw(entry, answer.headers.get(STATUS))
         outcome = _judge(answer)
         if outcome is Outcome.FAULTY:
             raise FaultyError(answer)
@@ -181,7 +182,7 @@ class Router:
         except BaseException:  # whatever it was, the reservation must not stay
             self._grid.give_up(choice)
             raise
-        self._grid.settle(choice, answer.headers.get(status_header.NAME))
+        self._grid.settle(choice, answer.headers.get(STATUS))
         outcome = _judge(answer)
         if outcome is Outcome.UNKNOWN:
             self._voids.add(name, car.key, number + 1)
@@ -204,7 +205,7 @@ def _judge(answer: Answer) -> Outcome:
     if answer.status in FAULTY_STATUSES:
         return Outcome.FAULTY
     # A 503 without a status is not the substation's own: a proxy may have lost the connection after the request.
-    if answer.status in REFUSED_STATUSES and status_header.NAME in answer.headers:
+    if answer.status in REFUSED_STATUSES and STATUS in answer.headers:
         return Outcome.REFUSED
     return Outcome.UNKNOWN
 

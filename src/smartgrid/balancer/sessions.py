@@ -13,7 +13,8 @@ from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.router import ID_SEPARATOR, with_name
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.http_client.connection import Answer
-from smartgrid.protocol import status_header, tracing
+from smartgrid.protocol import tracing
+from smartgrid.protocol.headers import STATUS
 from smartgrid.web import paging
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 
@@ -94,7 +95,7 @@ class Sessions:
             answer = entry.client.request(method, path, timeout_s=timeout_s, headers=tracing.outgoing())
         except (NotSentError, OutcomeUnknownError):
             return None
-        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        self._grid.saw(entry, answer.headers.get(STATUS))
         return answer
 
 

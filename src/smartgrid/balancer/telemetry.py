@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from smartgrid.balancer.grid import Entry, Grid
-from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
@@ -178,7 +178,7 @@ class Telemetry:
             await response.read()
             if response.status != 200:
                 raise aiohttp.ClientPayloadError(f"status {response.status}")
-            self._grid.saw(entry, response.headers.get(status_header.NAME))
+            self._grid.saw(entry, response.headers.get(STATUS))
 
 
 def _jittered(duration_s: float) -> float:

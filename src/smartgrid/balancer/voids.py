@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from smartgrid.balancer.grid import Grid
 from smartgrid.balancer.state import State
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 
 TIMEOUT_S = 2.0
 RETRY_S = 1.0
@@ -85,5 +85,5 @@ class Voids:
             return False
         if answer.status != 200:
             return False
-        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        self._grid.saw(entry, answer.headers.get(STATUS))
         return True

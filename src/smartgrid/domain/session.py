@@ -23,12 +23,14 @@ class EndReason(StrEnum):
     """Why a session ended.
 
     `PowerLoss` is a car that left while its substation was out of service, so without what it would have got.
+    `Superseded` is a session whose key has another one elsewhere, of a later try (docs/protocol.md).
     """
 
     ENERGY_DELIVERED = "EnergyDelivered"
     DEPARTED = "Departed"
     STOPPED = "Stopped"
     POWER_LOSS = "PowerLoss"
+    SUPERSEDED = "Superseded"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ class Status:
     """A substation (or a balancer's whole fleet) at one moment.
 
     `committed_kw` is the sum of the guaranteed minimums, `demand_kw` the sum of the maximums, of all sessions that have
-    not ended. `revision` grows with every change and never goes back, also over restarts. `next_release_s` is when
+    not ended. `revision` grows with every change and never goes back within one `epoch`, which is drawn when a process
+    starts: revisions of two epochs do not compare, and what came later counts. `next_release_s` is when
     committed power is next expected to come free, on the caller's clock, or None. `largest_free_kw` is the greatest
     minimum that would be admitted now: of a single substation its room, of a fleet the room of its roomiest member.
     """
@@ -24,6 +25,7 @@ class Status:
     next_release_s: float | None
     largest_free_kw: float
     draining: bool = False
+    epoch: int = 0
 
     @property
     def load_percentage(self) -> float:

@@ -8,6 +8,7 @@ from smartgrid.domain.status import Status
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.http_client.connection import Answer
 from smartgrid.protocol import status_header, tracing
+from smartgrid.protocol.headers import STATUS
 from smartgrid.web.app import FIRST_ATTEMPT, JSON
 from smartgrid.web.problems import ProblemError
 
@@ -49,7 +50,7 @@ class Balancer:
             answer = self._client.request("GET", "/status", timeout_s=PROBE_TIMEOUT_S)
         except (NotSentError, OutcomeUnknownError):
             return None
-        found = status_header.decode(answer.headers.get(status_header.NAME), 0.0)
+        found = status_header.decode(answer.headers.get(STATUS), 0.0)
         return found[1] if found else None
 
     def not_reached(self) -> str | None:

@@ -11,13 +11,14 @@ The log holds digests, not keys: a key may have 255 characters and belongs to a 
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from smartgrid.protocol.numbers import Number
+from smartgrid.protocol.numbers import Number, decode, encode, is_believable
 
 KEY_LIFE_S = 24 * 3600.0
 """How long a key is remembered after the session's end and after its latest try, whichever is later."""
@@ -25,6 +26,11 @@ MAX_KEYS = 100_000
 """Ended sessions' keys that a substation remembers at the most; the oldest are forgotten first."""
 PAGE_ENTRIES = 2000
 DIGEST_LENGTH = 22
+MAX_SESSION_ID = 300
+FEED_TOLERANCE_S = 300.0
+"""How far ahead of one's own clock a number in a log is believed: others' clocks gave it and passed it on."""
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
+_SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 
 
 def digest(key: str) -> str:
@@ -47,6 +53,7 @@ class KeyPage(NamedTuple):
     entries: list[KeyEntry]
     position: int
     more: bool
+    reset: bool = False
 
 
 class KeyLog:
@@ -99,3 +106,35 @@ class KeyLog:
         ordered = sorted((position, session_id) for session_id, (position, _) in self._latest.items())
         self._positions = [position for position, _ in ordered]
         self._session_ids = [session_id for _, session_id in ordered]
+
+
+def to_wire(page: KeyPage) -> dict[str, Any]:
+    """A page as `GET /status` answers it."""
+    entries = [[e.digest, encode(e.number), e.session_id, int(e.superseded)] for e in page.entries]
+    return {"entries": entries, "position": page.position, "more": page.more, "reset": page.reset}
+
+
+def from_wire(wire: Any, now_s: float) -> KeyPage:
+    """A page from an answer, with `now_s` in seconds since 1970.
+
+    Raises ValueError for what cannot be a page, and for a number from the future: who says that is not to be believed.
+    """
+    try:
+        entries, position, more, reset = wire["entries"], wire["position"], wire["more"], wire["reset"]
+        if type(position) is not int or type(more) is not bool or type(reset) is not bool:
+            raise ValueError("position, more or reset is of another type")
+        if len(entries) > PAGE_ENTRIES or not 0 <= position < 2**63:
+            raise ValueError("too many entries, or a position out of bounds")
+        return KeyPage([_entry(entry, now_s) for entry in entries], position, more, reset)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"no page of keys: {error}") from error
+
+
+def _entry(wire: Any, now_s: float) -> KeyEntry:
+    digest_, number_text, session_id, superseded = wire
+    number = decode(number_text)
+    if not _DIGEST.fullmatch(digest_) or not _SESSION_ID.fullmatch(session_id) or superseded not in (0, 1):
+        raise ValueError("an entry has no digest, no session id or no flag")
+    if number is None or not is_believable(number, now_s, FEED_TOLERANCE_S):
+        raise ValueError("an entry has a number that cannot be")
+    return KeyEntry(digest_, number, session_id, bool(superseded))

@@ -14,6 +14,7 @@ from smartgrid.domain.session import EndReason, SessionState
 MEMBER_NAME = re.compile(
     r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 )  # a DNS label: no dot, as dots separate the parts of an id
+LEAST_POWER_KW = 0.1  # below half an ampere nothing charges, and a flood of such sessions would fill the books
 LAST_TIME = datetime(9998, 12, 31, tzinfo=UTC)  # in every zone a year that calendars can count
 
 
@@ -50,11 +51,11 @@ class ChargeBody(WireModel):
     vehicle_id: Annotated[str, Field(min_length=1, max_length=64, examples=["EV-042"]), AfterValidator(_printable)]
     energy_kwh: float = Field(gt=0, le=500, description="Energy wanted.", examples=[12.5])
     max_power_kw: float = Field(
-        DEFAULT_MAX_POWER_KW, gt=0, le=500, description="Most power that the car can take.", examples=[11]
+        DEFAULT_MAX_POWER_KW, ge=LEAST_POWER_KW, le=500, description="Most power that the car can take.", examples=[11]
     )
     min_power_kw: float | None = Field(
         None,
-        gt=0,
+        ge=LEAST_POWER_KW,
         le=500,
         description="Least power worth having; equal to max_power_kw for a car that cannot be regulated. "
         "By default 6 A: 1.38 kW up to 7.4 kW (one phase), 4.14 kW up to 22 kW (three phases), 5 kW above (DC).",
@@ -104,6 +105,7 @@ class SessionBody(WireModel):
     ended_at: str | None
     departure_time: str | None
     end_reason: EndReason | None
+    superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
 
 
 class SessionPage(WireModel):
@@ -124,7 +126,8 @@ class StatusBody(WireModel):
     committed_kw: float = Field(description="Sum of the guaranteed minimums.")
     demand_kw: float = Field(description="Sum of the maximums.")
     active_sessions: int
-    revision: int = Field(description="Grows with every change; never goes back.")
+    revision: int = Field(description="Grows with every change within one epoch; never goes back.")
+    epoch: int = Field(description="Drawn when the process starts: revisions of two epochs do not compare.")
 
 
 class FieldError(WireModel):

@@ -1,14 +1,28 @@
-"""The header by which every answer of a substation carries its fresh status."""
+"""The header by which every answer of a substation carries its fresh status.
+
+It is written for every car, so it is put together by hand; it is read from outside, so it is checked against bounds.
+What does not fit them is no status at all: one absurd number of one substation must not spoil the sums of a fleet.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_json
 
 from smartgrid.domain.status import Status
 
-NAME = "Smartgrid-Status"
+WANTED = "wanted"
+"""The header's value in a request: a balancer sends its status only to who asks for it."""
+MAX_POWER_KW = 1e9
+MAX_SESSIONS = 100_000_000
+MAX_COUNT = 2**53
+MAX_RELEASE_S = 366 * 86400.0
+MAX_LENGTH = 2048
+ROUNDING_KW = 1e-6
+
+PowerKw = Annotated[float, Field(ge=0, le=MAX_POWER_KW)]
 
 
 class StatusHeader(BaseModel):
@@ -16,17 +30,23 @@ class StatusHeader(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    name: str
+    name: str = Field(max_length=63)
     state: Literal["Available", "Draining"]
-    capacity_kw: float
-    load_kw: float
-    load_percentage: float
-    committed_kw: float
-    demand_kw: float
-    active_sessions: int
-    revision: int
-    next_release_s: float | None = None
-    largest_free_kw: float | None = None
+    capacity_kw: PowerKw
+    load_kw: PowerKw
+    committed_kw: PowerKw
+    demand_kw: PowerKw
+    active_sessions: int = Field(ge=0, le=MAX_SESSIONS)
+    revision: int = Field(ge=0, le=MAX_COUNT)
+    epoch: int = Field(0, ge=0, le=MAX_COUNT)
+    next_release_s: float | None = Field(None, le=MAX_RELEASE_S)
+    largest_free_kw: PowerKw | None = None
+
+    @model_validator(mode="after")
+    def _room_within_capacity(self) -> StatusHeader:
+        if self.largest_free_kw is not None and self.largest_free_kw > self.capacity_kw + ROUNDING_KW:
+            raise ValueError("largest_free_kw is more than capacity_kw")
+        return self
 
     def to_status(self, now_s: float) -> Status:
         """As the domain sees it, with `now_s` the receiver's clock at the time of the answer."""
@@ -41,17 +61,16 @@ class StatusHeader(BaseModel):
             next_release_s=None if self.next_release_s is None else now_s + max(0.0, self.next_release_s),
             largest_free_kw=free_kw if self.largest_free_kw is None else self.largest_free_kw,
             draining=self.state == "Draining",
+            epoch=self.epoch,
         )
 
 
 def encode(name: str, status: Status, release_in_s: float | None) -> str:
     """The header's value: compact JSON. `release_in_s` is `status.next_release_s` as wall seconds from now."""
-    header = StatusHeader(
-        **wire_status(name, status),
-        next_release_s=release_in_s,
-        largest_free_kw=status.largest_free_kw,
-    )
-    return header.model_dump_json()
+    header = wire_status(name, status)
+    header["next_release_s"] = None if release_in_s is None else min(release_in_s, MAX_RELEASE_S)
+    header["largest_free_kw"] = status.largest_free_kw
+    return to_json(header).decode()
 
 
 def wire_status(name: str, status: Status) -> dict[str, Any]:
@@ -66,12 +85,13 @@ def wire_status(name: str, status: Status) -> dict[str, Any]:
         "demand_kw": round(status.demand_kw, 9),
         "active_sessions": status.active_sessions,
         "revision": status.revision,
+        "epoch": status.epoch,
     }
 
 
 def decode(value: str | None, now_s: float) -> tuple[str, Status] | None:
-    """Name and status from the header's value; None where there is none or it is not readable."""
-    if not value:
+    """Name and status from the header's value; None where there is none, or none that can be."""
+    if not value or len(value) > MAX_LENGTH:
         return None
     try:
         header = StatusHeader.model_validate_json(value)

@@ -12,6 +12,7 @@ from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
 from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
 from smartgrid.runtime.clock import GridClock
@@ -136,9 +137,7 @@ class Api:
         """Every answer about sessions carries the fresh status."""
         if request.path.startswith(("/charge", "/status", "/capacity")):
             found = self.ledger.status()
-            response.headers[status_header.NAME] = status_header.encode(
-                self.name, found, self.ledger.release_in_s(found)
-            )
+            response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response
 
     def _wait_for_change(self, since: int, wait_s: int) -> Status:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Response, request
 
-from smartgrid.protocol import attempts
+from smartgrid.protocol import attempts, numbers
 from smartgrid.protocol.models import SessionPage
+from smartgrid.protocol.numbers import Number
 from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, query_int
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError
@@ -19,6 +22,7 @@ STATUS_QUERY = {
     "since": "Answer only once the revision is past this one,",
     "wait_s": f"or after so many seconds, 0 to {MAX_WAIT_S}.",
 }
+SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
@@ -58,3 +62,46 @@ def wait_wanted() -> tuple[int | None, int]:
     """The revision that the status must be past, if one is named, and for how many seconds to wait for that."""
     since = query_int("since", -1, 0, 10**18)
     return None if since < 0 else since, query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuery:
+    """What `GET /status` asks for (docs/protocol.md).
+
+    `since` is the revision, and `keys` the position in the log of keys, that the asker has, both of `epoch`; None where
+    it asks for no change, or for no keys.
+    """
+
+    epoch: int
+    since: int | None
+    keys: int | None
+    wait_s: int
+
+
+def status_query() -> StatusQuery:
+    """The query of `GET /status`; a problem (422) for a number out of bounds."""
+    since = query_int("since", -1, 0, 10**18)
+    keys = query_int("keys", -1, 0, 10**18)
+    wait_s = query_int("wait_s", MAX_WAIT_S if since >= 0 else 0, 0, MAX_WAIT_S)
+    return StatusQuery(
+        query_int("epoch", 0, 0, 10**18), None if since < 0 else since, None if keys < 0 else keys, wait_s
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Superseding:
+    """End the session if its number is below `before`, as superseded by `by` (a path relative to it)."""
+
+    before: Number
+    by: str
+
+
+def superseding_wanted() -> Superseding | None:
+    """What a `DELETE /charge/{id}` asks for besides; None for a plain stop, a problem (422) where it cannot be read."""
+    if "before" not in request.args and "superseded_by" not in request.args:
+        return None
+    before, by = numbers.decode(request.args.get("before")), request.args.get("superseded_by", "")
+    if before is None or not SUPERSEDED_BY.fullmatch(by):
+        detail = "before must be a try's number, and superseded_by the path of a session such as ../substation-1.x."
+        raise ProblemError(422, "invalid-request", detail)
+    return Superseding(before, by)

@@ -17,7 +17,8 @@ from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.domain.session import SessionState
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.protocol import status_header, tracing
+from smartgrid.protocol import tracing
+from smartgrid.protocol.headers import STATUS
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError, not_found
 
@@ -102,7 +103,7 @@ class Console:
             raise _silent(entry) from error
         if answer.status != 200:
             raise _silent(entry)
-        self._grid.saw(entry, answer.headers.get(status_header.NAME))
+        self._grid.saw(entry, answer.headers.get(STATUS))
         return dict(from_json(answer.body))
 
     def _sample(self) -> Sample:
