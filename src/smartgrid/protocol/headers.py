@@ -13,3 +13,6 @@ STATUS = "Smartgrid-Status"
 
 UNREACHABLE = "Smartgrid-Unreachable"
 """The substations whose sessions are missing from a list, separated by commas."""
+
+REPLAYED = "Smartgrid-Replayed"
+"""`true` in an answer to a charge where the key had the session before."""

@@ -21,6 +21,12 @@ LIST_QUERY = {**PAGE_QUERY, KEY: "Only the session of this key."}
 STATUS_QUERY = {
     "since": "Answer only once the revision is past this one,",
     "wait_s": f"or after so many seconds, 0 to {MAX_WAIT_S}.",
+    "epoch": "Between services: the epoch of `since` and `keys`; of another one, answer at once.",
+    "keys": "Between services: add the keys that have changed since this position in the log.",
+}
+SUPERSEDE_QUERY = {
+    "before": "Between services: end it only if the number of its latest try is below this one,",
+    "superseded_by": "and note that this session counts in its place.",
 }
 SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
