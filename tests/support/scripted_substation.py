@@ -83,6 +83,8 @@ class ScriptedSubstation:
         self.name, self.port, self._loop = name, free_port(), loop
         self.capacity_kw, self.load_kw = capacity_kw, 0.0
         self.sessions: dict[str, Held] = {}
+        self._by_digest: dict[str, Held] = {}
+        self._active = 0
         self.requests: list[Request] = []
         self.scripts: dict[str, Script] = {}
         """By the beginning of `METHOD /path`, what to do in place of what a substation does."""
@@ -106,6 +108,8 @@ class ScriptedSubstation:
             self.epoch, self.revision = secrets.randbelow(2**50) + 1, 1
             if without_file:
                 self.sessions.clear()
+                self._by_digest.clear()
+                self._active = 0
             self.log = KeyLog()
             for held in self.sessions.values():
                 self.log.note(_entry(held))
@@ -216,14 +220,13 @@ class ScriptedSubstation:
         return Response(200, self.shown(held))
 
     def status(self) -> Status:
-        active = len([each for each in self.sessions.values() if each.state == "Charging"])
-        load_kw = min(self.capacity_kw, self.load_kw + active)
+        load_kw = min(self.capacity_kw, self.load_kw + self._active)
         return Status(
             capacity_kw=self.capacity_kw,
             load_kw=load_kw,
             committed_kw=load_kw,
             demand_kw=load_kw,
-            active_sessions=active,
+            active_sessions=self._active,
             revision=self.revision,
             next_release_s=None,
             largest_free_kw=self.capacity_kw - load_kw,
@@ -246,7 +249,7 @@ class ScriptedSubstation:
 
     def _charge(self, request: Request) -> Response:
         digest = keys.digest(request.headers[headers.KEY.lower()])
-        held = next((each for each in self.sessions.values() if each.digest == digest), None)
+        held = self._by_digest.get(digest)
         if held is None:
             if self.draining or self.status().largest_free_kw < 1:
                 return problem(503, "draining" if self.draining else "no-capacity")
@@ -263,7 +266,8 @@ class ScriptedSubstation:
 
     def _start(self, digest: str, number: Number, body: bytes, vehicle_id: str) -> Held:
         held = Held(secrets.token_urlsafe(16), digest, number, body, vehicle_id)
-        self.sessions[held.session_id] = held
+        self.sessions[held.session_id] = self._by_digest[digest] = held
+        self._active += 1
         self.log.note(_entry(held))
         self._has_changed()
         return held
@@ -279,6 +283,7 @@ class ScriptedSubstation:
     def _end(self, held: Held, reason: str) -> None:
         if held.state == "Charging":
             held.state, held.end_reason = "Idle", reason
+            self._active -= 1
         self.log.note(_entry(held))
         self._has_changed()
 
