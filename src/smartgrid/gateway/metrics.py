@@ -15,6 +15,28 @@ from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
 RESULTS = ("admitted", "replayed", "rejected", "failed")
 CODES = ("no-capacity", "invalid-request", "balancer-unavailable", "outcome-unknown", "internal-error")
+OTHER_CODES = (
+    "bad-request",
+    "bad-upstream",
+    "body-too-large",
+    "draining",
+    "idempotency-key-reused",
+    "malformed-json",
+    "method-not-allowed",
+    "not-found",
+    "not-ready",
+    "overloaded",
+    "request-in-progress",
+    "storage-unavailable",
+    "substation-unavailable",
+    "superseded",
+    "unsupported-media-type",
+)
+"""Counted by name too, from when they first occur. What is in neither list is "other": a balancer's answer could make
+any number of series."""
+
+
+_KNOWN_CODES = frozenset(CODES + OTHER_CODES)
 
 
 class GatewayMetrics:
@@ -43,7 +65,7 @@ class GatewayMetrics:
         app.after_request(self._end)
 
     def failed(self, code: str) -> None:
-        self._failures.labels(code).inc()
+        self._failures.labels(code if code in _KNOWN_CODES else "other").inc()
 
     def counts(self) -> dict[str, int]:
         """Requests to charge since the start, by result."""

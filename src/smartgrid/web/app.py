@@ -22,7 +22,6 @@ from smartgrid.web.problems import ProblemError
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
 FIRST_ATTEMPT = "Smartgrid-First-Attempt"  # "true": the sender made this key just now, no one has seen it before
-UNREACHABLE = "Smartgrid-Unreachable"  # the substations whose sessions are missing from a list
 MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
