@@ -15,4 +15,4 @@ UNREACHABLE = "Smartgrid-Unreachable"
 """The substations whose sessions are missing from a list, separated by commas."""
 
 REPLAYED = "Smartgrid-Replayed"
-"""`true` in an answer to a charge where the key had the session before."""
+"""`true` where the key had its session before this try."""
