@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import Api, make_app
@@ -34,7 +33,7 @@ def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
     registry, lifecycle, rng = metrics.registry(), Lifecycle(), random.Random()
     counted, state = BalancerMetrics(registry), State(settings.data_dir)
-    grid = Grid(Fleet(make_policy(settings.policy, rng), rng, first_revision=time.time_ns() // 1000))
+    grid = Grid(Fleet(make_policy(settings.policy, rng), rng, epoch=rng.getrandbits(53)))
     voids = Voids(grid, state)
     telemetry = Telemetry(
         grid, settings.poll_interval_s, on_answer=voids.answers_again, observe_s=counted.poll_s.observe
