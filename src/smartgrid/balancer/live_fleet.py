@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.health import Health
@@ -72,14 +72,13 @@ class LiveFleet:
         self,
         fleet: Fleet,
         *,
-        epoch: int = 0,
         away_life_s: float = AWAY_LIFE_S,
         on_change: Callable[[], None] = lambda: None,
         on_forgotten: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """`on_change` is called after each change, and `on_forgotten` with the name of each substation that has been
         away for `away_life_s`; both without a lock held."""
-        self._fleet, self._epoch, self._away_life_s = fleet, epoch, away_life_s
+        self._fleet, self._away_life_s = fleet, away_life_s
         self._on_change, self._on_forgotten = on_change, on_forgotten
         self._lock = threading.Lock()
         self._substations: dict[str, Substation] = {}
@@ -203,7 +202,7 @@ class LiveFleet:
 
     def totals(self) -> Status:
         with self._lock:
-            return replace(self._fleet.totals(), epoch=self._epoch)
+            return self._fleet.totals()
 
     def seen(self) -> list[Seen]:
         """All members with what is known of them, by name."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
-import time
 from contextlib import ExitStack, closing
 
 from smartgrid.balancer import targets
@@ -88,10 +86,8 @@ def run(settings: BalancerSettings) -> None:
 
 def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory) -> LiveFleet:
     rng = random.Random()
-    believed = Fleet(make_policy(settings.policy, rng), rng, first_revision=time.time_ns() // 1000)
     return LiveFleet(
-        believed,
-        epoch=1 + secrets.randbelow(MAX_COUNT - 1),
+        Fleet(make_policy(settings.policy, rng), rng, epoch=rng.randrange(1, MAX_COUNT)),
         away_life_s=settings.away_life_h * 3600,
         on_change=changes.notify,
         on_forgotten=directory.forget_member,
