@@ -37,7 +37,6 @@ from smartgrid.substation.refusals import (
     KeyReusedError,
     NoRoomError,
     StorageError,
-    SupersededError,
 )
 from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
 
@@ -91,7 +90,7 @@ class Holding:
 
 @dataclass(slots=True)
 class Pending:
-    """What is not on the disk yet: rows that have changed, new limits, and whether a sign of life or a checkpoint is due."""
+    """What is not on the disk yet: rows that have changed, new limits, a checkpoint or a sign of life that is due."""
 
     changed: dict[int, Holding] = field(default_factory=dict)
     capacity_changes: list[CapacityChange] = field(default_factory=list)
@@ -134,7 +133,7 @@ class Book:
         self.fault: str | None = None
         self.log = KeyLog()
         self._seq, self._event, self._checkpoint_event = last_seq, last_event, last_event
-        self._pending = Pending()
+        self._pending, self._in_flight = Pending(), Pending()
         self._by_id: dict[str, Holding] = {}
         self._by_digest: dict[str, Holding] = {}
         self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
@@ -146,9 +145,9 @@ class Book:
     def charge(
         self, request: ChargeRequest, digest: str, number: Number, fingerprint: str, wall_s: float
     ) -> tuple[Holding, bool]:
-        """The session of the key, and whether the key had it before; else one that starts now.
+        """The session of the key, maybe superseded, and whether the key had it before; else one that starts now.
 
-        Raises KeyReusedError, SupersededError, DepartureError, StorageError, DrainingError or NoRoomError.
+        Raises KeyReusedError, DepartureError, StorageError, DrainingError or NoRoomError.
         """
         self.advance(wall_s)
         known = self._by_digest.get(digest)
@@ -220,7 +219,7 @@ class Book:
         """Forget the keys that were remembered for long enough, and the oldest of too many."""
         while self._ended:
             oldest = next(iter(self._ended.values()))
-            if oldest.session is not None or oldest.seq in self._pending.changed:
+            if oldest.session is not None or self.is_pending(oldest):
                 return  # its end is not on the disk yet
             if len(self._ended) <= MAX_KEYS and oldest.remembered_until_s() > self.wall_s:
                 return
@@ -261,8 +260,8 @@ class Book:
         return self._by_id.get(session_id)
 
     def is_pending(self, holding: Holding) -> bool:
-        """Whether something of it may not be on the disk yet."""
-        return not holding.saved or holding.seq in self._pending.changed or holding.ended_wall_s is not None is not holding.session
+        """Whether something of it is not on the disk yet."""
+        return holding.seq in self._pending.changed or holding.seq in self._in_flight.changed
 
     # ------------------------------------------------------------------ commits
 
@@ -292,11 +291,13 @@ class Book:
             self._checkpoint() if pending.checkpoint else None,
             self.wall_s if pending.alive or pending.checkpoint else None,
         )
+        self._in_flight = pending
         entries = [holding.entry for holding in pending.changed.values()]
         return Taken(pending, batch, entries, [holding for holding in whole if holding.ended_wall_s is not None])
 
     def written(self, taken: Taken) -> None:
         """It is on the disk."""
+        self._in_flight = Pending()
         for holding in taken.pending.changed.values():
             holding.saved = True
         for holding in taken.over:
@@ -307,9 +308,8 @@ class Book:
 
     def lost(self, taken: Taken) -> None:
         """It is not on the disk, and neither is what has happened since."""
-        lost, since = taken.pending, self._pending
-        changed = lost.changed | since.changed
-        self._pending = Pending({}, [], checkpoint=True)
+        changed = taken.pending.changed | self._pending.changed
+        self._pending, self._in_flight = Pending(checkpoint=True), Pending()
         self._take_back([holding for holding in changed.values() if not holding.saved])
         self._pending.changed |= {seq: holding for seq, holding in changed.items() if holding.saved}
 
@@ -318,9 +318,7 @@ class Book:
     def _repeat(self, known: Holding, number: Number, fingerprint: str) -> None:
         if known.fingerprint != fingerprint:
             raise KeyReusedError
-        if known.superseded_by:
-            raise SupersededError(known.superseded_by)
-        if number > known.number:
+        if number > known.number and not known.superseded_by:
             known.number = number
             self._pending.changed[known.seq] = known
             if known.session_id in self._ended:
@@ -381,7 +379,10 @@ class Book:
 
     def _checkpoint(self) -> Checkpoint:
         self._checkpoint_event = self._event
-        delivered_kwh = {self._by_id[session.session_id].seq: session.delivered_kwh for session in self._substation.active}
+        self._substation.rebase(self._substation.now_s)
+        delivered_kwh = {
+            self._by_id[session.session_id].seq: session.delivered_kwh for session in self._substation.active
+        }
         return Checkpoint(
             self._event,
             self.wall_s,

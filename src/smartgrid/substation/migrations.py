@@ -126,7 +126,9 @@ FROM session_2 ORDER BY seq
     connection.execute("INSERT INTO life VALUES (1, ?)", (alive_wall_s,))
 
 
-def _fingerprint_of_2(vehicle_id: str, energy_kwh: float, min_kw: float, max_kw: float, departure_s: float | None) -> str:
+def _fingerprint_of_2(
+    vehicle_id: str, energy_kwh: float, min_kw: float, max_kw: float, departure_s: float | None
+) -> str:
     departure_ms = None if departure_s is None else round(departure_s * 1000)
     return fingerprint_of(vehicle_id, energy_kwh, min_kw, max_kw, departure_ms)
 

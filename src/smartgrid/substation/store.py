@@ -64,7 +64,7 @@ class Checkpoint:
     """Where replay begins: what had happened up to `last_event` is in it.
 
     `delivered_kwh` is of the sessions that had not ended, by the numbers of their rows. `time_scale` is None where it
-    was not written down. `configured_kw` is the capacity that the settings gave at the last start, None if they gave none.
+    was not written down. `configured_kw` is the capacity in the settings at the last start, None if they gave none.
     """
 
     last_event: int
@@ -129,8 +129,9 @@ class Store:
         )
         if not checkpoints:
             return None
-        *first, sessions, delivered_kwh = checkpoints[0]
-        checkpoint = Checkpoint(*first, dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True)))
+        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh = checkpoints[0]
+        delivered = dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True))
+        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered)
         rows = self._read(
             f"SELECT {_ALL} FROM session WHERE ended_wall_s IS NULL OR ended_event > ? ORDER BY seq",
             checkpoint.last_event,
