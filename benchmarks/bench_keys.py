@@ -60,7 +60,9 @@ def stubs(count: int) -> Iterator[str]:
     """The scripted substations, in a process of their own; yields them as SMARTGRID_SUBSTATIONS takes them."""
     command = [sys.executable, str(Path(__file__)), "--stubs", str(count)]
     path = os.pathsep.join([str(HERE.parent / "src"), str(HERE.parent / "tests")])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as started:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    ) as started:
         try:
             assert started.stdout is not None
             yield started.stdout.readline().strip()

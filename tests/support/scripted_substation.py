@@ -211,7 +211,9 @@ class ScriptedSubstation:
         if request.method == "POST" and request.path == "/charge":
             return self._charge(request)
         if request.path == "/charge":
-            return Response(200, {"sessions": [self.shown(each) for each in self.sessions.values()], "next_cursor": None})
+            return Response(
+                200, {"sessions": [self.shown(each) for each in self.sessions.values()], "next_cursor": None}
+            )
         held = self.sessions.get(unquote(request.path.removeprefix("/charge/")))
         if held is None:
             return problem(404, "not-found")

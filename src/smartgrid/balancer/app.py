@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web.app import create_app, finish_app
+from smartgrid.web.routes import add_routes
 
 log = logging.getLogger(__name__)
 
 
-class Views(Protocol):
-    """Routes that belong together."""
-
-    def install(self, app: Flask) -> None: ...
-
-
 def make_app(
-    name: str, fleet: LiveFleet, views: Sequence[Views], lifecycle: Lifecycle, registry: CollectorRegistry
+    name: str,
+    fleet: LiveFleet,
+    views: Sequence[object],
+    console: Console,
+    lifecycle: Lifecycle,
+    registry: CollectorRegistry,
 ) -> Flask:
-    """The application with these views."""
+    """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
     app.url_map.merge_slashes = False  # the URL of a substation may come decoded
     for each in views:
-        each.install(app)
+        add_routes(app, each)
+    console.install(app)
     app.after_request(_status_where_wanted(name, fleet))
     return finish_app(app, "Smart grid: balancer")
 

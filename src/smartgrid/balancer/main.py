@@ -6,7 +6,7 @@ import random
 from contextlib import ExitStack, closing
 
 from smartgrid.balancer import targets
-from smartgrid.balancer.app import Views, make_app
+from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
@@ -70,18 +70,17 @@ def run(settings: BalancerSettings) -> None:
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
         )
-        views: list[Views] = [
+        views = [
             PlacingViews(placement, fleet, counted, Tries()),
             SessionViews(Sessions(fleet, directory)),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
-            console,
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
         registry.add_text(SubstationSeries(fleet, counted.decisions).render)
         lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        serve(make_app(settings.name, fleet, views, lifecycle, registry), settings, lifecycle)
+        serve(make_app(settings.name, fleet, views, console, lifecycle, registry), settings, lifecycle)
 
 
 def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory) -> LiveFleet:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from flask import Flask, Response
+from flask import Response
 
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
@@ -23,6 +23,7 @@ from smartgrid.web.app import answer, read_body
 from smartgrid.web.charge_views import StatusQuery
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
+from smartgrid.web.routes import route
 
 _STATUS_FIELDS = (
     "state",
@@ -48,44 +49,44 @@ class FleetViews:
     registrations: Registrations
     polls: LongPolls
 
-    def install(self, app: Flask) -> None:
-        """Add the routes."""
+    @route("GET", "/status")
+    @operation(
+        "State of the whole fleet",
+        answers={200: FleetStatusBody},
+        problems=(422,),
+        query=charge_views.STATUS_AND_KEYS_QUERY,
+    )
+    def status(self) -> Response:
+        return answer(self._status(charge_views.status_query()))
 
-        @app.get("/status")
-        @operation(
-            "State of the whole fleet", answers={200: FleetStatusBody}, problems=(422,), query=charge_views.STATUS_QUERY
-        )
-        def status() -> Response:
-            return answer(self.status(charge_views.status_query()))
+    @route("GET", "/substations")
+    @operation("The fleet", answers={200: FleetBody})
+    def substations(self) -> Response:
+        now_s = time.monotonic()
+        return answer({"substations": [_substation(seen, now_s) for seen in self.fleet.seen()]})
 
-        @app.get("/substations")
-        @operation("The fleet", answers={200: FleetBody})
-        def substations() -> Response:
-            now_s = time.monotonic()
-            return answer({"substations": [_substation(seen, now_s) for seen in self.fleet.seen()]})
+    @route("POST", "/substations")
+    @operation(
+        "Register a substation, or a balancer of a region",
+        body=RegistrationBody,
+        answers={201: SubstationBody, 200: SubstationBody},
+        problems=(400, 403, 409, 413, 415, 422),
+    )
+    def register(self) -> Response:
+        body = read_body(RegistrationBody)
+        member, is_new = self.registrations.add(body.url, body.name)
+        log.info("registered", extra={"substation": member.name})
+        return answer(self._shown(member.name), 201 if is_new else 200)
 
-        @app.post("/substations")
-        @operation(
-            "Register a substation, or a balancer of a region",
-            body=RegistrationBody,
-            answers={201: SubstationBody, 200: SubstationBody},
-            problems=(400, 403, 409, 413, 415, 422),
-        )
-        def register() -> Response:
-            body = read_body(RegistrationBody)
-            member, is_new = self.registrations.add(body.url, body.name)
-            log.info("registered", extra={"substation": member.name})
-            return answer(self._shown(member.name), 201 if is_new else 200)
+    @route("DELETE", "/substations/<path:url>")
+    @operation("Remove a registered substation", answers={200: SubstationBody}, problems=(404, 409, 422))
+    def unregister(self, url: str) -> Response:
+        shown = {seen.member.url: seen for seen in self.fleet.seen()}
+        member = self.registrations.remove(unquote(url))
+        log.info("removed", extra={"substation": member.name})
+        return answer(_substation(shown[member.url], time.monotonic()) if member.url in shown else None)
 
-        @app.delete("/substations/<path:url>")
-        @operation("Remove a registered substation", answers={200: SubstationBody}, problems=(404, 409, 422))
-        def unregister(url: str) -> Response:
-            shown = {seen.member.url: seen for seen in self.fleet.seen()}
-            member = self.registrations.remove(unquote(url))
-            log.info("removed", extra={"substation": member.name})
-            return answer(_substation(shown[member.url], time.monotonic()) if member.url in shown else None)
-
-    def status(self, query: StatusQuery) -> dict[str, Any]:
+    def _status(self, query: StatusQuery) -> dict[str, Any]:
         """The totals, and the keys where they are asked for, once there is what the query waits for."""
         totals = self.fleet.totals()
         if query.since is not None and not self._has_news(query):

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
@@ -27,10 +27,12 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
+from smartgrid.web import charge_views
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
 from smartgrid.web.keys_under_way import KeyBusyError
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
+from smartgrid.web.routes import route
 
 log = logging.getLogger(__name__)
 
@@ -44,27 +46,24 @@ class PlacingViews:
     metrics: BalancerMetrics
     tries: Tries
 
-    def install(self, app: Flask) -> None:
-        """Add the route, and how it answers that a car is not placed."""
-
-        @app.post("/charge")
-        @operation(
-            "Charge a car on the best substation",
-            body=ChargeBody,
-            answers={201: SessionBody},
-            problems=(400, 409, 413, 415, 422, 503, 504),
-            headers=KEY_HEADER,
-        )
-        def charge() -> Response:
-            body, key, begun_s = read_body(ChargeBody), idempotency_key() or secrets.token_hex(16), time.monotonic()
-            number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
-            car = Car(request.get_data(), body.power, key, number)
-            try:
-                placed = self.placement.place(car)
-            except (PlacementError, KeyBusyError) as error:
-                return self.refused(error, key)
-            self.metrics.decision_s.observe(time.monotonic() - begun_s)
-            return self.admitted(placed, body.vehicle_id)
+    @route("POST", "/charge")
+    @operation(
+        "Charge a car on the best substation",
+        body=ChargeBody,
+        answers={201: SessionBody},
+        problems=(400, 409, 413, 415, 422, 503, 504),
+        headers=KEY_HEADER | {headers.NUMBER: charge_views.NUMBER_MEANING},
+    )
+    def charge(self) -> Response:
+        begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
+        number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
+        car = Car(request.get_data(), body.power, key, number)
+        try:
+            placed = self.placement.place(car)
+        except (PlacementError, KeyBusyError) as error:
+            return self.refused(error, key)
+        self.metrics.decision_s.observe(time.monotonic() - begun_s)
+        return self.admitted(placed, body.vehicle_id)
 
     def admitted(self, placed: Placed, vehicle_id: str) -> Response:
         self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
@@ -13,6 +13,7 @@ from smartgrid.protocol.models import SessionBody, SessionPage
 from smartgrid.web import charge_views
 from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
 from smartgrid.web.openapi import operation
+from smartgrid.web.routes import route
 
 MAX_UNREACHABLE_LENGTH = 2000  # of the header's value: proxies refuse answers whose headers are too long
 
@@ -23,36 +24,33 @@ class SessionViews:
 
     sessions: Sessions
 
-    def install(self, app: Flask) -> None:
-        """Add the routes."""
+    @route("GET", "/charge")
+    @operation(
+        "List sessions, substation by substation, newest first within each",
+        answers={200: SessionPage},
+        problems=(422,),
+        query=PAGE_QUERY,
+    )
+    def list_sessions(self) -> Response:
+        state = query_choice("state", SessionState)
+        page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
+        sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
+        return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
-        @app.get("/charge")
-        @operation(
-            "List sessions, substation by substation, newest first within each",
-            answers={200: SessionPage},
-            problems=(422,),
-            query=PAGE_QUERY,
-        )
-        def list_sessions() -> Response:
-            state = query_choice("state", SessionState)
-            page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
-            sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
-            return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
+    @route("GET", "/charge/<session_id>")
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    def session(self, session_id: str) -> Response:
+        return answer(self.sessions.get(session_id))
 
-        @app.get("/charge/<session_id>")
-        @operation("One session", answers={200: SessionBody}, problems=(404, 503))
-        def session(session_id: str) -> Response:
-            return answer(self.sessions.get(session_id))
-
-        @app.delete("/charge/<session_id>")
-        @operation(
-            "Stop a session, or have it superseded",
-            answers={200: SessionBody},
-            problems=(404, 422, 503),
-            query=charge_views.SUPERSEDE_QUERY,
-        )
-        def stop(session_id: str) -> Response:
-            return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
+    @route("DELETE", "/charge/<session_id>")
+    @operation(
+        "Stop a session, or end it as superseded by another one of its key",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        query=charge_views.SUPERSEDE_QUERY,
+    )
+    def stop(self, session_id: str) -> Response:
+        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
 
 
 def listed(names: list[str]) -> str:
