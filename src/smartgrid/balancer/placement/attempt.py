@@ -101,10 +101,13 @@ class Asked:
 
 
 def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: float) -> Asked:
-    """Ask a member to take the car, and wait for `timeout_s` at the most."""
+    """Ask a member to take the car, and wait for `timeout_s` at the most.
+
+    It is never sent twice with one number: behind the name of a region there may be several balancers.
+    """
     sent = {**car.headers, headers.NUMBER: numbers.encode(number)}
     try:
-        answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent)
+        answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent, resend=False)
     except NotSentError:
         return Asked(NotSent())
     except OutcomeUnknownError:
