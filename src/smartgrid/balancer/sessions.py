@@ -11,8 +11,8 @@ from pydantic_core import from_json
 
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.router import ID_SEPARATOR, with_name
+from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
 from smartgrid.protocol import tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.web import paging
@@ -92,7 +92,9 @@ class Sessions:
 
     def _ask(self, entry: Entry, method: str, path: str, timeout_s: float = TIMEOUT_S) -> Answer | None:
         try:
-            answer = entry.client.request(method, path, timeout_s=timeout_s, headers=tracing.outgoing())
+            answer = entry.client.request(
+                method, path, timeout_s=timeout_s, headers=tracing.outgoing(), max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError):
             return None
         self._grid.saw(entry, answer.headers.get(STATUS))

@@ -16,6 +16,7 @@ from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, Histo
 from smartgrid.balancer.grid import Entry, Grid
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.domain.session import SessionState
+from smartgrid.http_client.answer import MAX_LIST_BYTES
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import tracing
 from smartgrid.protocol.headers import STATUS
@@ -98,7 +99,9 @@ class Console:
     def _page(self, entry: Entry, state: SessionState) -> dict[str, Any]:
         path = f"/charge?state={state}&limit={MAX_SESSIONS}"
         try:
-            answer = entry.client.request("GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=tracing.outgoing())
+            answer = entry.client.request(
+                "GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=tracing.outgoing(), max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError) as error:
             raise _silent(entry) from error
         if answer.status != 200:
