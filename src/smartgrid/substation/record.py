@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
-from smartgrid.domain.session import EndReason, Session, SessionState
+from smartgrid.domain.session import Session
 from smartgrid.runtime.clock import GridClock, rfc3339
 
 SAME_TIME_S = 0.001
@@ -58,10 +58,7 @@ def to_session(record: Record, clock: GridClock) -> Session:
         session_id=record.session_id,
         request=to_request(record, clock),
         started_s=clock.to_grid_s(record.started_wall_s),
-        state=SessionState(record.state),
-        power_kw=record.power_kw,
         delivered_kwh=record.delivered_kwh,
-        end_reason=EndReason(record.end_reason) if record.end_reason else None,
     )
 
 
