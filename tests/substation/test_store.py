@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.protocol.keys import KEY_LIFE_S
 from smartgrid.substation.migrations import APPLICATION_ID, SCHEMA_VERSION
 from smartgrid.substation.store import Store, StoreError
-from smartgrid.protocol.keys import KEY_LIFE_S
 from support.books import Books, SetClock, a_car
 
 
