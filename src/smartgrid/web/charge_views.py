@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from flask import Response, request
 
 from smartgrid.protocol import attempts, numbers
+from smartgrid.protocol.headers import NUMBER
 from smartgrid.protocol.models import SessionPage
 from smartgrid.protocol.numbers import Number
 from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, query_int
@@ -22,6 +23,17 @@ STATUS_QUERY = {
     "since": "Answer only once the revision is past this one,",
     "wait_s": f"or after so many seconds, 0 to {MAX_WAIT_S}.",
 }
+STATUS_AND_KEYS_QUERY = {
+    "epoch": "The epoch of the last answer, that of `since` and `keys`.",
+    "since": "Wait until the revision is greater than this one.",
+    "keys": "Tell which keys have changed after this position of the log, or wait until one does.",
+    "wait_s": f"Longest wait in seconds, 0 to {MAX_WAIT_S}, with `since`.",
+}
+SUPERSEDE_QUERY = {
+    "before": "End the session only if the number of its latest try is below this one.",
+    "superseded_by": "The session of the same key that counts, as a path such as ../substation-1.x.",
+}
+NUMBER_MEANING = "The number of the try, between services."
 SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
@@ -86,6 +98,16 @@ def status_query() -> StatusQuery:
     return StatusQuery(
         query_int("epoch", 0, 0, 10**18), None if since < 0 else since, None if keys < 0 else keys, wait_s
     )
+
+
+def try_number() -> Number | None:
+    """The number of the try that the request is; None where it has none, a problem (422) where it cannot be one."""
+    text = request.headers.get(NUMBER)
+    number = numbers.decode(text)
+    if number is None and text is not None:
+        detail = f"{NUMBER} must be whole numbers separated by dots, microseconds since 1970 first."
+        raise ProblemError(422, "invalid-request", detail)
+    return number
 
 
 @dataclass(frozen=True, slots=True)
