@@ -223,7 +223,7 @@ class Ledger:
         with self._lock:
             self._look()
             holding, status = self._book.find(session_id), self._book.status()
-            record = to_record(holding) if holding is not None and holding.session is not None else None
+            record = to_record(holding) if holding is not None and holding.live is not None else None
         record = record or self._from_disk(session_id, holding)
         return None if record is None else Told(record, status)
 
@@ -271,7 +271,7 @@ class Ledger:
         return wall_s
 
     def _told(self, holding: Holding, replayed: bool) -> Told | None:
-        if holding.session is None:
+        if holding.live is None:
             return None
         return Told(to_record(holding), self._book.status(), replayed)
 
@@ -313,7 +313,7 @@ class Ledger:
     def _as_it_is(self, record: Record) -> Record | None:
         """A record from the disk with what is newer in memory; None where it has changed on the disk meanwhile."""
         holding = self._book.find(record.session_id)
-        if holding is not None and holding.session is not None:
+        if holding is not None and holding.live is not None:
             return to_record(holding)
         if record.ended_wall_s is None:
             return None
