@@ -22,8 +22,7 @@ from smartgrid.domain.substation import Substation
 from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
 from smartgrid.runtime.clock import TimeScale, rfc3339
-from smartgrid.runtime.start_error import StartError
-from smartgrid.substation.book import Book, Holding, Limits
+from smartgrid.substation.book import Book, Holding, Limits, Live
 from smartgrid.substation.record import Record, to_request
 from smartgrid.substation.store import Found, KeyRow
 
@@ -31,8 +30,8 @@ ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
 log = logging.getLogger(__name__)
 
 
-class FutureError(StartError):
-    """The file is from further in the future than is believed."""
+class FutureError(Exception):
+    """The file is from further in the future than is believed; the message goes on after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +49,48 @@ def recover(
     scale: TimeScale,
     limits: Limits,
     now_wall_s: float,
-    *,
-    max_clock_back_s: float,
     on_end: Callable[[Session], None],
 ) -> Book:
-    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first.
-
-    Raises FutureError.
-    """
+    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first."""
     alive_wall_s = _last_sign_of_life(found)
-    _check_time(alive_wall_s, now_wall_s, max_clock_back_s)
     file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
     replayed, ended = _replay(found, file_scale, alive_wall_s)
     wall_s = min(alive_wall_s, now_wall_s)
+    there = [record for record in found.records if record.ended_wall_s is None]  # as far as the file knows
+    over = [
+        _over(record, ended[record.session_id], file_scale, _last_event(found) + place)
+        for place, record in enumerate((record for record in there if record.session_id in ended), 1)
+    ]
+    moved = [_at_scale(record, file_scale, scale, wall_s) for record in there if record.session_id not in ended]
+    active = [_holding(record, _session(record, scale, replayed)) for record in moved]
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
-    event = _last_event(found)
-    holdings, active = [_remembered(row) for row in keys], []
-    for record in found.records:
-        if record.ended_wall_s is not None:
-            continue  # it is among the keys
-        holding = _holding(record._replace(started_wall_s=min(record.started_wall_s, now_wall_s)))
-        if (over := ended.get(record.session_id)) is not None:
-            event += 1
-            holding.session, holding.ended_event = over, event
-            holding.ended_wall_s = file_scale.to_wall_s(over.ended_s or 0.0)
-        else:
-            holding.session = _session(record, scale, min(record.started_wall_s, now_wall_s), replayed)
-            active.append(holding.session)
-        holdings.append(holding)
-    substation.restore(active)
+    substation.restore(holding.live.session for holding in active if holding.live is not None)
     substation.resume(scale.to_grid_s(now_wall_s))
+    has_moved = file_scale.time_scale != scale.time_scale or alive_wall_s > now_wall_s
     return Book(
         substation,
         scale,
         limits,
         now_wall_s,
         on_end=on_end,
-        holdings=sorted(holdings, key=lambda holding: holding.seq),
+        holdings=sorted([*map(_remembered, keys), *over, *active], key=lambda holding: holding.seq),
+        changed=over + active if has_moved else over,
         last_seq=found.last_seq,
-        last_event=event,
+        last_event=_last_event(found) + len(over),
         configured_kw=found.checkpoint.configured_kw,
     )
 
 
-def _check_time(alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:
+def check_time(found: Found, now_wall_s: float, max_clock_back_s: float) -> None:
+    """Raise FutureError where the file is from further in the future than is believed."""
+    alive_wall_s = _last_sign_of_life(found)
     ahead_s = alive_wall_s - now_wall_s
     if ahead_s <= 0:
         return
     told = f"was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
     if ahead_s > max_clock_back_s:
         raise FutureError(
-            f"the file {told}: set the clock right; if it was wrong before and is right now, "
+            f"{told}: set the clock right; if it was wrong before and is right now, "
             f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
         )
     log.warning("the file %s: its sessions go on from now", told)
@@ -169,15 +159,27 @@ def _set_capacity(capacity_kw: float, substation: Substation) -> Callable[[float
     return lambda now_s: substation.set_capacity(capacity_kw, now_s)
 
 
-def _session(record: Record, scale: TimeScale, started_wall_s: float, replayed: Substation) -> Session:
-    """An active session as it was replayed, on a clock whose scale may be another than before."""
+def _at_scale(record: Record, before: TimeScale, scale: TimeScale, wall_s: float) -> Record:
+    """The record of an active session on a clock whose scale may be another than before.
+
+    A departure is a time of day, and stays. The limit on sessions is in hours of the substation's clock: what is left
+    of it stays. No session has started later than now.
+    """
+    leaves_wall_s = record.leaves_wall_s
+    if scale.time_scale != before.time_scale and leaves_wall_s != record.departure_wall_s:
+        leaves_wall_s = wall_s + scale.to_wall_s(before.to_grid_s(leaves_wall_s - wall_s))
+    return record._replace(leaves_wall_s=leaves_wall_s, started_wall_s=min(record.started_wall_s, wall_s))
+
+
+def _session(record: Record, scale: TimeScale, replayed: Substation) -> Session:
+    """An active session as it was replayed."""
     before = replayed.find(record.session_id)
     delivered_kwh = 0.0 if before is None else before.delivered_kwh
-    started_s = scale.to_grid_s(started_wall_s)
+    started_s = scale.to_grid_s(record.started_wall_s)
     return Session(record.session_id, to_request(record, scale), started_s, delivered_kwh=delivered_kwh)
 
 
-def _holding(record: Record) -> Holding:
+def _holding(record: Record, session: Session) -> Holding:
     return Holding(
         record.seq,
         record.session_id,
@@ -185,21 +187,21 @@ def _holding(record: Record) -> Holding:
         numbers.decode(record.number) or ZERO,
         record.fingerprint,
         record.superseded_by,
-        departure_wall_s=record.departure_wall_s,
-        leaves_wall_s=record.leaves_wall_s,
-        started_wall_s=record.started_wall_s,
-        started_event=record.started_event,
+        live=Live(session, record.departure_wall_s, record.leaves_wall_s, record.started_wall_s, record.started_event),
     )
+
+
+def _over(record: Record, session: Session, scale: TimeScale, event: int) -> Holding:
+    """A session that has ended by itself, which the file does not know yet."""
+    holding = _holding(record, session)
+    holding.ended_wall_s = scale.to_wall_s(session.ended_s or 0.0)
+    if holding.live is not None:
+        holding.live.ended_event = event
+    return holding
 
 
 def _remembered(row: KeyRow) -> Holding:
     number = numbers.decode(row.number) or ZERO
     return Holding(
-        row.seq,
-        row.session_id,
-        row.key_digest,
-        number,
-        row.fingerprint,
-        row.superseded_by,
-        ended_wall_s=row.ended_wall_s,
+        row.seq, row.session_id, row.key_digest, number, row.fingerprint, row.superseded_by, row.ended_wall_s
     )
