@@ -22,7 +22,6 @@ from smartgrid.domain.substation import Substation
 from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
 from smartgrid.runtime.clock import TimeScale, rfc3339
-from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.book import Book, Holding, Limits
 from smartgrid.substation.record import Record, to_request
 from smartgrid.substation.store import Found, KeyRow
@@ -31,8 +30,8 @@ ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
 log = logging.getLogger(__name__)
 
 
-class FutureError(StartError):
-    """The file is from further in the future than is believed."""
+class FutureError(Exception):
+    """The file is from further in the future than is believed; the message goes on after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +49,32 @@ def recover(
     scale: TimeScale,
     limits: Limits,
     now_wall_s: float,
-    *,
-    max_clock_back_s: float,
     on_end: Callable[[Session], None],
 ) -> Book:
-    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first.
-
-    Raises FutureError.
-    """
+    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first."""
     alive_wall_s = _last_sign_of_life(found)
-    _check_time(alive_wall_s, now_wall_s, max_clock_back_s)
     file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
     replayed, ended = _replay(found, file_scale, alive_wall_s)
     wall_s = min(alive_wall_s, now_wall_s)
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
     event = _last_event(found)
     holdings, active = [_remembered(row) for row in keys], []
-    for record in found.records:
-        if record.ended_wall_s is not None:
+    changed: list[Holding] = []
+    for was in found.records:
+        if was.ended_wall_s is not None:
             continue  # it is among the keys
-        holding = _holding(record._replace(started_wall_s=min(record.started_wall_s, now_wall_s)))
+        record = _at_scale(was, file_scale, scale, wall_s)
+        holding = _holding(record)
         if (over := ended.get(record.session_id)) is not None:
             event += 1
             holding.session, holding.ended_event = over, event
             holding.ended_wall_s = file_scale.to_wall_s(over.ended_s or 0.0)
         else:
-            holding.session = _session(record, scale, min(record.started_wall_s, now_wall_s), replayed)
+            holding.session = _session(record, scale, replayed)
             active.append(holding.session)
         holdings.append(holding)
+        if over is not None or record != was:
+            changed.append(holding)
     substation.restore(active)
     substation.resume(scale.to_grid_s(now_wall_s))
     return Book(
@@ -87,20 +84,23 @@ def recover(
         now_wall_s,
         on_end=on_end,
         holdings=sorted(holdings, key=lambda holding: holding.seq),
+        changed=changed,
         last_seq=found.last_seq,
         last_event=event,
         configured_kw=found.checkpoint.configured_kw,
     )
 
 
-def _check_time(alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:
+def check_time(found: Found, now_wall_s: float, max_clock_back_s: float) -> None:
+    """Raise FutureError where the file is from further in the future than is believed."""
+    alive_wall_s = _last_sign_of_life(found)
     ahead_s = alive_wall_s - now_wall_s
     if ahead_s <= 0:
         return
     told = f"was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
     if ahead_s > max_clock_back_s:
         raise FutureError(
-            f"the file {told}: set the clock right; if it was wrong before and is right now, "
+            f"{told}: set the clock right; if it was wrong before and is right now, "
             f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
         )
     log.warning("the file %s: its sessions go on from now", told)
@@ -169,11 +169,23 @@ def _set_capacity(capacity_kw: float, substation: Substation) -> Callable[[float
     return lambda now_s: substation.set_capacity(capacity_kw, now_s)
 
 
-def _session(record: Record, scale: TimeScale, started_wall_s: float, replayed: Substation) -> Session:
-    """An active session as it was replayed, on a clock whose scale may be another than before."""
+def _at_scale(record: Record, before: TimeScale, scale: TimeScale, wall_s: float) -> Record:
+    """The record of an active session on a clock whose scale may be another than before.
+
+    A departure is a time of day, and stays. The limit on sessions is in hours of the substation's clock: what is left
+    of it stays. No session has started later than now.
+    """
+    leaves_wall_s = record.leaves_wall_s
+    if scale.time_scale != before.time_scale and leaves_wall_s != record.departure_wall_s:
+        leaves_wall_s = wall_s + scale.to_wall_s(before.to_grid_s(leaves_wall_s - wall_s))
+    return record._replace(leaves_wall_s=leaves_wall_s, started_wall_s=min(record.started_wall_s, wall_s))
+
+
+def _session(record: Record, scale: TimeScale, replayed: Substation) -> Session:
+    """An active session as it was replayed."""
     before = replayed.find(record.session_id)
     delivered_kwh = 0.0 if before is None else before.delivered_kwh
-    started_s = scale.to_grid_s(started_wall_s)
+    started_s = scale.to_grid_s(record.started_wall_s)
     return Session(record.session_id, to_request(record, scale), started_s, delivered_kwh=delivered_kwh)
 
 
