@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.grid import Grid
+from harness.grid import SUBSTATIONS, Grid
 from harness.load import running_load
 from harness.steps import pause
 from harness.watch import watching
@@ -19,8 +19,8 @@ def test_full_grid_is_never_overfilled(grid: Grid, tell: Callable[[str], None]) 
         pause("flood", 20)
     balancers = {pod.name: grid.routed(pod.name) for pod in grid.pods("balancer")}
     tell(f"{load.summary()}; routed {balancers}")
-    tell(f"{seen.looks} readings of substations: {len(seen.overfilled)} above capacity")
-    assert seen.overfilled == []
+    tell(seen.summary())
+    seen.assert_never_overfilled(*SUBSTATIONS)
     assert load.failed == []
     assert all(count > 0 for count in balancers.values())
 

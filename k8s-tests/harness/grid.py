@@ -17,6 +17,7 @@ from harness.helm import Helm
 KINDS = {"substation": "statefulset", "balancer": "deployment", "gateway": "deployment"}
 CONTROLLERS = {"statefulset": "statefulsets", "deployment": "deployments"}
 PAGE = 1000
+SUBSTATIONS = tuple(f"grid-substation-{number}" for number in range(3))  # those that each test begins with
 
 
 @dataclass(frozen=True)
