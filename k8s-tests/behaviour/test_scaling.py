@@ -25,7 +25,9 @@ def test_scaling_loses_no_request_and_no_session(grid: Grid, tell: Callable[[str
     grid.wait_for_rollout("substation")
     books = audit(grid, load)
     assert [one for one in load.failed if not is_of_a_scaled_in_substation(one)] == []
-    assert (books.lost, books.doubled) == ([], [])
+    assert load.interrupted == []
+    assert books.faults == ([], [], [])
+    load.assert_room()
     assert_exact(seen, tell)
     assert set(NEW) <= {one.substation for one in load.charged}
 
