@@ -23,7 +23,7 @@ from smartgrid.balancer.sessions import Sessions, unavailable
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
 from smartgrid.protocol import status_header
-from smartgrid.protocol.headers import STATUS
+from smartgrid.protocol.headers import STATUS, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, RegistrationBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -31,7 +31,6 @@ from smartgrid.web import charge_views
 from smartgrid.web.app import (
     FIRST_ATTEMPT,
     KEY_HEADER,
-    UNREACHABLE,
     answer,
     attempt_number,
     create_app,
