@@ -21,7 +21,7 @@ END_TIMEOUT_S = 10.0
 
 
 class PrometheusError(Exception):
-    """It cannot be started; the message is one sentence that says what would be right."""
+    """Prometheus cannot be started; the message is one sentence that says what would help."""
 
 
 @dataclass(frozen=True, slots=True)
