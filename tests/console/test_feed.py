@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -107,7 +106,7 @@ def test_an_answer_that_fails_is_not_kept() -> None:
 
 
 def test_history_takes_samples_by_itself() -> None:
-    with running(History(lambda: sample(STATUS, 5, 1))) as history:
+    with History(lambda: sample(STATUS, 5, 1)) as history:
         wait_until(lambda: bool(history.samples()), 20, "a first sample")
 
     assert history.samples()[0] == (61.26, 40.0, 142.0, 100.0, 5, 1)
@@ -117,20 +116,11 @@ def test_history_keeps_the_last_samples_and_no_more() -> None:
     admitted = count(1)
     history = History(lambda: sample(STATUS, next(admitted), 0), interval_s=0.001, length=3)
 
-    with running(history):
+    with history:
         wait_until(lambda: numbers_of_admitted(history)[-1:] > [5], 20, "more samples than it keeps")
 
     kept = numbers_of_admitted(history)
     assert kept == [kept[-1] - 2, kept[-1] - 1, kept[-1]]
-
-
-@contextmanager
-def running(history: History) -> Iterator[History]:
-    history.start()
-    try:
-        yield history
-    finally:
-        history.stop()
 
 
 def numbers_of_admitted(history: History) -> list[int]:

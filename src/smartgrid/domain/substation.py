@@ -52,12 +52,12 @@ class Substation:
         self._share()
         return session
 
-    def stop(self, session_id: str, now_s: float) -> Session | None:
+    def stop(self, session_id: str, now_s: float, reason: EndReason = EndReason.STOPPED) -> Session | None:
         """End an active session on request; None if it is not active (any more)."""
         self._step_to(now_s)
         session = self._active.get(session_id)
         if session is not None:
-            self._end(session, EndReason.STOPPED, self.now_s)
+            self._end(session, reason, self.now_s)
             self._share()
         return session
 
@@ -95,6 +95,14 @@ class Substation:
             if departure_s is not None and departure_s <= self.now_s:
                 self._end(session, EndReason.POWER_LOSS, departure_s)
         self._share()
+
+    def rebase(self, now_s: float) -> None:
+        """Go on from a checkpoint taken now: `capacity_kw`, `now_s`, and of each active session, oldest first, its
+        request, `started_s` and `delivered_kwh` as they are after this call.
+
+        An event like a start or a stop, so a replay from an earlier checkpoint has to repeat it at the same time.
+        """
+        self._step_to(now_s)
 
     def next_event_s(self) -> float | None:
         """When the next session ends by itself, or None if none will as things stand."""

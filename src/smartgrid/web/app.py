@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from smartgrid.protocol import attempts, tracing
+from smartgrid.protocol import tracing
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import metrics, openapi, otel, problems
@@ -24,7 +24,6 @@ from smartgrid.web.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
-FIRST_ATTEMPT = "Smartgrid-First-Attempt"  # "true": the sender made this key just now, no one has seen it before
 BEGUN_S = "smartgrid.begun_s"
 """When the request came, on `time.perf_counter`, in its WSGI environment."""
 MAX_WAIT_S = 60
@@ -123,11 +122,6 @@ def idempotency_key() -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         raise ProblemError(422, "invalid-request", "Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key
-
-
-def attempt_number() -> int | None:
-    """The request's `Smartgrid-Attempt`, where a balancer sent one."""
-    return attempts.decode(request.headers.get(attempts.HEADER))
 
 
 def query_int(name: str, default: int, low: int, high: int) -> int:
