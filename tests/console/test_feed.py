@@ -14,7 +14,7 @@ from smartgrid.balancer.console.feed import COLUMNS, feed
 from smartgrid.balancer.console.history import COLUMNS as COLUMNS_OF_A_SAMPLE
 from smartgrid.balancer.console.history import History, sample
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.grid import Seen
+from smartgrid.balancer.live_fleet import Seen
 from smartgrid.domain.fleet import View
 from smartgrid.domain.status import Status
 from support.processes import wait_until
@@ -24,7 +24,7 @@ STATUS = Status(100.0, 61.256, 40.0, 142.0, 7, 3, None, 60.0)
 
 def seen(status: Status | None, *, in_rotation: bool = True, updated_at_s: float | None = 90.0) -> Seen:
     view = View("substation-0", status, 0.0, 0.0, updated_at_s, in_rotation)
-    return Seen(Member("substation-0", "http://127.0.0.1:1"), view, in_rotation)
+    return Seen(Member("substation-0", "http://127.0.0.1:1"), view)
 
 
 def row(each: Seen) -> dict[str, object]:
