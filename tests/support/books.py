@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
@@ -38,11 +39,11 @@ class SetClock(GridClock):
 
 
 class TroubledStore(Store):
-    """The real file, whose disk can be full, and whose commits can be held up."""
+    """The real file, whose disk can be full or unreadable, and whose commits can be held up."""
 
     def __init__(self, data_dir: Path) -> None:
+        self.full = self.unreadable = False
         super().__init__(data_dir)
-        self.full = False
         self.may_commit, self.is_committing = threading.Event(), threading.Event()
         self.may_commit.set()
         self.committed: list[Batch] = []
@@ -54,6 +55,11 @@ class TroubledStore(Store):
             raise sqlite3.OperationalError("database or disk is full")
         super().commit(batch)
         self.committed.append(batch)
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if self.unreadable:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return super()._read(query, *values)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -132,8 +138,9 @@ def alive_wall_s(folder: Path) -> float:
     connection = sqlite3.connect(folder / "substation.db")
     try:
         times = connection.execute(
-            "SELECT max(alive_wall_s), (SELECT max(wall_s) FROM checkpoint), (SELECT max(started_wall_s) FROM session), "
-            "(SELECT max(ended_wall_s) FROM session), (SELECT max(wall_s) FROM capacity_change) FROM life"
+            "SELECT (SELECT alive_wall_s FROM life), (SELECT wall_s FROM checkpoint), "
+            "(SELECT max(started_wall_s) FROM session), (SELECT max(ended_wall_s) FROM session), "
+            "(SELECT max(wall_s) FROM capacity_change)"
         ).fetchone()
         return float(max(time_s for time_s in times if time_s is not None))
     finally:

@@ -2,8 +2,8 @@
 
 Each keeps its promises as a real one does, without power sharing and without a disk: sessions by key, numbers that are
 raised, a log of keys with an epoch, long polls, supersedings. A script for a kind of request says otherwise: answer
-something else, do it and never answer, answer late. All run on one event loop in one thread, so two hundred of them cost
-a test no more than a few.
+something else, do it and never answer, answer late. All run on one event loop in one thread, so two hundred of them
+cost a test no more than a few.
 
 >>> with ScriptedSubstations(["substation-0", "substation-1"]) as stubs:
 ...     stubs["substation-0"].scripts["POST /charge"] = done_but_lost
@@ -148,13 +148,17 @@ class ScriptedSubstation:
         """Refuse connections, as a process that has ended."""
 
         def close() -> None:
-            assert self._server is not None
-            self._server.close()
+            if self._server is not None:
+                self._server.close()
             self._hang_up()
 
         self._do(close)
 
     def _do(self, work: Callable[[], T]) -> T:
+        with suppress(RuntimeError):  # a script calls it, on the loop
+            if asyncio.get_running_loop() is self._loop:
+                return work()
+
         async def on_the_loop() -> T:
             return work()
 
@@ -340,6 +344,8 @@ class ScriptedSubstations:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for each in self:
+            each.vanish()
         asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT_S)
@@ -351,6 +357,7 @@ async def _end_all() -> None:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(0)  # what was closed is closed in the loop's next turn
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -381,12 +388,12 @@ async def done_but_lost(substation: ScriptedSubstation, request: Request) -> Res
     return Response(0)
 
 
-async def not_done(substation: ScriptedSubstation, request: Request) -> Response:
+async def not_done(_substation: ScriptedSubstation, _request: Request) -> Response:
     """The connection breaks before anything is done."""
     return Response(0)
 
 
-async def silence(substation: ScriptedSubstation, request: Request) -> Response:
+async def silence(_substation: ScriptedSubstation, _request: Request) -> Response:
     """It hangs: nothing is done, and nothing answered."""
     await asyncio.sleep(3600)
     raise AssertionError
@@ -405,7 +412,7 @@ def late(delay_s: float) -> Script:
 def answers(response: Response) -> Script:
     """Nothing is done, and this is answered."""
 
-    async def script(substation: ScriptedSubstation, request: Request) -> Response:
+    async def script(_substation: ScriptedSubstation, _request: Request) -> Response:
         return response
 
     return script

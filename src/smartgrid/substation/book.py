@@ -301,6 +301,8 @@ class Book:
         for holding in taken.pending.changed.values():
             holding.saved = True
         for holding in taken.over:
+            if holding.session is not None:
+                self._on_end(holding.session)
             holding.session = None
         for entry in taken.entries:
             if self.log.get(entry.session_id) != entry:
@@ -371,7 +373,6 @@ class Book:
         holding.ended_wall_s, holding.ended_event = ended_wall_s, self._next_event()
         self._ended[holding.session_id] = holding
         self._pending.changed[holding.seq] = holding
-        self._on_end(session)
 
     def _next_event(self) -> int:
         self._event += 1

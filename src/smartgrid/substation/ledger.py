@@ -85,7 +85,7 @@ class Ledger:
         limits: Limits | None = None,
         kept: Kept | None = None,
     ) -> None:
-        """A new file gets `drawn_capacity_kw`; `on_end` hears of every session that ends.
+        """A new file gets `drawn_capacity_kw`; `on_end` hears of every session whose end is on the disk.
 
         Raises StartError for a file that is from the future.
         """
@@ -295,6 +295,7 @@ class Ledger:
     def _lost(self, taken: Taken, error: Exception) -> None:
         if not isinstance(error, sqlite3.Error):
             log.error("a commit failed unexpectedly", exc_info=error)
+        self._look()  # until now it took its share of the power
         self._book.lost(taken)
         self._set_fault(str(error))
         self._changed.notify_all()

@@ -14,7 +14,7 @@ from typing import Any
 from smartgrid.balancer import member_answers
 from smartgrid.domain.request import PowerRange
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
+from smartgrid.http_client.answer import Answer
 from smartgrid.protocol import headers, numbers, status_header, tracing
 from smartgrid.protocol import session_id as ids
 from smartgrid.protocol.keys import digest
@@ -101,10 +101,13 @@ class Asked:
 
 
 def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: float) -> Asked:
-    """Ask a member to take the car, and wait for `timeout_s` at the most."""
+    """Ask a member to take the car, and wait for `timeout_s` at the most.
+
+    It is never sent twice with one number: behind the name of a region there may be several balancers.
+    """
     sent = {**car.headers, headers.NUMBER: numbers.encode(number)}
     try:
-        answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent)
+        answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent, resend=False)
     except NotSentError:
         return Asked(NotSent())
     except OutcomeUnknownError:

@@ -170,6 +170,19 @@ class Placement:
         return name, asked.outcome
 
     def _ask(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
+        """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.
+
+        After that only a session or a supersession is certain: the first attempt may have been done, or be done yet.
+        """
+        end_s = time.monotonic() + timeout_s
+        first = self._attempt(way, substation, timeout_s)
+        if first != Asked(Unknown()) or time.monotonic() >= end_s:
+            return first
+        second = self._attempt(way, substation, end_s - time.monotonic())
+        way.not_known |= not isinstance(second.outcome, Admitted | Superseded)
+        return first if second == Asked(NotSent()) else second
+
+    def _attempt(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
         number = numbers.attempt(way.car.number, way.attempts, self._balancer_id)
         way.attempts += 1
         return attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
