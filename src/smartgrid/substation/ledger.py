@@ -12,7 +12,7 @@ doing holds up no one else, and no status poll ever. What the waiter is told:
 
 While the last commit has failed, or one has been under way for longer than STALL_S, there is a `storage_fault`: no new
 car is admitted, the status shows no room, and the service is not ready. The keeper's heart goes on trying, and the
-first commit that succeeds ends it.
+first commit that succeeds ends it. A file that turns out to be damaged does not heal: that stays until the end.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from smartgrid.substation.refusals import (
     UnknownOutcomeError,
     UnreadableError,
 )
-from smartgrid.substation.store import Store
+from smartgrid.substation.store import Store, is_damage
 
 STALL_S = 2.0
 """A disk that has not answered for so long takes no changes."""
@@ -97,6 +97,7 @@ class Ledger:
         self._commits: GroupCommit[Taken] = GroupCommit(
             self._lock, take=self._book.take, write=self._write, written=self._written, lost=self._lost
         )
+        self._damage: str | None = None
         self._beaten_s = 0.0  # of wall time, when there was the last sign of life
         self._keeper = Keeper(self._lock, self._look_after, self._beat)
 
@@ -288,7 +289,7 @@ class Ledger:
 
     def _written(self, taken: Taken) -> None:
         self._book.written(taken)
-        self._set_fault(None)
+        self._set_fault(self._damage)
         self._book.forget()
         self._changed.notify_all()
 
@@ -297,12 +298,17 @@ class Ledger:
             log.error("a commit failed unexpectedly", exc_info=error)
         self._look()  # until now it took its share of the power
         self._book.lost(taken)
+        self._note_damage(error)
         self._set_fault(str(error))
         self._changed.notify_all()
 
     def _set_fault(self, fault: str | None) -> None:
         if self._book.set_fault(fault):
             log.log(logging.ERROR if fault else logging.INFO, "storage: %s", fault or "works again")
+
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error):
+            self._damage = str(error)
 
     def _look_after(self) -> float:
         self._look()
@@ -397,6 +403,10 @@ class Ledger:
         try:
             return read()
         except sqlite3.Error as error:
+            with self._lock:
+                self._note_damage(error)
+                self._set_fault(self._damage or self._book.fault)
+                self._changed.notify_all()
             raise UnreadableError(str(error)) from error
 
     def _write(self, taken: Taken) -> None:

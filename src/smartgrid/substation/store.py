@@ -31,7 +31,7 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 OWNER_ONLY = 0o600
 ROWS_A_STATEMENT = 500  # SQLite takes 32,766 values in one
 _ALL = ", ".join(COLUMNS)
-_CHANGING = ("number", "superseded_by", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
+_CHANGING = ("number", "superseded_by", "leaves_wall_s", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
 _EXPIRED = "max(ended_wall_s, CAST(number AS INTEGER) / 1e6) < ?"  # a number begins with the microseconds of its try
 
 
@@ -204,6 +204,11 @@ class Store:
             return self._reader.execute(query, values).fetchall()
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether it says that the file is damaged, or no database."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _statements(batch: Batch) -> list[tuple[str, Sequence[Any]]]:
     """The batch as SQL with its values, as few statements as can be."""
     found: list[tuple[str, Sequence[Any]]] = []
@@ -261,7 +266,7 @@ def _open(path: Path) -> sqlite3.Connection:
         _keep_private(path)
         return _prepared(_connect(path), version)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if is_damage(error):
             raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
         raise StoreError(f"{path} cannot be opened: {error}") from error
 
