@@ -39,6 +39,10 @@ test: test-local test-cluster ## Run all the tests
 test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS)
 
+# A plain user's run of the others skips these.
+test-root: $(VENV)/dev.stamp ## Run the local tests that only root can run
+	@$(BIN)/python -m pytest -m needs_root
+
 lint: $(VENV)/dev.stamp ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -61,4 +65,4 @@ clean: ## Remove the virtual environment, caches and results
 
 include benchmarks/bench.mk k8s-tests/cluster.mk
 
-.PHONY: help install demo up test test-local lint format lock clean
+.PHONY: help install demo up test test-local test-root lint format lock clean

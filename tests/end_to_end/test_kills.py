@@ -20,7 +20,7 @@ from support.grid import (
     patient,
     sessions,
     stop_all,
-    wait_no_voids,
+    wait_settled,
 )
 from support.http import Reply
 from support.processes import Process, start_all, wait_until
@@ -122,7 +122,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(grid: Grid, seed: int)
             future.result(120)
     for balancer in grid.balancers:
         wait_until(lambda b=balancer: metric(b, "substation_in_rotation") == 3, 60, "all are in rotation")
-        wait_no_voids(balancer)
+        wait_settled(balancer)
 
     acknowledged = {vehicle: name for client in clients for vehicle, name in client.acknowledged.items()}
     shown = {each["session_id"]: each for each in sessions(grid.gateway, limit=50)}
