@@ -39,6 +39,10 @@ test: test-local test-cluster ## Run all the tests
 test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS)
 
+# SEED repeats the round that failed; rounds with the seeds after it follow for as long as MINUTES says.
+torture: $(VENV)/dev.stamp ## Kill, freeze and cut off real services at random for MINUTES, and check what clients were told
+	@PYTHONPATH=tests $(BIN)/python -m torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
 lint: $(VENV)/dev.stamp ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -61,4 +65,4 @@ clean: ## Remove the virtual environment, caches and results
 
 include benchmarks/bench.mk k8s-tests/cluster.mk
 
-.PHONY: help install demo up test test-local lint format lock clean
+.PHONY: help install demo up test test-local torture lint format lock clean
