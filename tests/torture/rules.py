@@ -22,8 +22,9 @@ TOLERANCE_KW = 1e-6
 TOLERANCE_KWH = 1e-6
 SURE_REFUSALS = ("no-capacity", "no-substation", "draining", "storage-unavailable", "balancer-unavailable")
 """Codes of a 503 that say that this try has surely no session."""
+REUSED = "idempotency-key-reused"
 ALLOWED = {
-    "charge": {201: (), 409: ("request-in-progress",), 422: ("idempotency-key-reused",), 503: (), 504: ()},
+    "charge": {201: (), 409: ("request-in-progress",), 422: (REUSED,), 503: (), 504: ()},
     "read": {200: (), 503: (), 504: ()},
     "stop": {200: (), 503: (), 504: ()},
 }
@@ -31,6 +32,7 @@ ALLOWED = {
 COPIED = ("vehicle_id", "energy_kwh", "max_power_kw", "min_power_kw")
 KEPT = (*COPIED, "started_at")
 FINAL = ("ended_at", "delivered_kwh")
+MOMENTS_S = 1.0  # in which every balancer learns of a key, with nothing broken
 NEAR_S = 2.0  # how near to a refusal the looks at a substation's room must be
 
 
@@ -173,13 +175,28 @@ def answers_are_of_their_request(evidence: Evidence) -> Iterator[Violation]:
 
 @rule
 def a_key_is_for_one_request(evidence: Evidence) -> Iterator[Violation]:
-    """A used key with another body starts nothing, and a repeat is never taken for another body."""
-    for call in evidence.calls:
-        if call.is_changed and call.status == 201:
-            what = f"a used key with another body was answered with {call.told}"
-            yield Violation("a_key_is_for_one_request", what, call.vehicle_id)
-        if call.code == "idempotency-key-reused" and not call.is_changed:
-            yield Violation("a_key_is_for_one_request", "a repeat was taken for another request", call.vehicle_id)
+    """A key that has a session starts nothing for another body, and a repeat is never taken for another body.
+
+    Unless the other body comes while not every balancer can know of the key: in a storm, or moments after the first.
+    """
+    for vehicle_id, tries in evidence.tries().items():
+        for i, call in enumerate(tries):
+            earlier = tries[:i]
+            if call.is_changed and call.told and _is_known(evidence, earlier, call):
+                what = f"a used key with another body was answered with {call.told}"
+                yield Violation("a_key_is_for_one_request", what, vehicle_id)
+            if (
+                not call.is_changed
+                and call.code == REUSED
+                and not any(each.is_changed and each.status != 422 for each in earlier)
+            ):
+                yield Violation("a_key_is_for_one_request", "a repeat was taken for another request", vehicle_id)
+
+
+def _is_known(evidence: Evidence, earlier: list[Call], call: Call) -> bool:
+    """Whether every balancer must know of the key's session when a call comes."""
+    was_told = any(each.told and each.ended_s < call.begun_s - MOMENTS_S for each in earlier)
+    return was_told and any(quiet.covers(call) for quiet in evidence.quiet)
 
 
 @rule

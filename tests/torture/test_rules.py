@@ -129,6 +129,18 @@ FINE = {
     "a used key with another body": evidence(
         charge(1, session()), charge(2, status=422, code="idempotency-key-reused", is_changed=True), books=(session(),)
     ),
+    "a used key with another body moments after the first, and the first again": evidence(
+        charge(1, session(SECOND)),
+        charge(1.2, session(), is_changed=True),
+        charge(2, status=422, code="idempotency-key-reused"),
+        quiet=ALL_DAY,
+        books=(session(), superseded(SECOND, FIRST)),
+    ),
+    "a used key with another body in a storm": evidence(
+        charge(1, session(SECOND)),
+        charge(9, session(), is_changed=True),
+        books=(session(), superseded(SECOND, FIRST)),
+    ),
     "a car refused by a substation that is full": evidence(
         sample(1, committed_kw=97), charge(5), sample(6, committed_kw=97), quiet=ALL_DAY
     ),
@@ -158,7 +170,12 @@ BROKEN = {
     "a_stop_holds": evidence(charge(1, session()), stop(2, ended()), books=(session(),)),
     "a_refused_car_has_no_session": evidence(charge(1), books=(session(),)),
     "answers_are_of_their_request": evidence(charge(1, session(vehicle_id="another")), books=(session(),)),
-    "a_key_is_for_one_request": evidence(charge(1, session(), is_changed=True), books=(session(),)),
+    "a_key_is_for_one_request": evidence(
+        charge(1, session(SECOND)),
+        charge(3, session(), is_changed=True),
+        quiet=ALL_DAY,
+        books=(session(), superseded(SECOND, FIRST)),
+    ),
     "answers_are_of_the_protocol": evidence(read(1, status=500, code="internal-error")),
     "a_known_car_is_not_placed_anew_in_quiet": evidence(
         charge(1, session()),
