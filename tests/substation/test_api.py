@@ -129,22 +129,6 @@ def test_the_last_page_has_no_cursor(substation: Process) -> None:
     assert substation.call("GET", "/charge?limit=1000").json()["next_cursor"] is None
 
 
-def test_a_voided_key_is_refused(substation: Process) -> None:
-    key = {"Idempotency-Key": "to be voided"}
-    session = substation.call("POST", "/charge", json=RIGID_11_KW, headers=key).json()
-    voided = substation.call("DELETE", "/charge?idempotency_key=to%20be%20voided").json()["sessions"]
-    assert [(s["session_id"], s["state"]) for s in voided] == [(session["session_id"], "Idle")]
-    again = substation.call("POST", "/charge", json=RIGID_11_KW, headers=key)
-    assert (again.status, again.json()["code"]) == (409, "key-voided")
-
-
-def test_a_key_used_for_another_car_is_refused(substation: Process) -> None:
-    key = {"Idempotency-Key": "one car"}
-    substation.call("POST", "/charge", json=RIGID_11_KW, headers=key)
-    other = substation.call("POST", "/charge", json={**RIGID_11_KW, "vehicle_id": "EV-2"}, headers=key)
-    assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
-
-
 def test_the_metrics_say_what_the_books_say(substation: Process) -> None:
     charge(substation)
     page = substation.call("GET", "/metrics").body.decode()

@@ -1,0 +1,61 @@
+"""A heap whose entries can be moved and taken out."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterator
+from itertools import count
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", int, float)
+Item = TypeVar("Item", bound=Hashable)
+
+SPARE_ENTRIES = 16
+
+
+class PriorityQueue(Generic[Key, Item]):
+    """Items by their keys, the least first; O(log n) a change, on average.
+
+    What is moved or taken out stays in the heap until it comes up. When more than half is such garbage, the heap is
+    built anew, so it never holds more than about twice what is queued.
+    """
+
+    __slots__ = ("_heap", "_keys", "_numbers")
+
+    def __init__(self) -> None:
+        self._keys: dict[Item, Key] = {}
+        self._heap: list[tuple[Key, int, Item]] = []
+        self._numbers = count()  # so that equal keys never compare items
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Item]:
+        """What is queued, in no order that means anything. It may be pushed anew meanwhile."""
+        return iter(list(self._keys))
+
+    def push(self, item: Item, key: Key) -> None:
+        """Queue the item, or move it to this key."""
+        if self._keys.get(item) != key:
+            self._keys[item] = key
+            heapq.heappush(self._heap, (key, next(self._numbers), item))
+            self._tidy()
+
+    def discard(self, item: Item) -> None:
+        """Take the item out, if it is there."""
+        if self._keys.pop(item, None) is not None:
+            self._tidy()
+
+    def peek(self) -> tuple[Key, Item] | None:
+        """The least key and its item."""
+        while self._heap:
+            key, _, item = self._heap[0]
+            if self._keys.get(item) == key:
+                return key, item
+            heapq.heappop(self._heap)
+        return None
+
+    def _tidy(self) -> None:
+        if len(self._heap) > 2 * len(self._keys) + SPARE_ENTRIES:
+            self._heap = [(key, next(self._numbers), item) for item, key in self._keys.items()]
+            heapq.heapify(self._heap)
