@@ -18,6 +18,7 @@ from support.processes import Process, Started, start_all, wait_until
 PATIENT_BALANCER = {"attempt_timeout_s": 15, "request_timeout_s": 30}
 PATIENT_GATEWAY = {"balancer_timeout_s": 40}
 TOLERANCE_KW = 1e-6
+UNDONE = ("Stopped", "Superseded")
 ANSWER_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 60.0
 
@@ -138,15 +139,15 @@ def sessions(target: Process, limit: int = 1000, **query: object) -> list[dict[s
 
 
 def held(substations: Iterable[Process], vehicle_id: str) -> list[dict[str, Any]]:
-    """The sessions of a vehicle over several substations that nobody stopped, also those that have ended."""
+    """The sessions of a vehicle over several substations that nobody stopped or superseded, also ended ones."""
     found = [session for substation in substations for session in sessions(substation)]
-    return [each for each in found if each["vehicle_id"] == vehicle_id and each["end_reason"] != "Stopped"]
+    return [each for each in found if each["vehicle_id"] == vehicle_id and each["end_reason"] not in UNDONE]
 
 
 def held_by_vehicle(substations: Iterable[Process]) -> Counter[str]:
     """How many such sessions each vehicle has."""
     found = [session for substation in substations for session in sessions(substation)]
-    return Counter(each["vehicle_id"] for each in found if each["end_reason"] != "Stopped")
+    return Counter(each["vehicle_id"] for each in found if each["end_reason"] not in UNDONE)
 
 
 def stop_all(substation: Process) -> None:
