@@ -53,7 +53,7 @@ OURS = {
         "discovery_last_sync_age_seconds",
         "substation_committed_percentage",
         "load_balancer_rejections_total",
-        "pending_voids",
+        "keys_contested",
         "decision_duration_seconds",
     },
     "gateway": set(),

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 from smartgrid.balancer import member_answers
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
+from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.session_id import path_down, split
@@ -106,7 +106,9 @@ class Sessions:
     def _ask(self, substation: Substation, method: str, path: str, timeout_s: float) -> Answer | None:
         sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
-            answer = substation.client.request(method, path, timeout_s=timeout_s, headers=sent)
+            answer = substation.client.request(
+                method, path, timeout_s=timeout_s, headers=sent, max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError):
             return None
         self._fleet.saw(substation, answer.headers.get(STATUS))

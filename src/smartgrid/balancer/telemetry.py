@@ -29,9 +29,11 @@ from pydantic_core import from_json
 from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
-from smartgrid.balancer.poll_client import AbsurdAnswerError, PollAnswer, PollClient, PollError
+from smartgrid.balancer.poll_client import PollClient
 from smartgrid.domain.status import Status
+from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyPage, from_wire
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
@@ -41,6 +43,14 @@ FIRST_RETRY_S = 0.25
 JITTER = 0.2
 POLL_TIMEOUT_S = 2.0
 log = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """A member answers a poll with an error."""
+
+
+class AbsurdAnswerError(Exception):
+    """A member answers a poll with what cannot be."""
 
 
 @dataclass(slots=True)
@@ -191,19 +201,19 @@ class Telemetry:
     def _complain(self, watch: _Watch, error: Exception) -> None:
         """Say what a member answers that cannot be, once; that it does not answer is told by the metrics."""
         name = watch.substation.name
-        if isinstance(error, AbsurdAnswerError):
+        if isinstance(error, (AbsurdAnswerError, BrokenAnswerError)):
             if watch.complaint != str(error):
                 log.warning("absurd answer to a poll: %s", error, extra={"substation": name})
             watch.complaint = str(error)
-        elif not isinstance(error, (PollError, TimeoutError, OSError)):
+        elif not isinstance(error, (RefusedError, TimeoutError, OSError)):
             log.error("a poll failed", extra={"substation": name}, exc_info=error)
 
 
-def _read(answer: PollAnswer) -> tuple[Status, KeyPage]:
-    """The status and the page of keys. Raises PollError."""
+def _read(answer: Answer) -> tuple[Status, KeyPage]:
+    """The status and the page of keys. Raises RefusedError or AbsurdAnswerError."""
     if answer.status != 200:
-        raise PollError(f"status {answer.status}")
-    found = status_header.decode(answer.status_header, time.monotonic())
+        raise RefusedError(f"status {answer.status}")
+    found = status_header.decode(answer.headers.get(STATUS), time.monotonic())
     if found is None:
         raise AbsurdAnswerError("no status, or one that cannot be")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ Key = TypeVar("Key", int, float)
 Item = TypeVar("Item", bound=Hashable)
 
 SPARE_ENTRIES = 16
+_numbers = count()  # of entries, so that those with equal keys come up in the order in which they were pushed
 
 
 class PriorityQueue(Generic[Key, Item]):
@@ -20,42 +21,48 @@ class PriorityQueue(Generic[Key, Item]):
     built anew, so it never holds more than about twice what is queued.
     """
 
-    __slots__ = ("_heap", "_keys", "_numbers")
+    __slots__ = ("_heap", "_keys")
 
     def __init__(self) -> None:
         self._keys: dict[Item, Key] = {}
         self._heap: list[tuple[Key, int, Item]] = []
-        self._numbers = count()  # so that equal keys never compare items
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def __iter__(self) -> Iterator[Item]:
-        """What is queued, in no order that means anything. It may be pushed anew meanwhile."""
-        return iter(list(self._keys))
+        """What is queued, in no order that means anything."""
+        return iter(self._keys)
 
     def push(self, item: Item, key: Key) -> None:
         """Queue the item, or move it to this key."""
         if self._keys.get(item) != key:
             self._keys[item] = key
-            heapq.heappush(self._heap, (key, next(self._numbers), item))
-            self._tidy()
+            heapq.heappush(self._heap, (key, next(_numbers), item))
+            if len(self._heap) > 2 * len(self._keys) + SPARE_ENTRIES:
+                self._build()
 
     def discard(self, item: Item) -> None:
         """Take the item out, if it is there."""
-        if self._keys.pop(item, None) is not None:
-            self._tidy()
+        if self._keys.pop(item, None) is not None and len(self._heap) > 2 * len(self._keys) + SPARE_ENTRIES:
+            self._build()
 
     def peek(self) -> tuple[Key, Item] | None:
         """The least key and its item."""
-        while self._heap:
-            key, _, item = self._heap[0]
-            if self._keys.get(item) == key:
+        heap, keys = self._heap, self._keys
+        while heap:
+            key, _, item = heap[0]
+            if keys.get(item) == key:
                 return key, item
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
         return None
 
-    def _tidy(self) -> None:
-        if len(self._heap) > 2 * len(self._keys) + SPARE_ENTRIES:
-            self._heap = [(key, next(self._numbers), item) for item, key in self._keys.items()]
-            heapq.heapify(self._heap)
+    def rekey(self, key_of: Callable[[Item], Key]) -> None:
+        """Give everything that is queued a new key; O(n)."""
+        for item in self._keys:
+            self._keys[item] = key_of(item)
+        self._build()
+
+    def _build(self) -> None:
+        self._heap = [(key, next(_numbers), item) for item, key in self._keys.items()]
+        heapq.heapify(self._heap)

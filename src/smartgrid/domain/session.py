@@ -118,12 +118,17 @@ class Session:
         self._lacks = self.lacks()
         self._meter = None
 
-    def round(self) -> int:
-        """Have been delivered just `delivered_kwh`, which is rounded; returns how much more that is, in quanta."""
-        before, after = self.lacks(), self._wanted - quanta.of_kwh(self.delivered_kwh)
-        self._lacks = after
-        self.full_at += after - before
-        return before - after
+    def round(self, reading: int | None = None) -> int:
+        """Have been delivered just `delivered_kwh`, which is rounded; returns how much more that is, in quanta.
+
+        While it is connected, `reading` is the present one of its meter.
+        """
+        before = self._lacks if reading is None else self.full_at - reading
+        delivered_kwh = quanta.to_kwh(self._wanted - before) if before > 0 else self.request.energy_kwh
+        self._lacks = self._wanted - quanta.of_kwh(delivered_kwh)
+        if reading is not None:
+            self.full_at = reading + self._lacks
+        return before - self._lacks
 
     def end(self, ended_s: float, reason: EndReason) -> int:
         """Returns what it is delivered in this moment, in quanta: the clock is too coarse to meter the very last."""

@@ -21,6 +21,7 @@ on what was asked or computed in between, nor on the way on which the level came
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 
 from smartgrid.domain import quanta
 from smartgrid.domain.priority_queue import PriorityQueue
@@ -100,11 +101,7 @@ class WaterLevel:
     def first_full(self) -> tuple[float, Session] | None:
         """When the next session is full as things stand, and which; None if none will ever be."""
         due = self._next_due()
-        if due is None:
-            return None
-        first = due[1].by_full.peek()
-        assert first is not None  # or the group would not be queued
-        return quanta.to_s(due[0]), first[1]
+        return None if due is None else (quanta.to_s(due[0]), due[1].first()[1])
 
     def skip_to(self, now: int) -> None:
         """Let time pass in which no one is given anything."""
@@ -118,10 +115,9 @@ class WaterLevel:
 
     def round(self) -> int:
         """Let each session have been delivered just what a float can say; returns how much more that is in sum."""
-        more = 0
-        for group in self._groups.values():
-            more += group.round()
-            self._queue(group)
+        more = sum(group.round() for group in self._groups.values())
+        self._held_full.rekey(Group.first_due)
+        self._rising_full.rekey(Group.first_due)
         return more
 
     # ------------------------------------------------------------------ the level
@@ -175,6 +171,7 @@ class WaterLevel:
         for corner in group.corners:
             self._above.discard(corner)
             self._below.discard(corner)
+        group.corners = ()  # which refer back to it: so that it is freed at once, and not by the garbage collector
 
     def _count(self, group: Group, sessions: int) -> None:
         self.least += sessions * group.min
@@ -187,15 +184,14 @@ class WaterLevel:
 
     def _queue(self, group: Group) -> None:
         """Queue the group by its first session, or take it out where that will never be full."""
-        due = group.next_full()
         queue, other = self._held_full, self._rising_full
         if group.is_rising:
             queue, other = other, queue
         other.discard(group)
-        if due is None:
-            queue.discard(group)
+        if group.size and (group.is_rising or group.power):
+            queue.push(group, group.first_due())
         else:
-            queue.push(group, due)
+            queue.discard(group)
 
     def _next_due(self) -> tuple[int, Group] | None:
         """When a group has a full session next, and which."""
@@ -214,7 +210,9 @@ class Group:
     def __init__(self, power: PowerRange, water: WaterLevel) -> None:
         self.range, self._water = power, water
         self.min, self.max = quanta.of_kw(power.min_kw), quanta.of_kw(power.max_kw)
-        self.corners = (Corner(self, self.min, True), Corner(self, self.max, False)) if self.min < self.max else ()
+        self.corners: tuple[Corner, ...] = ()
+        if self.min < self.max:
+            self.corners = Corner(self, self.min, True), Corner(self, self.max, False)
         self.size = 0
         self.by_full: PriorityQueue[int, Session] = PriorityQueue()  # by the reading at which it is full
         self.is_rising = False
@@ -246,19 +244,22 @@ class Group:
 
     def round(self) -> int:
         """See `WaterLevel.round`."""
-        more = sum(session.round() for session in self.by_full)
+        more, reading = 0, self.reading()
         for session in self.by_full:
-            self.by_full.push(session, session.full_at)
+            more += session.round(reading)
+        self.by_full.rekey(attrgetter("full_at"))
         return more
 
-    def next_full(self) -> int | None:
-        """When its first session is full: the time, or while it rises the value of `risen`. None if never."""
+    def first(self) -> tuple[int, Session]:
+        """The session that is full first, and the reading at which it is. There must be one."""
         first = self.by_full.peek()
-        if first is None:
-            return None
-        if self.is_rising:
-            return first[0] - self._offset
-        return nearest(first[0] - self._offset, self.power) if self.power else None
+        assert first is not None
+        return first
+
+    def first_due(self) -> int:
+        """When that is, as a time; while it rises, as a value of `risen`. There must be one, and it must get power."""
+        until = self.first()[0] - self._offset
+        return until if self.is_rising else nearest(until, self.power)
 
 
 class Corner:

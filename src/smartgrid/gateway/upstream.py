@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 
 from smartgrid.domain.status import Status
+from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import KEY, NUMBER, STATUS
 from smartgrid.web.app import JSON
@@ -95,7 +95,10 @@ class Balancer:
         )
 
     def _request(self, method: str, path: str) -> Answer:
-        return self._client.request(method, path, timeout_s=self._timeout_s, headers=tracing.outgoing())
+        headers = tracing.outgoing()
+        return self._client.request(
+            method, path, timeout_s=self._timeout_s, headers=headers, max_answer_bytes=MAX_LIST_BYTES
+        )
 
 
 def _unavailable() -> ProblemError:

@@ -122,11 +122,15 @@ class Book:
         *,
         on_end: Callable[[Session], None] = lambda _: None,
         holdings: Iterable[Holding] = (),
+        changed: Iterable[Holding] = (),
         last_seq: int = 0,
         last_event: int = 0,
         configured_kw: float | None = None,
     ) -> None:
-        """`holdings` are those of the substation's active sessions and of ended ones, oldest first, all on the disk."""
+        """`holdings` are those of the substation's active sessions and of ended ones, oldest first, all on the disk.
+
+        Those of them that are `changed` are not there as they are now.
+        """
         self._substation, self._scale, self._limits, self._on_end = substation, scale, limits, on_end
         self.wall_s, self.configured_kw = wall_s, configured_kw
         self.epoch = secrets.randbelow(2**53 - 1) + 1
@@ -139,6 +143,7 @@ class Book:
         self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
         for holding in holdings:
             self._take_over(holding)
+        self._pending.changed = {holding.seq: holding for holding in changed}
 
     # ------------------------------------------------------------------ changes
 
@@ -408,8 +413,6 @@ class Book:
         self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
         if holding.ended_wall_s is not None:
             self._ended[holding.session_id] = holding
-            if holding.session is not None:
-                self._pending.changed[holding.seq] = holding
         self.log.note(holding.entry)
 
     def _drop(self, holding: Holding) -> None:

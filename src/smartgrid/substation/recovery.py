@@ -66,18 +66,22 @@ def recover(
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
     event = _last_event(found)
     holdings, active = [_remembered(row) for row in keys], []
-    for record in found.records:
-        if record.ended_wall_s is not None:
+    changed: list[Holding] = []
+    for was in found.records:
+        if was.ended_wall_s is not None:
             continue  # it is among the keys
-        holding = _holding(record._replace(started_wall_s=min(record.started_wall_s, now_wall_s)))
+        record = _at_scale(was, file_scale, scale, wall_s)
+        holding = _holding(record)
         if (over := ended.get(record.session_id)) is not None:
             event += 1
             holding.session, holding.ended_event = over, event
             holding.ended_wall_s = file_scale.to_wall_s(over.ended_s or 0.0)
         else:
-            holding.session = _session(record, scale, min(record.started_wall_s, now_wall_s), replayed)
+            holding.session = _session(record, scale, replayed)
             active.append(holding.session)
         holdings.append(holding)
+        if over is not None or record != was:
+            changed.append(holding)
     substation.restore(active)
     substation.resume(scale.to_grid_s(now_wall_s))
     return Book(
@@ -87,6 +91,7 @@ def recover(
         now_wall_s,
         on_end=on_end,
         holdings=sorted(holdings, key=lambda holding: holding.seq),
+        changed=changed,
         last_seq=found.last_seq,
         last_event=event,
         configured_kw=found.checkpoint.configured_kw,
@@ -169,11 +174,23 @@ def _set_capacity(capacity_kw: float, substation: Substation) -> Callable[[float
     return lambda now_s: substation.set_capacity(capacity_kw, now_s)
 
 
-def _session(record: Record, scale: TimeScale, started_wall_s: float, replayed: Substation) -> Session:
-    """An active session as it was replayed, on a clock whose scale may be another than before."""
+def _at_scale(record: Record, before: TimeScale, scale: TimeScale, wall_s: float) -> Record:
+    """The record of an active session on a clock whose scale may be another than before.
+
+    A departure is a time of day, and stays. The limit on sessions is in hours of the substation's clock: what is left
+    of it stays. No session has started later than now.
+    """
+    leaves_wall_s = record.leaves_wall_s
+    if scale.time_scale != before.time_scale and leaves_wall_s != record.departure_wall_s:
+        leaves_wall_s = wall_s + scale.to_wall_s(before.to_grid_s(leaves_wall_s - wall_s))
+    return record._replace(leaves_wall_s=leaves_wall_s, started_wall_s=min(record.started_wall_s, wall_s))
+
+
+def _session(record: Record, scale: TimeScale, replayed: Substation) -> Session:
+    """An active session as it was replayed."""
     before = replayed.find(record.session_id)
     delivered_kwh = 0.0 if before is None else before.delivered_kwh
-    started_s = scale.to_grid_s(started_wall_s)
+    started_s = scale.to_grid_s(record.started_wall_s)
     return Session(record.session_id, to_request(record, scale), started_s, delivered_kwh=delivered_kwh)
 
 

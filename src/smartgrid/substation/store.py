@@ -31,7 +31,7 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 OWNER_ONLY = 0o600
 ROWS_A_STATEMENT = 500  # SQLite takes 32,766 values in one
 _ALL = ", ".join(COLUMNS)
-_CHANGING = ("number", "superseded_by", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
+_CHANGING = ("number", "superseded_by", "leaves_wall_s", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
 _EXPIRED = "max(ended_wall_s, CAST(number AS INTEGER) / 1e6) < ?"  # a number begins with the microseconds of its try
 
 

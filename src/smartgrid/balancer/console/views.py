@@ -17,6 +17,7 @@ from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, Histo
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.domain.session import SessionState
+from smartgrid.http_client.answer import MAX_LIST_BYTES
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
@@ -100,7 +101,9 @@ class Console:
         path = f"/charge?state={state}&limit={MAX_SESSIONS}"
         sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
-            answer = substation.client.request("GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=sent)
+            answer = substation.client.request(
+                "GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=sent, max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError) as error:
             raise _silent(substation.name) from error
         found = member_answers.page(substation.name, answer.body) if answer.status == 200 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smartgrid.http_client.connection import Answer
+from smartgrid.http_client.answer import Answer
 
 
 class PlacementError(Exception):
