@@ -78,6 +78,17 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The grid operator sets a substation's capacity; `is_set` if that was answered."""
+
+    begun_s: float
+    ended_s: float
+    substation: str
+    capacity_kw: float
+    is_set: bool
+
+
+@dataclass(frozen=True)
 class Quiet:
     """While there was no fault, and all that earlier ones had left was mended."""
 
@@ -88,21 +99,28 @@ class Quiet:
         return self.begun_s <= call.begun_s and call.ended_s <= self.ended_s
 
 
-Line = Call | Event | Sample
+Line = Call | Event | Sample | Limit
 Books = dict[str, list[Session]]
-"""All sessions of each substation, by its name, with the ids that they have there."""
+"""All sessions of each substation, which is named as clients see it, with its region; their ids are those there."""
 
 
 @dataclass
 class Evidence:
-    """All that is known of a round. `books_after` are the same after all substations were killed and came back."""
+    """All that is known of a round.
+
+    `books_after` are the same after all substations were killed and came back. `listed` is what each gateway listed
+    when the books were read. `by_hand` are the substations that balancers know of as long as they have their folder.
+    """
 
     calls: list[Call] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
     books: Books = field(default_factory=dict)
     books_after: Books = field(default_factory=dict)
+    listed: dict[str, list[str]] = field(default_factory=dict)
+    by_hand: list[str] = field(default_factory=list)
     capacity_kw: dict[str, float] = field(default_factory=dict)
     time_scale: float = 1.0
     begun_wall_s: float = 0.0  # seconds since 1970 when the round began
@@ -120,6 +138,8 @@ class Evidence:
                     found.events.append(line)
                 case Sample():
                     found.samples.append(line)
+                case Limit():
+                    found.limits.append(line)
         return found
 
     def rest(self) -> dict[str, Any]:
@@ -149,7 +169,7 @@ class Evidence:
         return _by_id(self.books_after)
 
 
-_IN_HISTORY = ("calls", "events", "samples")
+_IN_HISTORY = ("calls", "events", "samples", "limits")
 
 
 def _plain(value: Any) -> Any:
@@ -172,7 +192,7 @@ def _by_id(books: Books) -> dict[str, Session]:
     return {f"{name}.{each['session_id']}": each for name, sessions in books.items() for each in sessions}
 
 
-_KINDS: dict[str, type[Line]] = {"call": Call, "event": Event, "sample": Sample}
+_KINDS: dict[str, type[Line]] = {"call": Call, "event": Event, "sample": Sample, "limit": Limit}
 
 
 class Recorder:

@@ -16,32 +16,37 @@ from dataclasses import dataclass, field
 from itertools import product
 
 GATEWAYS, BALANCERS, SUBSTATIONS = 2, (2, 3), (3, 5)
+REGIONS, REGION_BALANCERS, REGIONS_SHARE = ("west", "east"), 2, 0.25
 LONGEST_S = 6.0
 LINK_FAULTS = ("slow", "held", "lost", "deaf", "cut")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The grid of a round. The last `registered` substations are registered by hand, the others are settings."""
+    """The grid of a round. The last `registered` substations are registered by hand, the others are settings.
+
+    With regions each has two balancers of its own over every second substation, behind one name, and the `balancers`
+    have the regions as members.
+    """
 
     gateways: int
     balancers: int
     substations: int
     registered: int
+    regions: tuple[str, ...] = ()
 
     @property
-    def names(self) -> list[str]:
-        counts = {"gateway": self.gateways, "balancer": self.balancers, "substation": self.substations}
-        return [f"{service}-{i}" for service, count in counts.items() for i in range(count)]
+    def gateway_names(self) -> list[str]:
+        return [f"gateway-{i}" for i in range(self.gateways)]
 
     @property
-    def links(self) -> list[str]:
-        """`gateway-0>balancer-1` and so on: who calls whom."""
-        to_balancers = product(range(self.gateways), range(self.balancers))
-        to_substations = product(range(self.balancers), range(self.substations))
-        return [f"gateway-{i}>balancer-{j}" for i, j in to_balancers] + [
-            f"balancer-{i}>substation-{j}" for i, j in to_substations
-        ]
+    def front(self) -> list[str]:
+        """The balancers that gateways call."""
+        return [f"balancer-{i}" for i in range(self.balancers)]
+
+    @property
+    def balancer_names(self) -> list[str]:
+        return self.front + [name for region in self.regions for name in self.behind(region)]
 
     @property
     def substation_names(self) -> list[str]:
@@ -51,10 +56,43 @@ class Shape:
     def by_hand(self) -> list[str]:
         return self.substation_names[self.substations - self.registered :]
 
+    @property
+    def names(self) -> list[str]:
+        return [*self.gateway_names, *self.balancer_names, *self.substation_names]
+
+    def behind(self, member: str) -> list[str]:
+        """The processes that answer under a member's name."""
+        return [f"{member}-{i}" for i in range(REGION_BALANCERS)] if member in self.regions else [member]
+
+    def region_of(self, substation: str) -> str:
+        """Empty where there are no regions."""
+        return self.regions[self.substation_names.index(substation) % len(self.regions)] if self.regions else ""
+
+    def path_of(self, substation: str) -> str:
+        """As clients see it in the ids of its sessions."""
+        return f"{region}.{substation}" if (region := self.region_of(substation)) else substation
+
+    def members_of(self, balancer: str) -> list[str]:
+        if balancer in self.front and self.regions:
+            return list(self.regions)
+        region = balancer.rpartition("-")[0] if self.regions else ""
+        return [each for each in self.substation_names if self.region_of(each) == region]
+
+    @property
+    def links(self) -> list[str]:
+        """`gateway-0>balancer-1` and so on: which process calls which."""
+        from_gateways = [f"{gateway}>{balancer}" for gateway, balancer in product(self.gateway_names, self.front)]
+        return from_gateways + [
+            f"{balancer}>{process}"
+            for balancer in self.balancer_names
+            for member in self.members_of(balancer)
+            for process in self.behind(member)
+        ]
+
 
 @dataclass(frozen=True)
 class Step:
-    """`action` on `target`, at seconds from the plan's begin; `amount` is the delay of a slow link, or a count."""
+    """`action` on `target`, at seconds from the plan's begin; `amount` is a delay, a count or a share."""
 
     at_s: float
     action: str
@@ -64,6 +102,8 @@ class Step:
 
 def draw_shape(seed: int) -> Shape:
     rng = random.Random(f"shape {seed}")
+    if rng.random() < REGIONS_SHARE:
+        return Shape(GATEWAYS, BALANCERS[0], 2 * len(REGIONS), rng.randint(1, 2), REGIONS)
     return Shape(GATEWAYS, rng.randint(*BALANCERS), rng.randint(*SUBSTATIONS), rng.randint(1, 2))
 
 
@@ -114,7 +154,7 @@ def _kill(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
 
 def _replace(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
     """A balancer's pod is deleted: the new one has an empty folder."""
-    yield _down(rng, f"balancer-{rng.randrange(shape.balancers)}", at_s, "kill", "start-empty")
+    yield _down(rng, rng.choice(shape.balancer_names), at_s, "kill", "start-empty")
 
 
 def _kill_together(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
@@ -125,12 +165,8 @@ def _kill_together(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_F
 
 def _roll(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
     """One service after the other ends in order and starts again, as a rollout does."""
-    service, count = rng.choice(
-        [("gateway", shape.gateways), ("balancer", shape.balancers), ("substation", shape.substations)]
-    )
-    for i in range(count):
-        down_s = rng.uniform(0.2, 1.0)
-        name, begun_s = f"{service}-{i}", at_s + 2.5 * i
+    for i, name in enumerate(rng.choice((shape.gateway_names, shape.balancer_names, shape.substation_names))):
+        down_s, begun_s = rng.uniform(0.2, 1.0), at_s + 2.5 * i
         yield _Fault(frozenset({name}), [Step(begun_s, "terminate", name), Step(begun_s + down_s, "start", name)])
 
 
@@ -160,17 +196,16 @@ def _part(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
 
 
 def _split(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
-    """One balancer sees one half of the substations, the others the other half."""
-    alone, action, duration_s = (
-        f"balancer-{rng.randrange(shape.balancers)}",
-        rng.choice(LINK_FAULTS[1:]),
-        _duration_s(rng),
-    )
-    half = {f"substation-{i}" for i in rng.sample(range(shape.substations), shape.substations // 2)}
-    for link in shape.links:
-        caller, called = link.split(">")
-        if called.startswith("substation") and (caller == alone) == (called in half):
-            yield _broken(rng, link, at_s, action, duration_s)
+    """One balancer sees some of its members, the others see the others."""
+    action, duration_s = rng.choice(LINK_FAULTS[1:]), _duration_s(rng)
+    alone = rng.choice(shape.balancer_names)
+    members = shape.members_of(alone)
+    half = rng.sample(members, len(members) // 2)
+    for balancer in shape.balancer_names:
+        if shape.members_of(balancer) == members:
+            for member in half if balancer == alone else [each for each in members if each not in half]:
+                for process in shape.behind(member):
+                    yield _broken(rng, f"{balancer}>{process}", at_s, action, duration_s)
 
 
 def _cut_answers(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
@@ -183,12 +218,19 @@ def _cut_answers(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fau
 def _leave(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
     """A substation leaves the fleet and returns: at all balancers, one a little after the other, or at one alone."""
     name = rng.choice(shape.by_hand)
-    balancers = [f"balancer-{i}" for i in range(shape.balancers)]
+    balancers = [each for each in shape.balancer_names if name in shape.members_of(each)]
     back_s = at_s + _duration_s(rng)
     for balancer in balancers if rng.random() < 0.7 else [rng.choice(balancers)]:
         target, lag_s = f"{balancer}>{name}", rng.uniform(0, 0.5)
         steps = [Step(at_s + lag_s, "remove", target), Step(back_s + lag_s, "register", target)]
         yield _Fault(frozenset({f"{name} at {balancer}"}), steps)
+
+
+def _limit(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
+    """The grid operator cuts a substation's capacity for a while."""
+    name = rng.choice(shape.substation_names)
+    steps = [Step(at_s, "limit", name, rng.uniform(0.1, 0.9)), Step(at_s + _duration_s(rng), "unlimit", name)]
+    yield _Fault(frozenset({f"limit of {name}"}), steps)
 
 
 _KINDS: dict[_Kind, float] = {
@@ -203,6 +245,7 @@ _KINDS: dict[_Kind, float] = {
     _split: 4,
     _cut_answers: 14,
     _leave: 8,
+    _limit: 4,
 }
 """The kinds of faults, and how often each is drawn in comparison."""
 

@@ -27,7 +27,7 @@ def _story(evidence: Evidence, vehicle_id: str) -> Iterator[str]:
         told += [(each.at_s, f"{each.at_s:9.3f}            ! {each.what}") for each in near]
     yield from (line for _, line in sorted(told))
     for name, session in evidence.by_vehicle().get(vehicle_id, {}).items():
-        yield f"in the books: {name} {_session(session)}"
+        yield f"in the books: {name} {_session(session, name)}"
 
 
 def _call(call: Call) -> str:
@@ -36,7 +36,7 @@ def _call(call: Call) -> str:
     key = f" key {call.key}" if call.key else ""
     changed = " (another body)" if call.is_changed else ""
     answer = call.silence or f"{call.status} {call.code}".strip()
-    found = f" {call.session['session_id']} {_session(call.session)}" if call.session else ""
+    found = f" {call.session['session_id']} {_session(call.session, '')}" if call.session else ""
     given = f" with key {call.answer_key}" if call.answer_key else ""
     return (
         f"{call.begun_s:9.3f}-{call.ended_s:9.3f}  {call.client} {call.operation}{about}{body}{key}{changed} "
@@ -44,9 +44,9 @@ def _call(call: Call) -> str:
     )
 
 
-def _session(session: Session) -> str:
+def _session(session: Session, at: str) -> str:
     ended = f", {session['end_reason']} at {session['ended_at'][11:23]}" if session["ended_at"] else ""
     after = session.get("superseded_by")
-    superseded = f", superseded by {public_id(after)}" if after else ""
+    superseded = f", superseded by {public_id(at, after)}" if after else ""
     started = session["started_at"][11:23]
     return f"{session['state']} since {started}{ended}{superseded}, {session['delivered_kwh']:.4f} kWh"

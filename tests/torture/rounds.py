@@ -35,7 +35,7 @@ JOIN_TIMEOUT_S = 120.0
 SAMPLE_PAUSE_S = 0.2
 SAMPLE_TIMEOUT_S = 3.0
 TIME_SCALE = 20.0
-CAPACITIES_KW = (60.0, 150.0, 400.0)
+CAPACITIES_KW = (20.0, 80.0, 300.0)  # on average, of the substations of a round: full, tight, roomy
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,13 @@ def run_round(seed: int, folder: Path, intensity: Intensity, progress: Progress)
 class _Round:
     def __init__(self, seed: int, folder: Path, intensity: Intensity, progress: Progress) -> None:
         self.shape, rng = draw_shape(seed), random.Random(f"grid {seed}")
-        self.capacities_kw = [rng.choice(CAPACITIES_KW) for _ in range(self.shape.substations)]
-        self.grid = TorturedGrid(folder, self.shape, self.capacities_kw, TIME_SCALE, seed)
+        capacity_kw = rng.choice(CAPACITIES_KW)
+        self.capacities_kw = [round(capacity_kw * rng.uniform(0.5, 1.5), 3) for _ in range(self.shape.substations)]
         self.plan = draw_plan(seed, self.shape, intensity.storm_s, intensity.pause_s)
         self.progress, self.folder = progress, folder
         self.begun_s, self.begun_wall_s = time.monotonic(), time.time()
         self.recorder = Recorder(folder / HISTORY_FILE)
+        self.grid = TorturedGrid(folder, self.shape, self.capacities_kw, TIME_SCALE, seed, self.recorder, self.now_s)
         self.clients = [
             Client(f"client-{i}", self.grid.gateways, seed, self.recorder, self.now_s, intensity.client_pause_s)
             for i in range(intensity.clients)
@@ -98,11 +99,11 @@ class _Round:
                         with self._in_quiet():
                             time.sleep(QUIET_S)
                     self._last_questions()
-                    books, ended_s = self._read_books(), self.now_s()
+                    books, listed, ended_s = self._read_books(), self._read_lists(), self.now_s()
                 books_after = self._kill_and_read_again()
         finally:
             self.recorder.close()
-        return Outcome(self._evidence(books, books_after, ended_s), self.grid.kills, self.healed_after_s)
+        return Outcome(self._evidence(books, books_after, listed, ended_s), self.grid.kills, self.healed_after_s)
 
     # ------------------------------------------------------------------ phases
 
@@ -175,7 +176,7 @@ class _Round:
             if reply is not None and reply.status == 200:
                 status = reply.json()
                 powers_kw = (float(status[name]) for name in ("capacity_kw", "load_kw", "committed_kw"))
-                self.recorder.add(Sample(asked_s, self.now_s(), substation.folder.name, *powers_kw))
+                self.recorder.add(Sample(asked_s, self.now_s(), self._path_of(substation), *powers_kw))
 
     def _set_calm(self, is_calm: bool) -> None:
         for client in self.clients:
@@ -184,15 +185,25 @@ class _Round:
     # ------------------------------------------------------------------ what is known in the end
 
     def _read_books(self) -> Books:
-        return {each.folder.name: sessions(each) for each in self.grid.substations}
+        return {self._path_of(each): sessions(each) for each in self.grid.substations}
 
-    def _evidence(self, books: Books, books_after: Books, ended_s: float) -> Evidence:
+    def _read_lists(self) -> dict[str, list[str]]:
+        return {each.folder.name: [found["session_id"] for found in sessions(each)] for each in self.grid.gateways}
+
+    def _path_of(self, substation: Process) -> str:
+        return self.shape.path_of(substation.folder.name)
+
+    def _evidence(self, books: Books, books_after: Books, listed: dict[str, list[str]], ended_s: float) -> Evidence:
         return Evidence.of(
             self.recorder.lines,
             quiet=self.quiet,
             books=books,
             books_after=books_after,
-            capacity_kw=dict(zip(self.shape.substation_names, self.capacities_kw, strict=True)),
+            listed=listed,
+            by_hand=[self._path_of(each) for each in self.grid.substations if each.folder.name in self.shape.by_hand],
+            capacity_kw={
+                self._path_of(each): kw for each, kw in zip(self.grid.substations, self.capacities_kw, strict=True)
+            },
             time_scale=TIME_SCALE,
             begun_wall_s=self.begun_wall_s,
             ended_s=ended_s,

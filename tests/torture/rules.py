@@ -92,9 +92,9 @@ def superseded_names_the_one_that_counts(evidence: Evidence) -> Iterator[Violati
 def _lost_way(name: str, sessions: dict[str, Session]) -> str:
     passed = {name}
     while not counts(sessions[name]):
-        after = public_id(sessions[name].get("superseded_by") or "")
+        after = public_id(name, sessions[name].get("superseded_by") or "")
         if after not in sessions:
-            return f"{name} is superseded by {after or 'nothing that is named'}, which is no session of this car"
+            return f"{name} is superseded by {after}, which is no session of this car"
         if after in passed:
             return f"{name} is superseded by {after}, and that by {name}"
         passed.add(after)
@@ -206,7 +206,8 @@ def answers_are_of_the_protocol(evidence: Evidence) -> Iterator[Violation]:
         if call.silence:
             continue
         codes = ALLOWED[call.operation].get(call.status)
-        if (codes is None or (codes and call.code not in codes)) and not came_too_late(call):
+        is_wrong = codes is None or (codes and call.code not in codes)
+        if is_wrong and not came_too_late(call) and not _is_forgotten(evidence, call):
             what = f"a {call.operation} was answered {call.status} {call.code}"
             yield Violation("answers_are_of_the_protocol", what, call.vehicle_id)
         if (
@@ -216,6 +217,13 @@ def answers_are_of_the_protocol(evidence: Evidence) -> Iterator[Violation]:
         ):
             what = f"a 504 came with the key {call.answer_key!r} to a request with {call.key!r}"
             yield Violation("answers_are_of_the_protocol", what, call.vehicle_id)
+
+
+def _is_forgotten(evidence: Evidence, call: Call) -> bool:
+    """Whether a balancer may have lost its folder, and with it the registration of the substation that is asked for."""
+    is_quiet = any(quiet.covers(call) for quiet in evidence.quiet)
+    at = call.session_id.rpartition(".")[0]
+    return call.status == 404 and at in evidence.by_hand and not is_quiet
 
 
 def _other(sent: str, answered: str) -> bool:
@@ -290,14 +298,32 @@ def _sure_room_kw(samples: Iterable[Sample], call: Call, quiet: Quiet) -> dict[s
 
 @rule
 def capacity_is_never_exceeded(evidence: Evidence) -> Iterator[Violation]:
+    """No substation gives more than it may now, or has promised more than it ever had: a new limit breaks promises."""
     for sample in evidence.samples:
-        most_kw = sample.capacity_kw + TOLERANCE_KW
-        if sample.load_kw > most_kw or sample.committed_kw > most_kw:
+        most_kw = evidence.capacity_kw[sample.substation] + TOLERANCE_KW
+        if sample.load_kw > sample.capacity_kw + TOLERANCE_KW or sample.committed_kw > most_kw:
             what = (
                 f"{sample.substation} gave {sample.load_kw} kW and had promised {sample.committed_kw} kW "
                 f"of {sample.capacity_kw} kW at {sample.answered_s:.3f} s"
             )
             yield Violation("capacity_is_never_exceeded", what)
+
+
+@rule
+def a_limit_is_kept(evidence: Evidence) -> Iterator[Violation]:
+    """The capacity that was set last is in force from the answer on, also after `kill -9`."""
+    for name in evidence.capacity_kw:
+        limits = sorted((each for each in evidence.limits if each.substation == name), key=lambda each: each.begun_s)
+        samples = [each for each in evidence.samples if each.substation == name]
+        for i, limit in enumerate(limits):
+            until_s = limits[i + 1].begun_s if i + 1 < len(limits) else evidence.ended_s
+            if not limit.is_set:
+                continue
+            for sample in samples:
+                is_within = limit.ended_s < sample.asked_s and sample.answered_s < until_s
+                if is_within and sample.capacity_kw != limit.capacity_kw:
+                    what = f"{name} was limited to {limit.capacity_kw} kW, and has {sample.capacity_kw} kW"
+                    yield Violation("a_limit_is_kept", what)
 
 
 @rule
@@ -334,6 +360,18 @@ def what_has_ended_stays_as_it_is(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation("what_has_ended_stays_as_it_is", what, call.vehicle_id)
 
 
+@rule
+def lists_show_every_session(evidence: Evidence) -> Iterator[Violation]:
+    """With everything mended, every gateway lists each session of every book, once."""
+    books = evidence.by_id()
+    for gateway, listed in evidence.listed.items():
+        for name in books.keys() - set(listed):
+            yield Violation("lists_show_every_session", f"{gateway} does not list {name}", books[name]["vehicle_id"])
+        for name, times in Counter(listed).items():
+            if name not in books or times > 1:
+                yield Violation("lists_show_every_session", f"{gateway} lists {name} {times} times")
+
+
 # ---------------------------------------------------------------------- files
 
 
@@ -365,9 +403,17 @@ def counts(session: Session) -> bool:
     return session["end_reason"] != "Superseded" and not session.get("superseded_by")
 
 
-def public_id(superseded_by: str) -> str:
-    """Whom a record at a substation names, as clients know it: `../substation-1.x` is a member of the same balancer."""
-    return superseded_by.removeprefix("../")
+def public_id(at: str, superseded_by: str) -> str:
+    """Whom the record of the session `at` names, as clients know it.
+
+    `../substation-1.x` is a session of the balancer above the substation, `../../west.substation-1.x` of the one above
+    that.
+    """
+    above = at.split(".")[:-1]
+    while superseded_by.startswith("../") and above:
+        above.pop()
+        superseded_by = superseded_by.removeprefix("../")
+    return ".".join((*above, superseded_by))
 
 
 def came_too_late(call: Call) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torture.history import Call, Event, Evidence, Quiet, Recorder, Sample, Session, load, save
+from torture.history import Call, Event, Evidence, Limit, Line, Quiet, Recorder, Sample, Session, load, save
 from torture.retelling import retell
 from torture.rules import RULES, Violation, check
 
@@ -67,12 +67,12 @@ def read(begun_s: float, found: Session | None = None, **changes: Any) -> Call:
     return Call("client-0", "read", "gateway-0", CAR, begun_s, begun_s + 0.1, **fields)
 
 
-def evidence(*lines: Call | Event | Sample, books: tuple[Session, ...] = (), **rest: Any) -> Evidence:
+def evidence(*lines: Line, books: tuple[Session, ...] = (), **rest: Any) -> Evidence:
     """Of a round that began with 2026 and lasted a minute."""
     kept: dict[str, list[Session]] = {"substation-0": [], "substation-1": [], "substation-2": []}
     for each in books:
-        at, _, local_id = each["session_id"].partition(".")
-        kept[at].append({**each, "session_id": local_id})
+        at, _, local_id = each["session_id"].rpartition(".")
+        kept.setdefault(at, []).append({**each, "session_id": local_id})
     defaults = {"capacity_kw": dict.fromkeys(kept, 100.0), "begun_wall_s": 1767225600.0, "ended_s": 60.0}
     return Evidence.of(lines, **{"books": kept, "books_after": kept, **defaults, **rest})
 
@@ -105,6 +105,13 @@ FINE = {
     ),
     "three sessions of one key, each superseded by the next": evidence(
         books=(superseded(FIRST, SECOND), superseded(SECOND, "substation-2.c"), session("substation-2.c"))
+    ),
+    "two sessions in one region, and one in another": evidence(
+        books=(
+            ended("west.substation-0.a", "Superseded", superseded_by="../substation-1.b"),
+            ended("west.substation-1.b", "Superseded", superseded_by="../../east.substation-2.c"),
+            session("east.substation-2.c"),
+        )
     ),
     "two tries at once that are told of two sessions": evidence(
         charge(1, session(), lasts_s=1),
@@ -154,6 +161,18 @@ FINE = {
     "a session that lived and ended while its substation was down": evidence(
         books=(session(),), books_after={"substation-0": [{**ended(reason="PowerLoss"), "session_id": "a"}]}
     ),
+    "a limit below what was promised": evidence(
+        Limit(1, 1.1, "substation-0", 40.0, is_set=True),
+        sample(2, capacity_kw=40.0, load_kw=40.0, committed_kw=90.0),
+        Limit(3, 4, "substation-0", 50.0, is_set=False),
+        sample(5, capacity_kw=50.0, load_kw=50.0),
+    ),
+    "a session at a substation whose registration was lost with a folder": evidence(
+        read(1, status=404, code="not-found"), by_hand=["substation-0"]
+    ),
+    "a list of all there is": evidence(
+        books=(session(), ended(SECOND, vehicle_id="x")), listed={"gateway-0": [SECOND, FIRST]}
+    ),
     "a substation that gives all it has": evidence(sample(1, load_kw=100.0, committed_kw=100.0)),
 }
 
@@ -186,6 +205,8 @@ BROKEN = {
     "everyone_is_answered_in_quiet": evidence(unknown(1), quiet=ALL_DAY),
     "no_car_is_refused_beside_room": evidence(sample(4), charge(5), sample(6), quiet=ALL_DAY),
     "capacity_is_never_exceeded": evidence(sample(1, load_kw=100.1)),
+    "a_limit_is_kept": evidence(Limit(1, 1.1, "substation-0", 40.0, is_set=True), sample(2)),
+    "lists_show_every_session": evidence(books=(session(),), listed={"gateway-0": [FIRST], "gateway-1": []}),
     "energy_is_plausible": evidence(books=(session(delivered_kwh=10.1),)),
     "what_has_ended_stays_as_it_is": evidence(
         charge(1, session()), stop(2, ended()), books=(ended(delivered_kwh=0.02),)
@@ -231,6 +252,18 @@ MORE_THAT_IS_BROKEN = {
     "a request for which no one listens though all is well": (
         "everyone_is_answered_in_quiet",
         evidence(charge(1, silence="refused"), quiet=ALL_DAY),
+    ),
+    "a session that is unknown in quiet": (
+        "answers_are_of_the_protocol",
+        evidence(read(1, status=404, code="not-found"), by_hand=["substation-0"], quiet=ALL_DAY),
+    ),
+    "a session that is listed twice": (
+        "lists_show_every_session",
+        evidence(books=(session(),), listed={"gateway-0": [FIRST, FIRST]}),
+    ),
+    "more power than the limit allows": (
+        "capacity_is_never_exceeded",
+        evidence(sample(1, capacity_kw=40.0, load_kw=41.0)),
     ),
     "more promised than there is": ("capacity_is_never_exceeded", evidence(sample(1, committed_kw=101.0))),
     "more energy than the power allows in that time": (
