@@ -60,7 +60,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> 
     path = file(tmp_path, OF_VERSION_2 + "PRAGMA user_version = 99;")
     content = path.read_bytes()
 
-    with pytest.raises(StartError, match="newer version .*; nothing was changed"):
+    with pytest.raises(StartError, match=r"newer version .*; nothing was changed"):
         State(tmp_path)
 
     assert path.read_bytes() == content

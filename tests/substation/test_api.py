@@ -74,6 +74,21 @@ def test_no_room_says_when_to_come_back(substation: Process) -> None:
     assert 1 <= int(refused.headers["Retry-After"]) <= 36
 
 
+def test_a_flood_of_tiny_sessions_fills_no_book(tmp_path: Path) -> None:
+    """They would have stayed for millions of years, and the status would have shown room for all others."""
+    with Process("substation", tmp_path, name="s0", capacity_kw=100, max_active=3, max_session_h=0.001) as substation:
+        nanowatt = substation.call("POST", "/charge", json={**RIGID_11_KW, "max_power_kw": 1e-9, "min_power_kw": 1e-9})
+        assert (nanowatt.status, nanowatt.json()["code"]) == (422, "invalid-request")
+        tiny = [charge(substation, max_power_kw=0.1, min_power_kw=0.1)["session_id"] for _ in range(3)]
+        refused = substation.call("POST", "/charge", json=RIGID_11_KW)
+        assert (refused.status, refused.json()["code"]) == (503, "no-capacity")
+        assert json.loads(refused.headers["Smartgrid-Status"])["largest_free_kw"] == 0
+        assert int(refused.headers["Retry-After"]) <= 4
+        wait_until(lambda: states(substation, tiny) == ["Idle"] * 3)
+        assert substation.call("GET", f"/charge/{tiny[0]}").json()["end_reason"] == "Departed"
+        assert substation.call("POST", "/charge", json=RIGID_11_KW).status == 201
+
+
 def test_less_capacity_curtails_suspends_and_more_resumes(substation: Process) -> None:
     rigid = [charge(substation)["session_id"] for _ in range(2)]
     elastic = charge(substation, min_power_kw=4)["session_id"]

@@ -659,6 +659,21 @@ def test_what_cannot_be_read_is_said_so(books: Books) -> None:
     assert books.refusal(a_car(), "k", (1,)) is UnknownOutcomeError  # there is a session, though none can be shown
 
 
+def test_a_read_that_hangs_stops_no_question(books: Books) -> None:
+    session_id = books.charge(a_car(), "k").record.session_id
+    books.ledger.stop(session_id)
+    books.store.may_read.clear()
+    with ThreadPoolExecutor(2) as threads:
+        reading = threads.submit(books.ledger.find, session_id)
+        repeating = threads.submit(books.charge, a_car(), "k")
+        assert not is_done_soon(reading)
+        assert books.ledger.status().active_sessions == 0
+        assert books.refusal(a_car(), "other") is None
+        books.store.may_read.set()
+        assert reading.result(10) is not None
+        assert repeating.result(10).record.session_id == session_id
+
+
 def test_keys_are_never_asked_of_the_disk(books: Books) -> None:
     """Who is refused or repeats while the session charges needs no reading."""
     books.store.unreadable = True
@@ -698,11 +713,11 @@ def test_a_clock_that_is_far_behind_is_for_the_operator_to_look_at(
     with pytest.raises(StartError) as refusal:
         open_books(folder)
     assert str(refusal.value) == (
-        "the file was last written at 2027-01-16T08:00:00.000Z, and this machine's clock says 2027-01-15T08:00:00.000Z"
-        ": set the clock right; if it was wrong before and is right now, start once with SMARTGRID_MAX_CLOCK_BACK_S="
-        "86460"
+        f"{folder}/substation.db was last written at 2027-01-16T08:00:00.000Z, "
+        "and this machine's clock says 2027-01-15T08:00:00.000Z: set the clock right; "
+        "if it was wrong before and is right now, start once with SMARTGRID_MAX_CLOCK_BACK_S=86460"
     )
-    after = open_books(folder, kept=ledger.Kept(max_clock_back_s=86460))
+    after = open_books(folder, max_clock_back_s=86460)
     found = after.record(session_id)
     assert found is not None
     assert (found.state, found.started_wall_s) == ("Charging", START_WALL_S)

@@ -15,7 +15,7 @@ from smartgrid.domain.session import Session
 from smartgrid.protocol.numbers import Number
 from smartgrid.runtime.clock import GridClock
 from smartgrid.substation.book import Limits
-from smartgrid.substation.ledger import Kept, Ledger, Told
+from smartgrid.substation.ledger import MAX_CLOCK_BACK_S, Ledger, Told
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.substation.store import Batch, Store
@@ -43,10 +43,12 @@ class TroubledStore(Store):
 
     def __init__(self, data_dir: Path) -> None:
         self.full = self.unreadable = False
-        super().__init__(data_dir)
         self.may_commit, self.is_committing = threading.Event(), threading.Event()
         self.may_commit.set()
+        self.may_read = threading.Event()
+        self.may_read.set()
         self.committed: list[Batch] = []
+        super().__init__(data_dir)
 
     def commit(self, batch: Batch) -> None:
         self.is_committing.set()
@@ -57,6 +59,7 @@ class TroubledStore(Store):
         self.committed.append(batch)
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        assert self.may_read.wait(GATE_TIMEOUT_S)
         if self.unreadable:
             raise sqlite3.DatabaseError("database disk image is malformed")
         return super()._read(query, *values)
@@ -82,7 +85,7 @@ class Books:
         capacity_kw: float | None = None,
         drawn_kw: float = 100.0,
         limits: Limits | None = None,
-        kept: Kept | None = None,
+        max_clock_back_s: float = MAX_CLOCK_BACK_S,
     ) -> None:
         self.folder, self.clock = folder, clock
         self.ended: list[Session] = []
@@ -90,7 +93,12 @@ class Books:
         self.store = TroubledStore(folder)
         try:
             self.ledger = Ledger(
-                self.store, clock, on_end=self.ended.append, drawn_capacity_kw=drawn_kw, limits=limits, kept=kept
+                self.store,
+                clock,
+                drawn_capacity_kw=drawn_kw,
+                on_end=self.ended.append,
+                limits=limits,
+                max_clock_back_s=max_clock_back_s,
             )
         except BaseException:
             self.store.close()

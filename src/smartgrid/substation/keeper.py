@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ class Keeper:
     def __init__(self, lock: threading.Lock, advance: Callable[[], float], beat: Callable[[], None]) -> None:
         self._lock, self._advance, self._beat = lock, advance, beat
         self._alarm = threading.Condition(lock)
-        self._pause_s = 0.0
+        self._awake_s = 0.0  # by the monotonic clock
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._ring, name="ledger-alarm", daemon=True),
@@ -44,7 +45,7 @@ class Keeper:
 
     def expect(self, event_in_s: float) -> None:
         """Be awake by then, as things have changed; the lock is held."""
-        if event_in_s < self._pause_s:
+        if time.monotonic() + max(MIN_PAUSE_S, event_in_s) < self._awake_s:
             self._alarm.notify()
 
     def stop(self) -> None:
@@ -60,8 +61,9 @@ class Keeper:
         with self._lock:  # let go of by `wait` alone, so that no change falls between the look and the sleep
             while not self._stopping.is_set():
                 event_in_s = self._guarded(self._advance, HEARTBEAT_S)
-                self._pause_s = max(MIN_PAUSE_S, min(HEARTBEAT_S, event_in_s))
-                self._alarm.wait(self._pause_s)
+                pause_s = max(MIN_PAUSE_S, min(HEARTBEAT_S, event_in_s))
+                self._awake_s = time.monotonic() + pause_s
+                self._alarm.wait(pause_s)
 
     def _live(self) -> None:
         while not self._stopping.wait(HEARTBEAT_S):

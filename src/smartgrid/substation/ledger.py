@@ -12,7 +12,7 @@ doing holds up no one else, and no status poll ever. What the waiter is told:
 
 While the last commit has failed, or one has been under way for longer than STALL_S, there is a `storage_fault`: no new
 car is admitted, the status shows no room, and the service is not ready. The keeper's heart goes on trying, and the
-first commit that succeeds ends it.
+first commit that succeeds ends it. A file that turns out to be damaged does not heal: that stays until the end.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KeyPage
 from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
+from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.book import Book, Holding, Limits, Taken, to_record
 from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
 from smartgrid.substation.keeper import Keeper
 from smartgrid.substation.record import Record
-from smartgrid.substation.recovery import recover
+from smartgrid.substation.recovery import FutureError, check_time, recover
 from smartgrid.substation.refusals import (
     LedgerError,
     NotDurableError,
@@ -47,10 +48,12 @@ from smartgrid.substation.refusals import (
     UnknownOutcomeError,
     UnreadableError,
 )
-from smartgrid.substation.store import Store
+from smartgrid.substation.store import Store, is_damage
 
 STALL_S = 2.0
 """A disk that has not answered for so long takes no changes."""
+KEEP_ENDED = 100_000
+MAX_CLOCK_BACK_S = 600.0
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -64,14 +67,6 @@ class Told:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """How much is kept, and how wrong the clock may be at a start."""
-
-    ended: int = 100_000
-    max_clock_back_s: float = 600.0
-
-
 class Ledger:
     """Thread-safe."""
 
@@ -80,23 +75,25 @@ class Ledger:
         store: Store,
         clock: GridClock,
         *,
-        on_end: Callable[[Session], None] = lambda _: None,
         drawn_capacity_kw: float,
+        on_end: Callable[[Session], None] = lambda _: None,
         limits: Limits | None = None,
-        kept: Kept | None = None,
+        keep_ended: int = KEEP_ENDED,
+        max_clock_back_s: float = MAX_CLOCK_BACK_S,
     ) -> None:
         """A new file gets `drawn_capacity_kw`; `on_end` hears of every session whose end is on the disk.
 
-        Raises StartError for a file that is from the future.
+        Raises StartError for a file that is from the future, by more than `max_clock_back_s`.
         """
-        self._store, self._clock, self._kept = store, clock, kept or Kept()
+        self._store, self._clock, self._keep_ended = store, clock, keep_ended
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)  # whoever waits for news
         self._numbers = NumberSource()
-        self._book = self._open(limits or Limits(), drawn_capacity_kw, on_end)
+        self._book = self._open(limits or Limits(), drawn_capacity_kw, on_end, max_clock_back_s)
         self._commits: GroupCommit[Taken] = GroupCommit(
             self._lock, take=self._book.take, write=self._write, written=self._written, lost=self._lost
         )
+        self._damage: str | None = None
         self._beaten_s = 0.0  # of wall time, when there was the last sign of life
         self._keeper = Keeper(self._lock, self._look_after, self._beat)
 
@@ -304,7 +301,7 @@ class Ledger:
 
     def _written(self, taken: Taken) -> None:
         self._book.written(taken)
-        self._set_fault(None)
+        self._set_fault(self._damage)
         self._book.forget()
         self._changed.notify_all()
 
@@ -313,12 +310,17 @@ class Ledger:
             log.error("a commit failed unexpectedly", exc_info=error)
         self._look()  # until now it took its share of the power
         self._book.lost(taken)
+        self._note_damage(error)
         self._set_fault(str(error))
         self._changed.notify_all()
 
     def _set_fault(self, fault: str | None) -> None:
         if self._book.set_fault(fault):
             log.log(logging.ERROR if fault else logging.INFO, "storage: %s", fault or "works again")
+
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error):
+            self._damage = str(error)
 
     def _look_after(self) -> float:
         self._look()
@@ -335,22 +337,20 @@ class Ledger:
 
     # ------------------------------------------------------------------ without it
 
-    def _open(self, limits: Limits, drawn_capacity_kw: float, on_end: Callable[[Session], None]) -> Book:
+    def _open(
+        self, limits: Limits, drawn_capacity_kw: float, on_end: Callable[[Session], None], max_clock_back_s: float
+    ) -> Book:
         now_s = self._clock.wall_s()
         found = self._store.load()
         if found is None:
             substation = Substation(drawn_capacity_kw, self._clock.to_grid_s(now_s), revision=1)
             return Book(substation, self._clock, limits, now_s, on_end=on_end)
-        known = self._store.load_keys(now_s)
-        return recover(
-            found,
-            known,
-            self._clock,
-            limits,
-            now_s,
-            max_clock_back_s=self._kept.max_clock_back_s,
-            on_end=on_end,
-        )
+        keys_known = self._store.load_keys(now_s)
+        try:
+            check_time(found, now_s, max_clock_back_s)
+        except FutureError as error:
+            raise StartError(f"{self._store.path} {error}") from error
+        return recover(found, keys_known, self._clock, limits, now_s, on_end)
 
     def _believed(self, number: Number | None) -> Number:
         """The number of the try; the time of this machine's clock in place of one that is too far ahead of it."""
@@ -413,13 +413,17 @@ class Ledger:
         try:
             return read()
         except sqlite3.Error as error:
+            with self._lock:
+                self._note_damage(error)
+                self._set_fault(self._damage or self._book.fault)
+                self._changed.notify_all()
             raise UnreadableError(str(error)) from error
 
     def _write(self, taken: Taken) -> None:
         self._store.commit(taken.batch)
         if taken.batch.checkpoint is not None:
             try:
-                self._store.prune(self._kept.ended, self._clock.wall_s())
+                self._store.prune(self._keep_ended, self._clock.wall_s())
             except sqlite3.Error as error:
                 log.warning("cannot forget old sessions: %s", error)
 

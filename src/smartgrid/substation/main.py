@@ -11,7 +11,7 @@ from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
 from smartgrid.substation.book import Limits
-from smartgrid.substation.ledger import Kept, Ledger
+from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.refusals import StorageError
 from smartgrid.substation.settings import SubstationSettings
@@ -32,7 +32,8 @@ def run(settings: SubstationSettings) -> None:
         on_end=counted.ended,
         drawn_capacity_kw=drawn_kw,
         limits=Limits(settings.max_active, settings.max_session_h * 3600),
-        kept=Kept(settings.keep_ended, settings.max_clock_back_s),
+        keep_ended=settings.keep_ended,
+        max_clock_back_s=settings.max_clock_back_s,
     )
     try:
         ledger.start(settings.capacity_kw)

@@ -22,7 +22,6 @@ from smartgrid.domain.substation import Substation
 from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
 from smartgrid.runtime.clock import TimeScale, rfc3339
-from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.book import Book, Holding, Limits
 from smartgrid.substation.record import Record, to_request
 from smartgrid.substation.store import Found, KeyRow
@@ -31,8 +30,8 @@ ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
 log = logging.getLogger(__name__)
 
 
-class FutureError(StartError):
-    """The file is from further in the future than is believed."""
+class FutureError(Exception):
+    """The file is from further in the future than is believed; the message goes on after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +49,10 @@ def recover(
     scale: TimeScale,
     limits: Limits,
     now_wall_s: float,
-    *,
-    max_clock_back_s: float,
     on_end: Callable[[Session], None],
 ) -> Book:
-    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first.
-
-    Raises FutureError.
-    """
+    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first."""
     alive_wall_s = _last_sign_of_life(found)
-    _check_time(alive_wall_s, now_wall_s, max_clock_back_s)
     file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
     replayed, ended = _replay(found, file_scale, alive_wall_s)
     wall_s = min(alive_wall_s, now_wall_s)
@@ -98,14 +91,16 @@ def recover(
     )
 
 
-def _check_time(alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:
+def check_time(found: Found, now_wall_s: float, max_clock_back_s: float) -> None:
+    """Raise FutureError where the file is from further in the future than is believed."""
+    alive_wall_s = _last_sign_of_life(found)
     ahead_s = alive_wall_s - now_wall_s
     if ahead_s <= 0:
         return
     told = f"was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
     if ahead_s > max_clock_back_s:
         raise FutureError(
-            f"the file {told}: set the clock right; if it was wrong before and is right now, "
+            f"{told}: set the clock right; if it was wrong before and is right now, "
             f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
         )
     log.warning("the file %s: its sessions go on from now", told)

@@ -90,4 +90,4 @@ class UnknownOutcomeError(LedgerError):
     """It may be done and on the disk, or be so later, or never."""
 
     http_status, code, retry = 504, "outcome-unknown", True
-    sentence = "The disk has not answered in time, so it may have been done; repeat it with the same Idempotency-Key."
+    sentence = "It is not known whether it is done and on the disk: repeat it, a charge with the same Idempotency-Key."

@@ -204,6 +204,11 @@ class Store:
             return self._reader.execute(query, values).fetchall()
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether it says that the file is damaged, or no database."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _statements(batch: Batch) -> list[tuple[str, Sequence[Any]]]:
     """The batch as SQL with its values, as few statements as can be."""
     found: list[tuple[str, Sequence[Any]]] = []
@@ -261,7 +266,7 @@ def _open(path: Path) -> sqlite3.Connection:
         _keep_private(path)
         return _prepared(_connect(path), version)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if is_damage(error):
             raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
         raise StoreError(f"{path} cannot be opened: {error}") from error
 
