@@ -144,7 +144,8 @@ class Evidence:
 
     def rest(self) -> dict[str, Any]:
         """What is known besides the history, as JSON."""
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name not in _IN_HISTORY}
+        found = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _IN_HISTORY}
+        return {**found, "quiet": [asdict(each) for each in self.quiet]}
 
     def tries(self) -> dict[str, list[Call]]:
         """The charges of each wish, in the order in which they were begun."""
@@ -170,10 +171,6 @@ class Evidence:
 
 
 _IN_HISTORY = ("calls", "events", "samples", "limits")
-
-
-def _plain(value: Any) -> Any:
-    return [asdict(each) for each in value] if isinstance(value, list) else value
 
 
 def save(evidence: Evidence, folder: Path) -> None:

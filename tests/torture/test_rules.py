@@ -331,7 +331,9 @@ def test_a_violation_is_retold_with_the_calls_the_faults_and_the_books() -> None
 
 
 def test_evidence_is_read_as_it_was_saved(tmp_path: Path) -> None:
-    before = evidence(charge(1, session()), Event(2, "kill"), sample(3), books=(session(),), quiet=ALL_DAY)
+    before = evidence(
+        charge(1, session()), Event(2, "kill"), sample(3), books=(session(),), quiet=ALL_DAY, by_hand=["substation-0"]
+    )
     recorder = Recorder(tmp_path / "history.jsonl")
     for line in (*before.calls, *before.events, *before.samples):
         recorder.add(line)
