@@ -24,7 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
 ONE_WORKER = ("balancer", "monitoring", "end_to_end", "console", "gateway")
-FIRST = (*ONE_WORKER, "substation", "cli")  # what takes long, so that in the end no worker waits for another
+FIRST = (*ONE_WORKER, "torture", "substation", "cli")  # what takes long, so that in the end no worker waits for another
 
 
 @pytest.hookimpl(optionalhook=True)
