@@ -14,7 +14,17 @@ from smartgrid.domain.session import Session
 from smartgrid.domain.sharing import share_kw
 from smartgrid.domain.substation import Substation
 from support.reference import Reference
-from support.scripts import CAPACITIES_KW, SCRIPTS, Admit, Event, Script, SetCapacity, Stop
+from support.scripts import (
+    CAPACITIES_KW,
+    SCRIPTS,
+    SCRIPTS_WITH_RESTARTS,
+    Admit,
+    Event,
+    Outage,
+    Script,
+    SetCapacity,
+    Stop,
+)
 
 ROUNDING_KW = 1e-9
 NEAR_KWH = 1e-6
@@ -38,6 +48,7 @@ class World:
 
     def do(self, event: Event) -> None:
         event.apply(self.substation, self.sessions, 0.0, self.now_s)
+        self.now_s = self.substation.now_s
 
     def _integrate(self, to_s: float) -> None:
         self.integral_kwh += self.substation.status().load_kw * max(0.0, to_s - self.now_s) / 3600
@@ -75,6 +86,11 @@ def only_the_newest_are_suspended(world: World) -> None:
     assert charging == sorted(charging, reverse=True)
 
 
+def the_active_are_in_order_of_their_start(world: World) -> None:
+    active = [session.session_id for session in world.substation.active]
+    assert active == [name for name, session in world.sessions.items() if session.active]
+
+
 def no_one_is_suspended_for_whom_there_is_room(world: World) -> None:
     ranges = [session.request.power for session in world.substation.active]
     charging = sum(session.power_kw > 0 for session in world.substation.active)
@@ -93,13 +109,14 @@ def test_at_every_moment(capacity_kw: float, script: Script) -> None:
         script,
         never_over_capacity,
         minimums_are_kept,
+        the_active_are_in_order_of_their_start,
         only_the_newest_are_suspended,
         no_one_is_suspended_for_whom_there_is_room,
         no_more_than_was_asked_for,
     )
 
 
-@given(CAPACITIES_KW, SCRIPTS)
+@given(CAPACITIES_KW, SCRIPTS_WITH_RESTARTS)
 def test_sessions_meter_and_integral_of_the_load_agree(capacity_kw: float, script: Script) -> None:
     world = play(capacity_kw, script)
     delivered_kwh = sum(session.delivered_kwh for session in world.sessions.values())
@@ -107,11 +124,12 @@ def test_sessions_meter_and_integral_of_the_load_agree(capacity_kw: float, scrip
     assert world.integral_kwh == pytest.approx(delivered_kwh, abs=NEAR_KWH)
 
 
-@given(CAPACITIES_KW, SCRIPTS)
+@given(CAPACITIES_KW, SCRIPTS_WITH_RESTARTS)
 def test_each_session_gets_what_exact_arithmetic_says(capacity_kw: float, script: Script) -> None:
     world, exact = World(Substation(capacity_kw, 0.0)), Reference(capacity_kw, 0.0)
     for pause_s, event in script:
         world.advance(world.now_s + pause_s)
+        exact.advance(world.now_s)
         before = len(world.sessions)
         world.do(event)
         tell(exact, event, world, admitted=len(world.sessions) > before)
@@ -128,6 +146,8 @@ def tell(exact: Reference, event: Event, world: World, *, admitted: bool) -> Non
             exact.admit(name, wish.energy_kwh, power.min_kw, power.max_kw, wish.departure_s, world.now_s)
     elif isinstance(event, SetCapacity):
         exact.set_capacity(event.capacity_kw, world.now_s)
+    elif isinstance(event, Outage):
+        exact.outage(world.now_s)
     elif isinstance(event, Stop) and f"s{event.number}" in world.sessions:
         exact.stop(f"s{event.number}", world.now_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -176,3 +177,17 @@ def test_a_level_that_swings_over_equal_cars_costs_the_same_for_two_as_for_2000(
         return calls(swing)
 
     assert calls_a_swing(2000) < 1.1 * calls_a_swing(2)
+
+
+def test_cars_that_come_and_go_leave_nothing_for_the_garbage_collector() -> None:
+    rng, substation = random.Random(1), Substation(5000, 0.0)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(100):
+            substation.admit(str(number), ChargeRequest("EV", 40, a_kind_of_its_own(rng)), float(number))
+            substation.stop(str(number), float(number))
+        substation.advance(100)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -16,6 +16,7 @@ from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import book, group_commit, ledger
 from smartgrid.substation.book import Limits
 from smartgrid.substation.keeper import HEARTBEAT_S
+from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     DepartureError,
     DrainingError,
@@ -239,6 +240,41 @@ def test_a_forgotten_key_can_be_used_again_and_again_after_a_restart(
     after = open_books(books.crash(tmp_path / "after"))
     assert after.charge(a_car(), "k").record.session_id == second
     assert [entry.session_id for entry in log_of(after)] == [second]
+
+
+def test_an_end_that_was_shown_is_on_the_disk(
+    books: Books, open_books: Callable[..., Books], clock: SetClock, tmp_path: Path
+) -> None:
+    """Also one that no one asked for: a session that was full would charge again after a crash."""
+    session_id = books.charge(a_car(energy_kwh=1)).record.session_id
+    clock.pass_s(HOUR_S)
+    shown = books.record(session_id)
+
+    after = open_books(books.crash(tmp_path / "after"))
+
+    assert shown is not None
+    assert shown.end_reason == "EnergyDelivered"
+    assert after.record(session_id) == shown
+
+
+def test_an_end_that_comes_while_a_page_is_read_is_on_the_disk_too(
+    books: Books, open_books: Callable[..., Books], clock: SetClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = books.charge(a_car(energy_kwh=1)).record.session_id
+    read = books.store.page
+
+    def read_slowly(*asked: Any) -> list[Record]:
+        found = read(*asked)
+        clock.pass_s(HOUR_S)
+        return found
+
+    monkeypatch.setattr(books.store, "page", read_slowly)
+    (shown,) = books.ledger.page(10, None, None)
+
+    after = open_books(books.crash(tmp_path / "after"))
+
+    assert shown.end_reason == "EnergyDelivered"
+    assert after.record(session_id) == shown
 
 
 def test_keys_survive_a_crash(books: Books, open_books: Callable[..., Books], tmp_path: Path) -> None:

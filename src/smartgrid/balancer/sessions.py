@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 from smartgrid.balancer import member_answers
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
-from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
+from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.session_id import path_down, split

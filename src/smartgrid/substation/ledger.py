@@ -22,7 +22,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -205,6 +205,9 @@ class Ledger:
             self._look()
             holding, status = self._book.find(session_id), self._book.status()
             record = to_record(holding) if holding is not None and holding.live is not None else None
+            ticket = self._join_ends([record])
+        if ticket is not None:
+            self._commits.wait(ticket)
         record = record or self._from_disk(session_id, holding)
         return None if record is None else Told(record, status)
 
@@ -219,6 +222,9 @@ class Ledger:
         with self._lock:
             self._look()
             shown = [self._book.as_it_is(record) for record in records]
+            ticket = self._join_ends(shown)
+        if ticket is not None:
+            self._commits.wait(ticket)
         return [record or self._reread(read) for read, record in zip(records, shown, strict=True)]
 
     def storage_fault(self) -> str | None:
@@ -262,6 +268,16 @@ class Ledger:
         """The commit that will hold all of it; None where it is on the disk."""
         self._expect_next_event()
         return self._commits.join() if self._book.is_pending(holding) else None
+
+    def _join_ends(self, shown: Iterable[Record | None]) -> Ticket | None:
+        """The commit that will hold the ends that are about to be shown; None where they are on the disk.
+
+        A session that was full a moment ago would charge again after a crash, for up to a heartbeat's energy.
+        """
+        ended = (self._book.find(record.session_id) for record in shown if record and record.ended_wall_s is not None)
+        if any(holding is not None and self._book.is_pending(holding) for holding in ended):
+            return self._commits.join()
+        return None
 
     def _expect_next_event(self) -> None:
         self._keeper.expect(self._book.next_event_in_s())

@@ -23,8 +23,8 @@ from smartgrid.balancer.placement.attempt import (
     judge,
 )
 from smartgrid.domain.request import PowerRange
-from smartgrid.http_client.client import HttpClient
 from smartgrid.http_client.answer import Answer
+from smartgrid.http_client.client import HttpClient
 from smartgrid.protocol import headers
 from support.scripted_substation import ScriptedSubstation, ScriptedSubstations, done_but_lost, not_done, silence
 

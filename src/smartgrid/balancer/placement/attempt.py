@@ -13,8 +13,8 @@ from typing import Any
 
 from smartgrid.balancer import member_answers
 from smartgrid.domain.request import PowerRange
-from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.http_client.answer import Answer
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.protocol import headers, numbers, status_header, tracing
 from smartgrid.protocol import session_id as ids
 from smartgrid.protocol.keys import digest
