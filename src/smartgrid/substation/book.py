@@ -253,8 +253,8 @@ class Book:
         return self._substation.meter_kwh
 
     @property
-    def active(self) -> Iterable[Session]:
-        return self._substation.active
+    def suspended_sessions(self) -> int:
+        return self._substation.suspended_sessions
 
     def status(self) -> Status:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""

@@ -259,9 +259,11 @@ class Ledger:
             self._look()
             return self._book.metered_kwh
 
-    def active_count(self, state: str) -> int:
+    def suspended_sessions(self) -> int:
+        """How many sessions get no power for want of capacity."""
         with self._lock:
-            return sum(1 for session in self._book.active if session.state == state)
+            self._look()
+            return self._book.suspended_sessions
 
     # ------------------------------------------------------------------ with the lock held
 
