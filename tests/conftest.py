@@ -1,4 +1,4 @@
-"""How hard the property tests search, and which tests run on one worker.
+"""How hard the property tests search, which tests run on one worker, and the grid that those of a folder share.
 
 `HYPOTHESIS_PROFILE=thorough` searches many random examples, else it is a few fixed ones.
 """
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.grid import Grid
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
@@ -46,3 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(folder: str) -> int:
     return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
+@pytest.fixture
+def grid(shared_grid: Grid) -> Grid:
+    """The folder's `shared_grid`, empty and with all services alive, whatever the test before did to it."""
+    shared_grid.mend()
+    return shared_grid

@@ -58,11 +58,23 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class Holding:
-    """One session, and what is remembered with it.
+class Live:
+    """A session until its end is on the disk, with what its record needs besides (`record.Record`)."""
 
-    `session` is None once its end is on the disk: who wants to see it reads its record there. `saved` is whether it is
-    on the disk at all.
+    session: Session
+    departure_wall_s: float | None
+    leaves_wall_s: float
+    started_wall_s: float
+    started_event: int
+    ended_event: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Holding:
+    """A session by its key. There may be 100,000 of them, most of sessions that ended long ago.
+
+    `live` is None once its end is on the disk: who wants to see it reads its record there. `saved` is whether it is on
+    the disk at all.
     """
 
     seq: int
@@ -71,13 +83,8 @@ class Holding:
     number: Number
     fingerprint: str
     superseded_by: str = ""
-    departure_wall_s: float | None = None
-    leaves_wall_s: float = 0.0
-    started_wall_s: float = 0.0
-    started_event: int = 0
     ended_wall_s: float | None = None
-    ended_event: int | None = None
-    session: Session | None = None
+    live: Live | None = None
     saved: bool = False
 
     @property
@@ -224,7 +231,7 @@ class Book:
         """Forget the keys that were remembered for long enough, and the oldest of too many."""
         while self._ended:
             oldest = next(iter(self._ended.values()))
-            if oldest.session is not None or self.is_pending(oldest):
+            if oldest.live is not None or self.is_pending(oldest):
                 return  # its end is not on the disk yet
             if len(self._ended) <= MAX_KEYS and oldest.remembered_until_s() > self.wall_s:
                 return
@@ -246,8 +253,8 @@ class Book:
         return self._substation.meter_kwh
 
     @property
-    def active(self) -> Iterable[Session]:
-        return self._substation.active
+    def suspended_sessions(self) -> int:
+        return self._substation.suspended_sessions
 
     def status(self) -> Status:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""
@@ -287,8 +294,8 @@ class Book:
             pending.checkpoint = True
         if not pending:
             return None
-        whole = [holding for holding in pending.changed.values() if holding.session is not None]
-        marked = [holding for holding in pending.changed.values() if holding.session is None]
+        whole = [holding for holding in pending.changed.values() if holding.live is not None]
+        marked = [holding for holding in pending.changed.values() if holding.live is None]
         batch = Batch(
             [to_record(holding) for holding in whole],
             [(encode(holding.number), holding.superseded_by, holding.seq) for holding in marked],
@@ -306,9 +313,9 @@ class Book:
         for holding in taken.pending.changed.values():
             holding.saved = True
         for holding in taken.over:
-            if holding.session is not None:
-                self._on_end(holding.session)
-            holding.session = None
+            if holding.live is not None:
+                self._on_end(holding.live.session)
+            holding.live = None
         for entry in taken.entries:
             if self.log.get(entry.session_id) != entry:
                 self.log.note(entry)
@@ -345,18 +352,8 @@ class Book:
         if session is None:
             raise NoRoomError
         self._seq += 1
-        holding = Holding(
-            self._seq,
-            session_id,
-            digest,
-            number,
-            fingerprint,
-            departure_wall_s=departure_wall_s,
-            leaves_wall_s=leaves_wall_s,
-            started_wall_s=self.wall_s,
-            started_event=self._next_event(),
-            session=session,
-        )
+        live = Live(session, departure_wall_s, leaves_wall_s, self.wall_s, self._next_event())
+        holding = Holding(self._seq, session_id, digest, number, fingerprint, live=live)
         self._by_id[session_id] = self._by_digest[digest] = holding
         self._pending.changed[holding.seq] = holding
         return holding
@@ -373,9 +370,9 @@ class Book:
 
     def _note_end(self, session: Session, ended_wall_s: float) -> None:
         holding = self._by_id.get(session.session_id)
-        if holding is None:
+        if holding is None or holding.live is None:
             return  # taken back
-        holding.ended_wall_s, holding.ended_event = ended_wall_s, self._next_event()
+        holding.ended_wall_s, holding.live.ended_event = ended_wall_s, self._next_event()
         self._ended[holding.session_id] = holding
         self._pending.changed[holding.seq] = holding
 
@@ -407,7 +404,7 @@ class Book:
     def _take_over(self, holding: Holding) -> None:
         """Remember what is on the disk; of two sessions of one key the later."""
         earlier = self._by_digest.get(holding.digest)
-        if earlier is not None and earlier.session is None:
+        if earlier is not None and earlier.live is None:
             self._drop(earlier)
         holding.saved = True
         self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
@@ -425,9 +422,9 @@ class Book:
 
 def to_record(holding: Holding) -> Record:
     """A session as it is now; it is in memory."""
-    session = holding.session
-    assert session is not None, "only the disk has its record"
-    request = session.request
+    live = holding.live
+    assert live is not None, "only the disk has its record"
+    session, request = live.session, live.session.request
     return Record(
         holding.seq,
         holding.session_id,
@@ -439,13 +436,13 @@ def to_record(holding: Holding) -> Record:
         request.energy_kwh,
         request.power.min_kw,
         request.power.max_kw,
-        holding.departure_wall_s,
-        holding.leaves_wall_s,
-        holding.started_wall_s,
-        holding.started_event,
+        live.departure_wall_s,
+        live.leaves_wall_s,
+        live.started_wall_s,
+        live.started_event,
         session.delivered_kwh,
         holding.ended_wall_s,
-        holding.ended_event,
+        live.ended_event,
         session.end_reason.value if session.end_reason else None,
         session.state.value,
         session.power_kw,

@@ -223,7 +223,7 @@ class Ledger:
         with self._lock:
             self._look()
             holding, status = self._book.find(session_id), self._book.status()
-            record = to_record(holding) if holding is not None and holding.session is not None else None
+            record = to_record(holding) if holding is not None and holding.live is not None else None
             ticket = self._join_ends([record])
         if ticket is not None:
             self._commits.wait(ticket)
@@ -259,9 +259,11 @@ class Ledger:
             self._look()
             return self._book.metered_kwh
 
-    def active_count(self, state: str) -> int:
+    def suspended_sessions(self) -> int:
+        """How many sessions get no power for want of capacity."""
         with self._lock:
-            return sum(1 for session in self._book.active if session.state == state)
+            self._look()
+            return self._book.suspended_sessions
 
     # ------------------------------------------------------------------ with the lock held
 
@@ -277,7 +279,7 @@ class Ledger:
         return wall_s
 
     def _told(self, holding: Holding, replayed: bool) -> Told | None:
-        if holding.session is None:
+        if holding.live is None:
             return None
         return Told(to_record(holding), self._book.status(), replayed)
 
@@ -329,7 +331,7 @@ class Ledger:
     def _as_it_is(self, record: Record) -> Record | None:
         """A record from the disk with what is newer in memory; None where it has changed on the disk meanwhile."""
         holding = self._book.find(record.session_id)
-        if holding is not None and holding.session is not None:
+        if holding is not None and holding.live is not None:
             return to_record(holding)
         if record.ended_wall_s is None:
             return None

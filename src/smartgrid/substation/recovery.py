@@ -22,7 +22,7 @@ from smartgrid.domain.substation import Substation
 from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
 from smartgrid.runtime.clock import TimeScale, rfc3339
-from smartgrid.substation.book import Book, Holding, Limits
+from smartgrid.substation.book import Book, Holding, Limits, Live
 from smartgrid.substation.record import Record, to_request
 from smartgrid.substation.store import Found, KeyRow
 
@@ -56,37 +56,27 @@ def recover(
     file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
     replayed, ended = _replay(found, file_scale, alive_wall_s)
     wall_s = min(alive_wall_s, now_wall_s)
+    there = [record for record in found.records if record.ended_wall_s is None]  # as far as the file knows
+    over = [
+        _over(record, ended[record.session_id], file_scale, _last_event(found) + place)
+        for place, record in enumerate((record for record in there if record.session_id in ended), 1)
+    ]
+    moved = [_at_scale(record, file_scale, scale, wall_s) for record in there if record.session_id not in ended]
+    active = [_holding(record, _session(record, scale, replayed)) for record in moved]
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
-    event = _last_event(found)
-    holdings, active = [_remembered(row) for row in keys], []
-    changed: list[Holding] = []
-    for was in found.records:
-        if was.ended_wall_s is not None:
-            continue  # it is among the keys
-        record = _at_scale(was, file_scale, scale, wall_s)
-        holding = _holding(record)
-        if (over := ended.get(record.session_id)) is not None:
-            event += 1
-            holding.session, holding.ended_event = over, event
-            holding.ended_wall_s = file_scale.to_wall_s(over.ended_s or 0.0)
-        else:
-            holding.session = _session(record, scale, replayed)
-            active.append(holding.session)
-        holdings.append(holding)
-        if over is not None or record != was:
-            changed.append(holding)
-    substation.restore(active)
+    substation.restore(holding.live.session for holding in active if holding.live is not None)
     substation.resume(scale.to_grid_s(now_wall_s))
+    has_moved = file_scale.time_scale != scale.time_scale or alive_wall_s > now_wall_s
     return Book(
         substation,
         scale,
         limits,
         now_wall_s,
         on_end=on_end,
-        holdings=sorted(holdings, key=lambda holding: holding.seq),
-        changed=changed,
+        holdings=sorted([*map(_remembered, keys), *over, *active], key=lambda holding: holding.seq),
+        changed=over + active if has_moved else over,
         last_seq=found.last_seq,
-        last_event=event,
+        last_event=_last_event(found) + len(over),
         configured_kw=found.checkpoint.configured_kw,
     )
 
@@ -189,7 +179,7 @@ def _session(record: Record, scale: TimeScale, replayed: Substation) -> Session:
     return Session(record.session_id, to_request(record, scale), started_s, delivered_kwh=delivered_kwh)
 
 
-def _holding(record: Record) -> Holding:
+def _holding(record: Record, session: Session) -> Holding:
     return Holding(
         record.seq,
         record.session_id,
@@ -197,21 +187,21 @@ def _holding(record: Record) -> Holding:
         numbers.decode(record.number) or ZERO,
         record.fingerprint,
         record.superseded_by,
-        departure_wall_s=record.departure_wall_s,
-        leaves_wall_s=record.leaves_wall_s,
-        started_wall_s=record.started_wall_s,
-        started_event=record.started_event,
+        live=Live(session, record.departure_wall_s, record.leaves_wall_s, record.started_wall_s, record.started_event),
     )
+
+
+def _over(record: Record, session: Session, scale: TimeScale, event: int) -> Holding:
+    """A session that has ended by itself, which the file does not know yet."""
+    holding = _holding(record, session)
+    holding.ended_wall_s = scale.to_wall_s(session.ended_s or 0.0)
+    if holding.live is not None:
+        holding.live.ended_event = event
+    return holding
 
 
 def _remembered(row: KeyRow) -> Holding:
     number = numbers.decode(row.number) or ZERO
     return Holding(
-        row.seq,
-        row.session_id,
-        row.key_digest,
-        number,
-        row.fingerprint,
-        row.superseded_by,
-        ended_wall_s=row.ended_wall_s,
+        row.seq, row.session_id, row.key_digest, number, row.fingerprint, row.superseded_by, row.ended_wall_s
     )

@@ -28,11 +28,13 @@ def sample(totals: Status, admitted: int, rejected: int) -> Sample:
 
 
 class History:
-    """Takes a sample each second, in a thread of its own while it is entered."""
+    """Takes a sample each second, in a thread of its own while it is entered, and keeps the last `length`."""
 
-    def __init__(self, take: Callable[[], Sample]) -> None:
-        self._take = take
-        self._samples: deque[Sample] = deque(maxlen=LENGTH)
+    def __init__(
+        self, take: Callable[[], Sample], *, interval_s: float = SAMPLE_INTERVAL_S, length: int = LENGTH
+    ) -> None:
+        self._take, self._interval_s = take, interval_s
+        self._samples: deque[Sample] = deque(maxlen=length)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="console-history", daemon=True)
 
@@ -51,7 +53,7 @@ class History:
         return list(self._samples)
 
     def _run(self) -> None:
-        while not self._stop.wait(SAMPLE_INTERVAL_S):
+        while not self._stop.wait(self._interval_s):
             try:
                 self._samples.append(self._take())
             except Exception:  # a chart with a gap is better than none from now on
