@@ -275,6 +275,15 @@ class Book:
         """Whether something of it is not on the disk yet."""
         return holding.seq in self._pending.changed or holding.seq in self._in_flight.changed
 
+    def as_it_is(self, record: Record) -> Record | None:
+        """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
+        holding = self._by_id.get(record.session_id)
+        if holding is not None and holding.live is not None:
+            return to_record(holding)
+        if record.ended_wall_s is None:
+            return None
+        return record if holding is None else record._replace(superseded_by=holding.superseded_by)
+
     # ------------------------------------------------------------------ commits
 
     def is_dirty(self) -> bool:
