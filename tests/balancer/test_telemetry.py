@@ -12,7 +12,7 @@ import pytest
 from balancer.parts import Parts, parts_of
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.event_loop import EventLoop
-from smartgrid.balancer.telemetry import Telemetry
+from smartgrid.balancer.telemetry import AT_ONCE, INTERVAL_S, JITTER, Pace, Telemetry
 from smartgrid.protocol.keys import digest
 from support.processes import wait_until
 from support.scripted_substation import (
@@ -105,7 +105,8 @@ def test_a_burst_is_few_messages(watched: Watched) -> None:
         watched.stub.put(f"key-{number}", (number + 1,))
     wait_until(lambda: watched.keys == 300, 30, "all keys are known")
 
-    assert len(watched.stub.requests) - before <= 3 + (time.monotonic() - begun_s) / 0.1
+    shortest_pause_s = INTERVAL_S * (1 - JITTER)
+    assert len(watched.stub.requests) - before <= AT_ONCE + 3 + (time.monotonic() - begun_s) / shortest_pause_s
 
 
 def test_what_a_cars_answer_has_told_is_not_asked_for_again(watched: Watched) -> None:
@@ -217,3 +218,12 @@ def test_it_ends_while_polls_are_open() -> None:
             telemetry.follow()
             wait_until(lambda: bool(stubs["one"].requests), 30, "a poll is open")
         telemetry.follow()  # no one needs to know any more
+
+
+def test_the_first_changes_after_a_quiet_time_are_told_at_once_and_the_rest_at_a_pace() -> None:
+    pace = Pace(interval_s=0.1, at_once=3)
+
+    pauses_s = [pace.pause_s(now_s=10.0) for _ in range(5)]
+
+    assert pauses_s == pytest.approx([0, 0, 0, 0.1, 0.2])
+    assert pace.pause_s(now_s=60.0) == 0
