@@ -56,8 +56,8 @@ def test_kill_interrupts_only_what_was_under_way_and_repeats_find_it(
 def kill(grid: Grid, pod: Pod, service: str) -> Kill:
     """Kill a pod's processes and wait until it serves again.
 
-    Behind a gateway nothing is sent to a dead pod that is not tried once more elsewhere. In front of it there are only
-    the clients, whose requests go to the dead pod too until its Service has left it out.
+    A substation's cars go to the others. Gateways and balancers are reached through their Services: until these have
+    left the dead pod out, new requests go there too, and so may the second try.
     """
     at_s = grid.now_s()
     grid.signal(pod, "KILL")
@@ -65,7 +65,7 @@ def kill(grid: Grid, pod: Pod, service: str) -> Kill:
     noticed_s = grid.now_s()
     wait_until(f"restart of {pod.name}", lambda: grid.pod(pod.name).restarts > pod.restarts, timeout_s=60)
     wait_until(f"readiness of {pod.name}", lambda: grid.pod(pod.name).ready, timeout_s=60)
-    return Kill(at_s, noticed_s + SERVICE_FOLLOWS_S if service == "gateway" else at_s + KILL_TAKES_S)
+    return Kill(at_s, at_s + KILL_TAKES_S if service == "substation" else noticed_s + SERVICE_FOLLOWS_S)
 
 
 def has_ended(grid: Grid, pod: Pod) -> bool:
