@@ -62,7 +62,7 @@ def test_a_place_that_stays_is_not_taken() -> None:
 
 
 def test_more_places_are_kept_the_larger_the_cars() -> None:
-    assert [places_wanted(kw, 100) for kw in (3.7, 11, 22, 50, 100, 350)] == [1, 2, 4, 8, 16, 16]
+    assert [places_wanted(kw, 100) for kw in (3.7, 11, 22, 50, 100, 350)] == [1, 2, 4, 7, 14, 14]
 
 
 def test_no_place_is_kept_for_a_size_that_does_not_come() -> None:

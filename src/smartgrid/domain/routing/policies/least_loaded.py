@@ -25,7 +25,7 @@ from smartgrid.domain.routing.common_sizes import CommonSizes
 from smartgrid.domain.routing.index import FleetIndex
 from smartgrid.domain.sharing import TOLERANCE_KW
 
-PLACES = 16
+PLACES = 14
 """How many places of each size there should be, where the largest common size fills a whole member. Where it takes a
 share of one, this share of them is enough, since room for it is then found by chance more often."""
 
