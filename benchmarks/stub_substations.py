@@ -1,4 +1,4 @@
-"""Many endpoints that speak a substation's protocol, in one process: `GET /status?since=&wait_s=` as a long poll.
+"""Many endpoints that speak a substation's protocol, in one process: `GET /status?epoch=&since=&keys=` as a long poll.
 
     python benchmarks/stub_substations.py --port 18310 --count 1000
 
@@ -16,6 +16,8 @@ import signal
 import sys
 import time
 from urllib.parse import parse_qs, urlsplit
+
+EPOCH = 1
 
 
 class Stub:
@@ -36,8 +38,11 @@ class Stub:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                await self.wait(head.split(b" ", 2)[1].decode())
-                writer.write(self.answer())
+                query = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)
+                known = query.get("epoch") == [str(EPOCH)]
+                if known:
+                    await self.wait(query)
+                writer.write(self.answer(reset=not known))
                 await writer.drain()
                 self.answered += 1
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -45,8 +50,7 @@ class Stub:
         finally:
             writer.close()
 
-    async def wait(self, target: str) -> None:
-        query = parse_qs(urlsplit(target).query)
+    async def wait(self, query: dict[str, list[str]]) -> None:
         since, wait_s = int(query.get("since", ["-1"])[0]), float(query.get("wait_s", ["0"])[0])
         if since >= self.revision:
             try:
@@ -55,14 +59,15 @@ class Stub:
             except TimeoutError:
                 pass
 
-    def answer(self) -> bytes:
+    def answer(self, *, reset: bool) -> bytes:
+        """The status, and that there are no keys."""
         fields = {
             "name": f"stub-{self.number}", "state": "Available", "capacity_kw": 100.0, "load_kw": self.committed_kw,
             "load_percentage": self.committed_kw, "committed_kw": self.committed_kw, "demand_kw": self.committed_kw,
-            "active_sessions": 1, "revision": self.revision,
+            "active_sessions": 1, "revision": self.revision, "epoch": EPOCH,
         }  # fmt: skip
         header = json.dumps({**fields, "next_release_s": 30.0, "largest_free_kw": 100.0 - self.committed_kw})
-        body = json.dumps(fields)
+        body = json.dumps({**fields, "keys": {"entries": [], "position": 0, "more": False, "reset": reset}})
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSmartgrid-Status: {header}\r\n"
         return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
