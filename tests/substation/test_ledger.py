@@ -199,7 +199,12 @@ def test_superseding_leaves_alone_what_a_later_try_was_told_of(books: Books) -> 
     assert (told.record.state, told.record.superseded_by) == ("Charging", "")
 
 
-def test_a_key_is_remembered_for_a_day_after_its_session_and_its_latest_try(books: Books, clock: SetClock) -> None:
+def test_a_key_is_remembered_for_a_time_after_its_session_and_its_latest_try(
+    open_books: Callable[..., Books], clock: SetClock
+) -> None:
+    limits = Limits(max_session_s=2 * HOUR_S)
+    books = open_books(limits=limits)
+    assert limits.key_life_s(clock) == KEY_LIFE_S
     first = books.charge(a_car(), "k", (int(START_WALL_S * 1e6),)).record.session_id
     books.ledger.stop(first)
     clock.pass_s(KEY_LIFE_S - HOUR_S)
@@ -209,6 +214,16 @@ def test_a_key_is_remembered_for_a_day_after_its_session_and_its_latest_try(book
     clock.pass_s(2 * HOUR_S)
     books.ledger.set_capacity(99)  # what is too old is forgotten with the next commit
     assert not books.charge(a_car(), "k").replayed
+
+
+def test_a_key_outlives_every_session_that_may_have_it_elsewhere(books: Books, clock: SetClock) -> None:
+    """The model checker's counterexample `remember`: else a double at a substation that was away would live on."""
+    longest_s = Limits().max_session_s
+    first = books.charge(a_car(), "k", (int(START_WALL_S * 1e6),)).record.session_id
+    books.ledger.stop(first)
+    clock.pass_s(longest_s)
+    books.ledger.set_capacity(99)
+    assert books.charge(a_car(), "k").record.session_id == first
 
 
 def test_an_active_sessions_key_is_remembered_however_old(books: Books, clock: SetClock) -> None:

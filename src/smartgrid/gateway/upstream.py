@@ -21,7 +21,6 @@ from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
 NO_PLACE = 503
-REFUSED = 503
 RETRY_AFTER = {"Retry-After": "1"}
 STATUS_WANTED = {STATUS: status_header.WANTED}
 

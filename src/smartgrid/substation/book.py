@@ -43,6 +43,8 @@ from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
 CHECKPOINT_EVERY_EVENTS = 5000
 """So many events are replayed at the most after a crash."""
 LEAST_MAX_ACTIVE = 2000
+KEY_MARGIN_S = 3600.0
+"""For clocks that disagree, and for the time until balancers have compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class Limits:
 
     max_active: int | None = None
     max_session_s: float = 48 * 3600.0
+
+    def key_life_s(self, scale: TimeScale) -> float:
+        """How long a key is remembered after its end and its latest try, in wall time.
+
+        Longer than any session lasts: a session of the key at a substation that was away all the while must still meet
+        what it is superseded by.
+        """
+        return max(KEY_LIFE_S, scale.to_wall_s(self.max_session_s) + KEY_MARGIN_S)
 
     def most_active(self, capacity_kw: float) -> float:
         return max(LEAST_MAX_ACTIVE, capacity_kw) if self.max_active is None else self.max_active
@@ -91,9 +101,9 @@ class Holding:
     def entry(self) -> KeyEntry:
         return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by))
 
-    def remembered_until_s(self) -> float:
-        """In wall time, once it has ended. A number begins with the microseconds of its try."""
-        return max(self.ended_wall_s or 0.0, self.number[0] / 1e6) + KEY_LIFE_S
+    def last_wanted_s(self) -> float:
+        """Its end or its latest try, in wall time. A number begins with the microseconds of its try."""
+        return max(self.ended_wall_s or 0.0, self.number[0] / 1e6)
 
 
 @dataclass(slots=True)
@@ -140,6 +150,7 @@ class Book:
         Those of them that are `changed` are not there as they are now.
         """
         self._substation, self._scale, self._limits, self._on_end = substation, scale, limits, on_end
+        self.key_life_s = limits.key_life_s(scale)
         self.wall_s, self.configured_kw = wall_s, configured_kw
         self.epoch = secrets.randbelow(2**53 - 1) + 1
         self.fault: str | None = None
@@ -234,7 +245,7 @@ class Book:
             oldest = next(iter(self._ended.values()))
             if oldest.live is not None or self.is_pending(oldest):
                 return  # its end is not on the disk yet
-            if len(self._ended) <= MAX_KEYS and oldest.remembered_until_s() > self.wall_s:
+            if len(self._ended) <= MAX_KEYS and oldest.last_wanted_s() + self.key_life_s > self.wall_s:
                 return
             self._drop(oldest)
 
@@ -340,13 +351,14 @@ class Book:
     # ------------------------------------------------------------------ within
 
     def _repeat(self, known: Holding, number: Number, fingerprint: str) -> None:
-        if known.fingerprint != fingerprint:
-            raise KeyReusedError
+        """A try that asks for another car raises the number too: an attempt of it that went astray must not count."""
         if number > known.number and not known.superseded_by:
             known.number = number
             self._pending.changed[known.seq] = known
             if known.session_id in self._ended:
                 self._ended.move_to_end(known.session_id)
+        if known.fingerprint != fingerprint:
+            raise KeyReusedError
 
     def _admit(self, request: ChargeRequest, digest: str, number: Number, fingerprint: str) -> Holding:
         substation, scale = self._substation, self._scale

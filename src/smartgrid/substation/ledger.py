@@ -382,7 +382,7 @@ class Ledger:
         self._store.commit(taken.batch)
         if taken.batch.checkpoint is not None:
             try:
-                self._store.prune(self._keep_ended, self._clock.wall_s())
+                self._store.prune(self._keep_ended, self._clock.wall_s(), self._book.key_life_s)
             except Exception as error:  # what was to be written is on the disk
                 log.warning("cannot forget old sessions: %s", error)
 

@@ -62,7 +62,7 @@ def open_book(
         substation = Substation(drawn_capacity_kw, clock.to_grid_s(now_s), revision=1)
         return Book(substation, clock, limits, now_s, on_end=on_end)
     _check_time(store.path, _last_sign_of_life(found), now_s, max_clock_back_s)
-    return recover(found, store.load_keys(now_s), clock, limits, now_s, on_end)
+    return recover(found, store.load_keys(now_s, limits.key_life_s(clock)), clock, limits, now_s, on_end)
 
 
 def _check_time(path: Path, alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:

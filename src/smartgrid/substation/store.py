@@ -147,12 +147,12 @@ class Store:
             last_seq[0][0],
         )
 
-    def load_keys(self, now_wall_s: float) -> list[KeyRow]:
+    def load_keys(self, now_wall_s: float, key_life_s: float = KEY_LIFE_S) -> list[KeyRow]:
         """The keys of ended sessions that are still to be remembered, oldest first."""
         rows = self._read(
             f"SELECT {', '.join(KeyRow._fields)} FROM session WHERE ended_wall_s IS NOT NULL AND NOT {_EXPIRED} "
             "ORDER BY seq DESC LIMIT ?",
-            now_wall_s - KEY_LIFE_S,
+            now_wall_s - key_life_s,
             MAX_KEYS,
         )
         return [KeyRow(*row) for row in reversed(rows)]
@@ -187,7 +187,7 @@ class Store:
             for statement in statements:
                 self._writer.execute(*statement)
 
-    def prune(self, keep_ended: int, now_wall_s: float) -> None:
+    def prune(self, keep_ended: int, now_wall_s: float, key_life_s: float = KEY_LIFE_S) -> None:
         """Forget the oldest ended sessions beyond `keep_ended` whose keys need not be remembered any more."""
         beyond = (
             "ended_wall_s IS NOT NULL AND seq <= "
@@ -196,7 +196,7 @@ class Store:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.execute(f"DELETE FROM session WHERE {beyond}", (max(keep_ended, MAX_KEYS),))
-            expired_before_s = now_wall_s - KEY_LIFE_S
+            expired_before_s = now_wall_s - key_life_s
             self._writer.execute(f"DELETE FROM session WHERE {beyond} AND {_EXPIRED}", (keep_ended, expired_before_s))
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:

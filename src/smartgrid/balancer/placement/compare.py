@@ -140,8 +140,7 @@ class Comparer:
         except (NotSentError, OutcomeUnknownError):
             return False
         if answer.status == 404:
-            self._directory.drop(superseding.session_id)
-            return True
+            return self._directory.not_there(superseding.session_id)
         session = member_answers.session(substation.name, answer.body) if answer.status == 200 else None
         if session is None:
             return False

@@ -18,12 +18,12 @@ loses its oldest, so that one that tells nonsense costs itself and no other. No 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smartgrid.protocol.keys import MAX_KEYS, KeyEntry, KeyLog, KeyPage
 from smartgrid.protocol.numbers import Number
-from smartgrid.protocol.session_id import prefixed, split
+from smartgrid.protocol.session_id import SEPARATOR, prefixed, split
 
 MAX_KEYS_OF_MEMBER = MAX_KEYS + 50_000
 """A substation tells that many ended sessions' keys at the most, and those that charge."""
@@ -99,6 +99,18 @@ class Directory:
         with self._lock:
             self._forget(session_id)
 
+    def not_there(self, session_id: str) -> bool:
+        """Its member says that it has no such session; whether that settles it.
+
+        A substation knows. A region asks its own directory, which may have lost sight of a substation that is away:
+        then only the region's log can tell, and a log does not tell again what it has told.
+        """
+        _, inner = split(session_id)
+        if SEPARATOR in inner:
+            return False
+        self.drop(session_id)
+        return True
+
     def forget_member(self, member: str) -> None:
         """It has been away for too long."""
         with self._lock:
@@ -108,10 +120,13 @@ class Directory:
 
     # ------------------------------------------------------------------ what is known
 
-    def holder(self, digest: str) -> KeyEntry | None:
-        """The session that counts: of those that are not superseded the one with the greatest number."""
+    def holder(self, digest: str, not_there: Collection[str] = ()) -> KeyEntry | None:
+        """The session that counts: the one with the greatest number of those that are not superseded.
+
+        `not_there` are sessions of which their members know nothing.
+        """
         with self._lock:
-            found = [entry for entry in self._entries(digest) if not entry.superseded]
+            found = [each for each in self._entries(digest) if not each.superseded and each.session_id not in not_there]
         return max(found, key=lambda entry: entry.number, default=None)
 
     def entries(self, digest: str) -> list[KeyEntry]:

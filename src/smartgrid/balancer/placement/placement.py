@@ -117,8 +117,8 @@ class Placement:
                     raise HolderAwayError(name)
 
     def _holder(self, way: _Way) -> str | None:
-        holder = self._directory.holder(way.car.digest)
-        return holder.session_id if holder and holder.session_id not in way.not_there else None
+        holder = self._directory.holder(way.car.digest, way.not_there)
+        return holder.session_id if holder else None
 
     def _ask_holder(self, way: _Way, session_id: str) -> tuple[str, Outcome]:
         """Ask for the session where it is. Raises HolderAwayError for one that is away, or does not answer."""
@@ -143,7 +143,7 @@ class Placement:
                 way.not_there.add(session_id)
                 way.asked.append(name)
             case Admitted(session, _) if session["session_id"] != session_id:
-                self._directory.drop(session_id)
+                self._directory.not_there(session_id)
         return name, asked.outcome
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
