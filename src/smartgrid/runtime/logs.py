@@ -25,7 +25,6 @@ def configure(service: str, level: str, hash_key: str = "") -> None:
     # What no line shows need not be found out for each: the caller's place, thread and process.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.getLogger("_granian").setLevel(logging.WARNING)
 
 
 def _formatter(service: str) -> JsonFormatter:

@@ -22,7 +22,15 @@ class ServiceSettings(BaseSettings):
     log_hash_key: str = Field(
         "", description="Key of the hash under which vehicles appear in logs. Random at each start when empty."
     )
-    threads: int = Field(64, ge=2, le=512, description="Most requests handled at once.")
+    probe_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of its own for /health, /ready and /metrics, which is then not on `port`.",
+    )
+    threads: int = Field(
+        64, ge=2, le=512, description="Half of it are handled at once of cars, an eighth of stops, an eighth of reads."
+    )
     shutdown_delay_s: float = Field(
         0,
         ge=0,
