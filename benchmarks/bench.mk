@@ -24,4 +24,7 @@ bench-http-client: $(VENV)/dev.stamp ## Measure a call with our HTTP client and 
 fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP answers
 	@PYTHONPATH=tests $(BIN)/python tests/http_client/fuzz_parser.py
 
-.PHONY: bench-simulation bench-decisions bench-peers bench-scale bench-views bench-http-client fuzz
+bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
+	@$(BIN)/python benchmarks/bench_ledger.py
+
+.PHONY: bench-ledger bench-simulation bench-decisions bench-peers bench-scale bench-views bench-http-client fuzz

@@ -119,6 +119,10 @@ SUBSTATION = EVERY_SERVICE | {
     "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
     "capacityKw": or_null(number(0, 100_000)),
     "timeScale": number(0.001, 100_000),
+    "maxActiveSessions": or_null(whole(1, 1_000_000)),
+    "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+    "keepEndedSessions": whole(0),
+    "maxClockBackSeconds": {"type": "number", "minimum": 0},
     "persistence": strict(
         enabled=FLAG,
         storageClassName=or_null(text()),
@@ -140,6 +144,7 @@ BALANCER = (
         "allowedTargets": each(text(r"^[^,\s]+$")),
         "pollIntervalSeconds": number(0.05, 300),
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
+        "awayLifeHours": number(0, 720),
         "rbac": strict(create=FLAG),
         "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1},
     }

@@ -112,6 +112,19 @@ def test_the_suspended_resume_when_another_ends() -> None:
     assert powers_kw(substation) == [7]
 
 
+def test_of_the_suspended_the_oldest_resumes_first() -> None:
+    substation = a_substation(44, *[a_car(A_RIGID_CAR)] * 4)
+    substation.set_capacity(0, 0)
+    substation.set_capacity(22, 0)
+    assert [(s.session_id, s.power_kw) for s in substation.active] == [("s0", 11), ("s1", 11), ("s2", 0), ("s3", 0)]
+
+
+def test_rounding_does_not_suspend_the_last_one() -> None:
+    substation = a_substation(1, *[a_car(PowerRange(0.1, 0.1))] * 3)
+    substation.set_capacity(0.3, 0)
+    assert powers_kw(substation) == [0.1, 0.1, 0.1]
+
+
 @pytest.mark.parametrize("capacity_kw", [0.0, 0.3 - 1e-9, 0.2 - 1e-9, 0.6 - 1e-9, 0.7999999989999999])
 def test_no_capacity_is_too_awkward_for_the_last_digit(capacity_kw: float) -> None:
     substation = a_substation(1, *[a_car(PowerRange(0.1, 0.1))] * 10)
@@ -203,6 +216,16 @@ def test_an_outage_delivers_nothing() -> None:
     assert (session.delivered_kwh, session.power_kw) == (11, 11)
     substation.advance(6 * HOUR_S)
     assert session.delivered_kwh == 22
+
+
+def test_an_outage_delivers_nothing_to_cars_that_share_either() -> None:
+    substation = a_substation(12, a_car(), a_car())
+    substation.advance(HOUR_S)
+    substation.resume(5 * HOUR_S)
+    assert [s.delivered_kwh for s in substation.active] == [6, 6]
+    substation.advance(6 * HOUR_S)
+    assert [s.delivered_kwh for s in substation.active] == [12, 12]
+    assert substation.meter_kwh == 24
 
 
 def test_who_left_in_an_outage_left_without_power() -> None:

@@ -13,14 +13,21 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
 from smartgrid.domain.sharing import share_kw
 from smartgrid.domain.substation import Substation
-from support.powers import power_ranges
 from support.reference import Reference
+from support.scripts import (
+    CAPACITIES_KW,
+    SCRIPTS,
+    SCRIPTS_WITH_RESTARTS,
+    Admit,
+    Event,
+    Outage,
+    Script,
+    SetCapacity,
+    Stop,
+)
 
 ROUNDING_KW = 1e-9
 NEAR_KWH = 1e-6
-CAPACITIES_KW = st.sampled_from([0.0, 4.14, 11.0, 50.0, 100.0]) | st.floats(min_value=0, max_value=150)
-PAUSES_S = st.sampled_from([0.0, 1.0, 900.0, 3600.0]) | st.floats(min_value=0, max_value=20_000)
-ENERGIES_KWH = st.sampled_from([0.5, 5.5, 11.0, 40.0]) | st.floats(min_value=0.01, max_value=100)
 
 
 @dataclass
@@ -39,6 +46,10 @@ class World:
             self._integrate(event_s)
         self._integrate(now_s)
 
+    def do(self, event: Event) -> None:
+        event.apply(self.substation, self.sessions, 0.0, self.now_s)
+        self.now_s = self.substation.now_s
+
     def _integrate(self, to_s: float) -> None:
         self.integral_kwh += self.substation.status().load_kw * max(0.0, to_s - self.now_s) / 3600
         self.now_s = max(self.now_s, to_s)
@@ -47,53 +58,11 @@ class World:
             check(self)
 
 
-@dataclass(frozen=True)
-class Admit:
-    request: ChargeRequest
-
-    def apply(self, world: World) -> None:
-        name = f"s{len(world.sessions)}"
-        admitted = world.substation.admit(name, self.request, world.now_s)
-        if admitted is not None:
-            world.sessions[name] = admitted
-
-
-@dataclass(frozen=True)
-class Stop:
-    number: int
-
-    def apply(self, world: World) -> None:
-        world.substation.stop(f"s{self.number}", world.now_s)
-
-
-@dataclass(frozen=True)
-class SetCapacity:
-    capacity_kw: float
-
-    def apply(self, world: World) -> None:
-        world.substation.set_capacity(self.capacity_kw, world.now_s)
-
-
-Event = Admit | Stop | SetCapacity
-
-
-@st.composite
-def admissions(draw: st.DrawFn) -> Admit:
-    departure_s = draw(st.none() | st.floats(min_value=1, max_value=100_000))
-    return Admit(ChargeRequest("EV", draw(ENERGIES_KWH), draw(power_ranges()), departure_s))
-
-
-STOPS = st.builds(Stop, st.integers(0, 15))
-EVENTS = st.one_of(admissions(), admissions(), admissions(), STOPS, st.builds(SetCapacity, CAPACITIES_KW))
-SCRIPTS = st.lists(st.tuples(PAUSES_S, EVENTS), max_size=25)
-Script = list[tuple[float, Event]]
-
-
 def play(capacity_kw: float, script: Script, *watched: Callable[[World], None]) -> World:
     world = World(Substation(capacity_kw, 0.0), watched=list(watched))
     for pause_s, event in script:
         world.advance(world.now_s + pause_s)
-        event.apply(world)
+        world.do(event)
         for check in watched:
             check(world)
     world.advance(world.now_s + 50_000)
@@ -117,6 +86,11 @@ def only_the_newest_are_suspended(world: World) -> None:
     assert charging == sorted(charging, reverse=True)
 
 
+def the_active_are_in_order_of_their_start(world: World) -> None:
+    active = [session.session_id for session in world.substation.active]
+    assert active == [name for name, session in world.sessions.items() if session.active]
+
+
 def no_one_is_suspended_for_whom_there_is_room(world: World) -> None:
     ranges = [session.request.power for session in world.substation.active]
     charging = sum(session.power_kw > 0 for session in world.substation.active)
@@ -135,13 +109,14 @@ def test_at_every_moment(capacity_kw: float, script: Script) -> None:
         script,
         never_over_capacity,
         minimums_are_kept,
+        the_active_are_in_order_of_their_start,
         only_the_newest_are_suspended,
         no_one_is_suspended_for_whom_there_is_room,
         no_more_than_was_asked_for,
     )
 
 
-@given(CAPACITIES_KW, SCRIPTS)
+@given(CAPACITIES_KW, SCRIPTS_WITH_RESTARTS)
 def test_sessions_meter_and_integral_of_the_load_agree(capacity_kw: float, script: Script) -> None:
     world = play(capacity_kw, script)
     delivered_kwh = sum(session.delivered_kwh for session in world.sessions.values())
@@ -149,13 +124,14 @@ def test_sessions_meter_and_integral_of_the_load_agree(capacity_kw: float, scrip
     assert world.integral_kwh == pytest.approx(delivered_kwh, abs=NEAR_KWH)
 
 
-@given(CAPACITIES_KW, SCRIPTS)
+@given(CAPACITIES_KW, SCRIPTS_WITH_RESTARTS)
 def test_each_session_gets_what_exact_arithmetic_says(capacity_kw: float, script: Script) -> None:
     world, exact = World(Substation(capacity_kw, 0.0)), Reference(capacity_kw, 0.0)
     for pause_s, event in script:
         world.advance(world.now_s + pause_s)
+        exact.advance(world.now_s)
         before = len(world.sessions)
-        event.apply(world)
+        world.do(event)
         tell(exact, event, world, admitted=len(world.sessions) > before)
     exact.advance(world.now_s)
     had_kwh = {name: float(car.had_kwh) for name, car in exact.cars.items()}
@@ -170,7 +146,9 @@ def tell(exact: Reference, event: Event, world: World, *, admitted: bool) -> Non
             exact.admit(name, wish.energy_kwh, power.min_kw, power.max_kw, wish.departure_s, world.now_s)
     elif isinstance(event, SetCapacity):
         exact.set_capacity(event.capacity_kw, world.now_s)
-    elif f"s{event.number}" in world.sessions:
+    elif isinstance(event, Outage):
+        exact.outage(world.now_s)
+    elif isinstance(event, Stop) and f"s{event.number}" in world.sessions:
         exact.stop(f"s{event.number}", world.now_s)
 
 
@@ -181,7 +159,7 @@ def test_many_small_steps_come_to_the_same_as_one(capacity_kw: float, script: Sc
         for pause_s, event in script:
             for _ in range(steps):
                 world.advance(world.now_s + pause_s / steps)
-            event.apply(world)
+            world.do(event)
         return world
 
     pauses = [(float(round(pause_s)) * steps, event) for pause_s, event in script]  # so that the times are the same

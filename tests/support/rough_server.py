@@ -22,6 +22,10 @@ class RoughServer:
         self.requests: list[bytes] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    def then(self, scripts: Iterable[Script]) -> None:
+        """More scripts, for the connections after those; before the server is started."""
+        self._scripts += scripts
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"

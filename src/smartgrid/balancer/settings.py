@@ -33,6 +33,13 @@ class BalancerSettings(ServiceSettings):
     request_timeout_s: float = Field(
         1.7, ge=0.1, le=60, allow_inf_nan=False, description="Longest time spent on finding a place for one car."
     )
+    away_life_h: float = Field(
+        24,
+        ge=0,
+        le=24 * 30,
+        allow_inf_nan=False,
+        description="How long a substation that has left the fleet is remembered, with its sessions and keys.",
+    )
     discovery: Literal["static", "kubernetes"] = Field(
         "static", description="Whether substations are also found through the Kubernetes API."
     )

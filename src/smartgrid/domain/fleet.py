@@ -49,11 +49,12 @@ class Fleet:
     expected release no other car asks it again.
     """
 
-    def __init__(self, policy: Policy, rng: Random, first_revision: int = 0, trust_view_s: float = 5.0) -> None:
-        """`first_revision` should be above any revision that an earlier process gave out, e.g. the time in µs."""
+    def __init__(self, policy: Policy, rng: Random, trust_view_s: float = 5.0, epoch: int = 0) -> None:
+        """`epoch` names this fleet in its totals: their revisions begin at 0 with every new one."""
         self._policy = policy
         self._rng = rng
-        self._revision = first_revision
+        self._epoch = epoch
+        self._revision = 0
         self._trust_view_s = trust_view_s
         self._candidates: dict[str, Candidate] = {}
         self._unsettled: dict[Candidate, None] = {}  # reserved on, but still in the policy's order as before
@@ -84,12 +85,14 @@ class Fleet:
             candidate.due_s = math.inf
 
     def update(self, name: str, status: Status, now_s: float) -> bool:
-        """Take over a status; False if it is older than what is known, or the substation has left."""
+        """Take over a status, and tell whether it was.
+
+        It is not if it is older than what is known, if its numbers are impossible, or if the substation has left.
+        """
         candidate = self._candidates.get(name)
-        if candidate is None or _is_older(status, candidate):
+        if candidate is None or not _counts(status, candidate):
             return False
-        is_news = candidate.status is None or status.revision > candidate.status.revision
-        self._revision += is_news
+        self._revision += status.says_more_than(candidate.status)
         self._take_out(candidate)
         self._see(candidate, status, now_s)
         self._put_in(candidate)
@@ -135,7 +138,12 @@ class Fleet:
         self._revision += 1
         self._take_out(candidate)
         candidate.release(reservation.power.min_kw, reservation.power.max_kw)
-        if status is not None and self._policy.corrects_view and not _is_older(status, candidate):
+        if (
+            status is not None
+            and self._policy.corrects_view
+            and status.is_possible
+            and status.replaces(candidate.status)
+        ):
             self._see(candidate, status, now_s)
         self._put_in(candidate)
 
@@ -159,6 +167,7 @@ class Fleet:
             revision=self._revision,
             next_release_s=next_release_s,
             largest_free_kw=self._policy.largest_free_kw(),
+            epoch=self._epoch,
         )
 
     def view(self, name: str) -> View:
@@ -200,8 +209,8 @@ class Fleet:
                 self._doubts.add(candidate)
 
 
-def _is_older(status: Status, candidate: Candidate) -> bool:
-    return candidate.status is not None and status.revision < candidate.status.revision
+def _counts(status: Status, candidate: Candidate) -> bool:
+    return status.is_possible and status.replaces(candidate.status)
 
 
 def _view(candidate: Candidate) -> View:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
+from smartgrid.domain import quanta
 from smartgrid.domain.request import ChargeRequest
 
 SECONDS_PER_HOUR = 3600.0
@@ -33,44 +33,107 @@ class EndReason(StrEnum):
     SUPERSEDED = "Superseded"
 
 
-@dataclass(slots=True)
-class Session:
-    """A session and its meter. Times are seconds on the caller's clock.
+class Meter(Protocol):
+    """What a charging session is connected to."""
 
-    The owner (`domain.substation.Substation`) changes it; everyone else only reads.
+    @property
+    def power_kw(self) -> float:
+        """What each session on it gets now."""
+
+    def reading(self) -> int:
+        """What a session that was on it from the beginning would have been given until now, in quanta of energy."""
+
+
+class Session:
+    """A session, as it is at the present time of its substation. Times are seconds on the caller's clock.
+
+    While it charges it holds no energy count of its own: sessions that always get the same power share a meter, and it
+    keeps the reading at which it will be full. So it is never out of date, and to look at it changes nothing. Its owner
+    (`domain.substation.Substation`) changes it; everyone else only reads.
     """
 
-    session_id: str
-    request: ChargeRequest
-    started_s: float
-    state: SessionState = SessionState.CHARGING
-    power_kw: float = 0.0
-    delivered_kwh: float = 0.0
-    ended_s: float | None = None
-    end_reason: EndReason | None = None
+    __slots__ = (
+        "_lacks",
+        "_meter",
+        "_wanted",
+        "end_reason",
+        "ended_s",
+        "full_at",
+        "number",
+        "request",
+        "session_id",
+        "started_s",
+    )
+
+    def __init__(self, session_id: str, request: ChargeRequest, started_s: float, delivered_kwh: float = 0.0) -> None:
+        self.session_id = session_id
+        self.request = request
+        self.started_s = started_s
+        self.ended_s: float | None = None
+        self.end_reason: EndReason | None = None
+        self.number = 0  # the order in which its substation took it in
+        self._wanted = quanta.of_kwh(request.energy_kwh)
+        self._lacks = self._wanted - quanta.of_kwh(delivered_kwh)  # while it is not connected
+        self._meter: Meter | None = None
+        self.full_at = 0  # the reading of its meter
+
+    def __repr__(self) -> str:
+        return f"Session({self.session_id!r}, {self.state}, {self.delivered_kwh:g} of {self.request.energy_kwh:g} kWh)"
 
     @property
     def active(self) -> bool:
         return self.ended_s is None
 
-    def grant(self, power_kw: float) -> None:
-        """Charge at `power_kw` from now on; 0 suspends."""
-        self.power_kw = power_kw
-        self.state = SessionState.CHARGING if power_kw > 0 else SessionState.SUSPENDED_EVSE
+    @property
+    def state(self) -> SessionState:
+        if self.ended_s is not None:
+            return SessionState.IDLE
+        return SessionState.CHARGING if self.power_kw > 0 else SessionState.SUSPENDED_EVSE
 
-    def meter(self, duration_s: float) -> float:
-        """Count the energy of `duration_s` at the present power, and return it; never more than was asked for."""
-        before_kwh, gained_kwh = self.delivered_kwh, self.power_kw * duration_s / SECONDS_PER_HOUR
-        self.delivered_kwh = min(self.request.energy_kwh, before_kwh + gained_kwh)
-        return self.delivered_kwh - before_kwh
+    @property
+    def power_kw(self) -> float:
+        return 0.0 if self._meter is None else self._meter.power_kw
 
-    def end(self, ended_s: float, reason: EndReason) -> None:
-        self.state, self.power_kw = SessionState.IDLE, 0.0
+    @property
+    def delivered_kwh(self) -> float:
+        """What it has been given, never more than was asked for."""
+        lacks = self.lacks()
+        return quanta.to_kwh(self._wanted - lacks) if lacks > 0 else float(self.request.energy_kwh)
+
+    def lacks(self) -> int:
+        """What it still needs to be full, in quanta of energy; it is full where that is not positive."""
+        return self._lacks if self._meter is None else self.full_at - self._meter.reading()
+
+    def is_full_in(self, duration_s: float) -> bool:
+        """Whether it is full by then if its power stays as it is."""
+        return self.lacks() <= quanta.of_kw(self.power_kw) * quanta.of_s(duration_s)
+
+    def connect(self, meter: Meter) -> None:
+        """Charge from now on."""
+        self.full_at = meter.reading() + self._lacks
+        self._meter = meter
+
+    def disconnect(self) -> None:
+        """Get no power from now on."""
+        self._lacks = self.lacks()
+        self._meter = None
+
+    def round(self, reading: int | None = None) -> int:
+        """Have been delivered just `delivered_kwh`, which is rounded; returns how much more that is, in quanta.
+
+        While it is connected, `reading` is the present one of its meter.
+        """
+        before = self._lacks if reading is None else self.full_at - reading
+        delivered_kwh = quanta.to_kwh(self._wanted - before) if before > 0 else self.request.energy_kwh
+        self._lacks = self._wanted - quanta.of_kwh(delivered_kwh)
+        if reading is not None:
+            self.full_at = reading + self._lacks
+        return before - self._lacks
+
+    def end(self, ended_s: float, reason: EndReason) -> int:
+        """Returns what it is delivered in this moment, in quanta: the clock is too coarse to meter the very last."""
+        self.disconnect()
+        rest = self._lacks if reason is EndReason.ENERGY_DELIVERED else min(0, self._lacks)
+        self._lacks -= rest
         self.ended_s, self.end_reason = ended_s, reason
-
-    def full_s(self, now_s: float) -> float | None:
-        """When it is full if its power stays as it is; None if never: while suspended, or at next to no power."""
-        if self.power_kw <= 0:
-            return None
-        full_s = now_s + (self.request.energy_kwh - self.delivered_kwh) / self.power_kw * SECONDS_PER_HOUR
-        return full_s if math.isfinite(full_s) else None
+        return rest

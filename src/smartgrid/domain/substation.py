@@ -1,21 +1,44 @@
-"""One substation: who charges there, with how much power, and how much energy each has had."""
+"""One substation: who charges there, with how much power, and how much energy each has had.
+
+Powers change only at **events**: a start, a stop, a full battery, a departure, a new capacity, a restart. Between two
+of them every power is constant, so metering is exact: `advance` goes from event to event and shares anew at each.
+Sharing and metering are `domain.water_level`'s; here is who takes part. The oldest sessions whose minimums fit into the
+capacity are *fed*; the newer ones are *suspended*, which happens only when the capacity has been cut. That boundary
+moves session by session. What each does itself comes out of two queues: who is full next, and who departs next.
+So an event costs O(log n) at n sessions, and a session that no event concerns is not touched.
+
+**Looking changes nothing.** Powers and times of ends are whole-number functions of the events before. So whoever
+repeats the events at the same times has the same sessions, to the last bit, however often `advance`, `status` or a
+session have been asked in between. The ledger stands on that: it writes events, and after a crash plays them again
+from a **checkpoint**: `capacity_kw`, `now_s`, and of each active session, oldest first, its request, start and
+delivered energy. That is written as a float, which is not quite what was metered. So to take a checkpoint is an event
+too, `rebase`: from then on each session has had just that float, here as in the file. A replay from an earlier
+checkpoint has to `rebase` at the same time.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import chain
 
+from smartgrid.domain import quanta
+from smartgrid.domain.priority_queue import PriorityQueue
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import EndReason, Session
-from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
+from smartgrid.domain.sharing import TOLERANCE_KW
 from smartgrid.domain.status import Status
+from smartgrid.domain.water_level import WaterLevel
+
+CLOCK_RESOLUTION_S = 1e-4  # of a float that counts seconds since 1970, sped up a thousandfold: less is now
+TOLERANCE = quanta.of_kw(TOLERANCE_KW)
 
 
 class Substation:
     """Admits sessions while their minimums fit and shares the capacity max-min fairly among them.
 
-    Between events (a start, a stop, a departure, a full battery, a new capacity) every power is constant, so metering
-    is exact: `advance` steps from event to event and shares anew at each. Every method takes the present time and first
-    advances to it; a time before the last one counts as the last one.
+    Every method that takes the present time first advances to it; a time before the last one counts as the last one.
+    The sessions that it returns show themselves as they are at `now_s`, also later.
     """
 
     def __init__(self, capacity_kw: float, now_s: float, revision: int = 0) -> None:
@@ -23,24 +46,33 @@ class Substation:
         self.now_s = now_s
         self.revision = revision
         self.draining = False
-        self.meter_kwh = 0.0  # the integral of the load since this object was made
-        self._active: dict[str, Session] = {}  # oldest first
-        self._committed_kw = self._demand_kw = self._load_kw = 0.0
+        self._water = WaterLevel(quanta.of_kw(capacity_kw), quanta.of_s(now_s))
+        self._fed: dict[str, Session] = {}  # both oldest first, and all of these before all of those
+        self._suspended: OrderedDict[str, Session] = OrderedDict()
+        self._departures: PriorityQueue[float, Session] = PriorityQueue()
+        self._committed = self._demand = 0  # the sums of the minimums and of the maximums, in quanta
+        self._corrected = 0  # what sessions have been delivered beyond what the meter says, in quanta
+        self._taken_in = 0
         self._next_event_s: float | None = None
         self._ended: list[Session] = []
 
     @property
     def active(self) -> Iterable[Session]:
         """The sessions that have not ended, oldest first."""
-        return self._active.values()
+        return chain(self._fed.values(), self._suspended.values())
+
+    @property
+    def meter_kwh(self) -> float:
+        """The integral of the load since this object was made."""
+        return quanta.to_kwh(self._water.given() + self._corrected)
 
     def find(self, session_id: str) -> Session | None:
         """The active session of this id."""
-        return self._active.get(session_id)
+        return self._fed.get(session_id) or self._suspended.get(session_id)
 
     def room_for(self, power: PowerRange) -> bool:
         """Whether a session with this minimum would be admitted now."""
-        return not self.draining and self._committed_kw + power.min_kw <= self.capacity_kw + TOLERANCE_KW
+        return not self.draining and self._committed + quanta.of_kw(power.min_kw) <= self._water.capacity + TOLERANCE
 
     def admit(self, session_id: str, request: ChargeRequest, now_s: float) -> Session | None:
         """Start a session, or None if its minimum does not fit."""
@@ -48,23 +80,23 @@ class Substation:
         if not self.room_for(request.power):
             return None
         session = Session(session_id, request, self.now_s)
-        self._active[session_id] = session
+        self._take_in(session)
         self._share()
         return session
 
-    def stop(self, session_id: str, now_s: float) -> Session | None:
+    def stop(self, session_id: str, now_s: float, reason: EndReason = EndReason.STOPPED) -> Session | None:
         """End an active session on request; None if it is not active (any more)."""
         self._step_to(now_s)
-        session = self._active.get(session_id)
+        session = self.find(session_id)
         if session is not None:
-            self._end(session, EndReason.STOPPED, self.now_s)
+            self._end(session, reason, self.now_s)
             self._share()
         return session
 
     def set_capacity(self, capacity_kw: float, now_s: float) -> None:
         """Change the limit: sessions are curtailed or resumed at once."""
         self._step_to(now_s)
-        self.capacity_kw = capacity_kw
+        self.capacity_kw, self._water.capacity = capacity_kw, quanta.of_kw(capacity_kw)
         self._share()
 
     def drain(self, now_s: float) -> None:
@@ -79,9 +111,16 @@ class Substation:
         ended, self._ended = self._ended, []
         return ended
 
+    def rebase(self, now_s: float) -> None:
+        """Go on from a checkpoint that is taken now (see above): round what each session has been delivered."""
+        self._step_to(now_s)
+        self._corrected += self._water.round() + sum(session.round() for session in self._suspended.values())
+        self._next_event_s = self._find_next_event_s()
+
     def restore(self, sessions: Iterable[Session]) -> None:
         """Take over active sessions as they stood at `now_s`, oldest first."""
-        self._active.update((session.session_id, session) for session in sessions)
+        for session in sessions:
+            self._take_in(session)
         self._share()
 
     def resume(self, now_s: float) -> None:
@@ -90,10 +129,10 @@ class Substation:
         Cars that meant to leave in the meantime have left.
         """
         self.now_s = max(self.now_s, now_s)
-        for session in list(self._active.values()):
-            departure_s = session.request.departure_s
-            if departure_s is not None and departure_s <= self.now_s:
-                self._end(session, EndReason.POWER_LOSS, departure_s)
+        self._water.skip_to(quanta.of_s(self.now_s))
+        while (departure := self._departures.peek()) is not None and departure[0] <= self.now_s:
+            departure_s, session = departure
+            self._end(session, EndReason.POWER_LOSS, departure_s)
         self._share()
 
     def next_event_s(self) -> float | None:
@@ -102,88 +141,87 @@ class Substation:
 
     def status(self) -> Status:
         """The state as of the last call that took a time."""
-        room_kw = 0.0 if self.draining else max(0.0, self.capacity_kw - self._committed_kw)
+        room = 0 if self.draining else max(0, self._water.capacity - self._committed)
         return Status(
             capacity_kw=self.capacity_kw,
-            load_kw=self._load_kw,
-            committed_kw=self._committed_kw,
-            demand_kw=self._demand_kw,
-            active_sessions=len(self._active),
+            load_kw=min(quanta.to_kw(self._water.load), self.capacity_kw),
+            committed_kw=quanta.to_kw(self._committed),
+            demand_kw=quanta.to_kw(self._demand),
+            active_sessions=len(self._fed) + len(self._suspended),
             revision=self.revision,
             next_release_s=self._next_event_s,
-            largest_free_kw=room_kw,
+            largest_free_kw=quanta.to_kw(room),
             draining=self.draining,
         )
 
     def _step_to(self, now_s: float) -> None:
         while self._next_event_s is not None and self._next_event_s <= now_s:
-            self._meter_to(self._next_event_s)
+            self._go_to(self._next_event_s)
             self._end_due()
             self._share()
-        self._meter_to(now_s)
+        self._go_to(now_s)
 
-    def _meter_to(self, now_s: float) -> None:
-        duration_s = now_s - self.now_s
-        if duration_s <= 0:
-            return
-        self.meter_kwh += sum(session.meter(duration_s) for session in self._active.values())
-        self.now_s = now_s
+    def _go_to(self, now_s: float) -> None:
+        if now_s > self.now_s:
+            self.now_s, self._water.now = now_s, quanta.of_s(now_s)
 
     def _end_due(self) -> None:
-        for session in list(self._active.values()):
-            full_s = session.full_s(self.now_s)
-            if full_s is not None and full_s <= self.now_s + CLOCK_RESOLUTION_S:
-                self._fill(session)
-                self._end(session, EndReason.ENERGY_DELIVERED, self.now_s)
-            elif session.request.departure_s is not None and session.request.departure_s <= self.now_s:
-                self._end(session, EndReason.DEPARTED, self.now_s)
+        """End who is full or departs now, the oldest first. Full at departure counts as full."""
+        earlier = len(self._ended)
+        while (full := self._water.first_full()) is not None and full[0] <= self.now_s:
+            self._end(full[1], EndReason.ENERGY_DELIVERED, self.now_s)
+        while (departure := self._departures.peek()) is not None and departure[0] <= self.now_s:
+            is_full = departure[1].is_full_in(CLOCK_RESOLUTION_S)
+            self._end(departure[1], EndReason.ENERGY_DELIVERED if is_full else EndReason.DEPARTED, self.now_s)
+        self._ended[earlier:] = sorted(self._ended[earlier:], key=lambda session: session.number)
 
-    def _fill(self, session: Session) -> None:
-        """Meter what the clock was too coarse for, so that the books agree to the last digit."""
-        self.meter_kwh += session.request.energy_kwh - session.delivered_kwh
-        session.delivered_kwh = session.request.energy_kwh
+    def _take_in(self, session: Session) -> None:
+        """As one of the suspended at first, like all newer ones; `_share` feeds it if there is room."""
+        request = session.request
+        self._taken_in += 1
+        session.number = self._taken_in
+        self._suspended[session.session_id] = session
+        self._committed += quanta.of_kw(request.power.min_kw)
+        self._demand += quanta.of_kw(request.power.max_kw)
+        if request.departure_s is not None:
+            self._departures.push(session, request.departure_s)
 
     def _end(self, session: Session, reason: EndReason, ended_s: float) -> None:
-        del self._active[session.session_id]
-        session.end(ended_s, reason)
+        if self._fed.pop(session.session_id, None) is not None:
+            self._water.leave(session)
+        else:
+            del self._suspended[session.session_id]
+        power = session.request.power
+        self._committed -= quanta.of_kw(power.min_kw)
+        self._demand -= quanta.of_kw(power.max_kw)
+        self._departures.discard(session)
+        self._corrected += session.end(ended_s, reason)
         self._ended.append(session)
 
     def _share(self) -> None:
-        """Share the capacity anew. The newest sessions are suspended while the minimums do not fit."""
-        sessions = list(self._active.values())
-        ranges = [session.request.power for session in sessions]
-        self._committed_kw = sum(power.min_kw for power in ranges)
-        self._demand_kw = sum(power.max_kw for power in ranges)
-        fitting = _how_many_fit(ranges, self._committed_kw, self.capacity_kw)
-        powers_kw = share_kw(self.capacity_kw, ranges[:fitting]) + [0.0] * (len(ranges) - fitting)
-        for session, power_kw in zip(sessions, powers_kw, strict=True):
-            session.grant(power_kw)
-        self._load_kw = min(sum(powers_kw), self.capacity_kw)
-        self._next_event_s = min(self._event_times_s(), default=None)
+        """Share the capacity anew after a change."""
+        self._suspend_and_resume()
+        self._water.settle()
+        self._next_event_s = self._find_next_event_s()
         self.revision += 1
 
-    def _event_times_s(self) -> Iterable[float]:
-        for session in self._active.values():
-            full_s = session.full_s(self.now_s)
-            if full_s is not None:
-                yield full_s
-            if session.request.departure_s is not None:
-                yield session.request.departure_s
+    def _suspend_and_resume(self) -> None:
+        """Move the boundary: feed the oldest whose minimums fit, and no others."""
+        most = self._water.capacity + TOLERANCE
+        while self._water.least > most:
+            session_id, newest = self._fed.popitem()
+            self._water.leave(newest)
+            self._suspended[session_id] = newest
+            self._suspended.move_to_end(session_id, last=False)
+        while self._suspended:
+            oldest = next(iter(self._suspended.values()))
+            if self._water.least + quanta.of_kw(oldest.request.power.min_kw) > most:
+                break
+            del self._suspended[oldest.session_id]
+            self._fed[oldest.session_id] = oldest
+            self._water.join(oldest)
 
-
-CLOCK_RESOLUTION_S = 1e-4  # of a float that counts seconds since 1970, sped up a thousandfold: less is now
-
-
-def _how_many_fit(ranges: list[PowerRange], committed_kw: float, capacity_kw: float) -> int:
-    """How many of the oldest sessions fit with their minimums."""
-    fitting = len(ranges)
-    while fitting and committed_kw > capacity_kw + TOLERANCE_KW:
-        fitting -= 1
-        committed_kw -= ranges[fitting].min_kw
-    while not _fit(ranges[:fitting], capacity_kw):  # the last digit of a difference is not that of the sum
-        fitting -= 1
-    return fitting
-
-
-def _fit(ranges: list[PowerRange], capacity_kw: float) -> bool:
-    return sum(power.min_kw for power in ranges) <= capacity_kw + TOLERANCE_KW
+    def _find_next_event_s(self) -> float | None:
+        full, departure = self._water.first_full(), self._departures.peek()
+        times_s = [event[0] for event in (full, departure) if event is not None]
+        return max(self.now_s, min(times_s)) if times_s else None

@@ -157,6 +157,7 @@ class Problem(WireModel):
     detail: str
     code: str
     errors: list[FieldError] | None = None
+    superseded_by: str | None = Field(None, description="With `superseded`: the session of the key that counts.")
 
 
 class Health(WireModel):

@@ -10,8 +10,10 @@ from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
-from smartgrid.substation.ledger import Ledger, StorageError
+from smartgrid.substation.book import Limits
+from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
+from smartgrid.substation.refusals import StorageError
 from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
 from smartgrid.web import metrics
@@ -28,8 +30,10 @@ def run(settings: SubstationSettings) -> None:
         Store(settings.data_dir),
         clock,
         on_end=counted.ended,
-        keep_ended=settings.keep_ended,
         drawn_capacity_kw=drawn_kw,
+        limits=Limits(settings.max_active, settings.max_session_h * 3600),
+        keep_ended=settings.keep_ended,
+        max_clock_back_s=settings.max_clock_back_s,
     )
     try:
         ledger.start(settings.capacity_kw)
