@@ -11,7 +11,6 @@ import time
 from smartgrid.http_client.addresses import Address, Addresses
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
 
-__all__ = ["Answer", "ClosedError", "Connection", "connect"]  # Answer: until all who want it look in `answer`
 CHUNK_BYTES = 64 * 1024
 MAX_TRIED = 4
 """Addresses of a host that are tried for one connection."""
