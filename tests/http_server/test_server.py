@@ -314,7 +314,7 @@ def test_long_polls_take_no_one_elses_thread(served: Served) -> None:
 def test_a_start_waits_for_a_place(served: Served) -> None:
     with served.hold(2), ThreadPoolExecutor(1) as threads:
         third = threads.submit(served.call, "POST", "/charge", body=b"abc")
-        wait_until(lambda: served.server._turns.waiting == 1, LONGEST_S)
+        wait_until(lambda: served.server._turns.waiting()[Kind.START] == 1, LONGEST_S)
         assert ("POST", "/charge") not in served.app.requests
         served.app.go.set()
         assert third.result(LONGEST_S).body == b"abc"
@@ -335,7 +335,41 @@ def test_beyond_the_queue_the_no_comes_at_once(served: Served) -> None:
         for _ in range(1000):
             made.sendall(b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
             assert b'"code": "overloaded"' in read_one(made)
-    assert served.server.refused[Kind.START] == 1000
+    assert 'http_requests_refused_total{kind="start"} 1000\n' in served.server.metrics()
+
+
+def test_what_there_is_to_do_is_in_the_metrics(served: Served) -> None:
+    with served.hold(2):
+        assert 'http_requests_under_way{kind="start"} 2\n' in served.server.metrics()
+
+
+# ------------------------------------------------------------------ who has gone
+
+
+def test_what_no_one_waits_for_any_more_is_not_begun() -> None:
+    """As after a process was frozen: the kernel took connections and requests, and their clients have given up."""
+    served = Served(MOST)
+    for _ in range(5):
+        with closing(served.connect()) as made:
+            made.sendall(b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+    served.server.start()
+    assert served.call("GET", "/").body == b"well"
+    served.stop()
+    assert served.app.requests == [("GET", "/")]
+
+
+def test_nor_is_what_has_waited_for_a_place(served: Served) -> None:
+    with served.hold(2):
+        with closing(served.connect()) as made:
+            made.sendall(b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            wait_until(lambda: served.server._turns.waiting()[Kind.START] == 1, LONGEST_S)
+        still_there = served.connect()
+        still_there.sendall(b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: served.server._turns.waiting()[Kind.START] == 2, LONGEST_S)
+        served.app.go.set()
+        assert read_one(still_there) == b"well"
+        still_there.close()
+    assert ("POST", "/charge") not in served.app.requests
 
 
 # ------------------------------------------------------------------ the end

@@ -42,7 +42,7 @@ def test_beyond_the_budget_one_waits_and_takes_the_place_that_is_left() -> None:
     assert fill(some, Kind.START, 3) == [Turn.NOW, Turn.NOW, Turn.LATER]
     assert some.end(Kind.START) == "start-2"
     assert some.end(Kind.START) is None
-    assert (some.under_way, some.waiting) == (1, 0)
+    assert (some.under_way()[Kind.START], some.waiting()[Kind.START]) == (1, 0)
 
 
 def test_those_who_wait_have_their_turn_in_the_order_in_which_they_came() -> None:

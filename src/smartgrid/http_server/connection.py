@@ -129,5 +129,14 @@ class Connection:
         except OSError:
             pass  # it has ended by itself
 
+    def is_gone(self) -> bool:
+        """Whether the client has closed the connection."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def close(self) -> None:
         self._socket.close()

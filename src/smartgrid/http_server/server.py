@@ -12,8 +12,10 @@ cost more than the rest. If not, the connection goes back into the epoll, and th
                             │now    └─later─▶ waits; whoever leaves a place takes it along
                        application ──▶ send ──▶ epoll
 
-`turns.py` says whose turn it is. More threads exist than can be under way, so one is always left to receive, to
-refuse, and to answer probes. Threads begin when the last that waits has got something to do, and end when idle.
+What no one waits for any more is not begun: a server that was frozen, or had a queue, finds requests whose clients
+have long asked elsewhere, and would admit their cars a second time. `turns.py` says whose turn it is. More threads
+exist than can be under way, so one is always left to receive, to refuse, and to answer probes. Threads begin when the
+last that waits has got something to do, and end when idle.
 
 Everything that waits for a client is bounded: connections (the one that has waited longest makes room), the time for
 headers, body, silence and the taking of an answer, and the memory that all of it holds (`connection.py`). A thread of
@@ -34,6 +36,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 
 from smartgrid.http_server.connection import Connection, EndedError
@@ -52,8 +55,9 @@ LOOK_S = 0.5
 STOP_LOOK_S = 0.02
 STOP_GRACE_S = 0.1
 """For requests that were on their way when the server stopped to listen."""
-IN = select.EPOLLIN | select.EPOLLONESHOT
+IN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 OUT = select.EPOLLOUT | select.EPOLLONESHOT
+GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 OVERLOADED = RefusedError(503, "overloaded", "Too many requests are under way; nothing was done. Try again.")
 RETRY_AFTER = (("Retry-After", "1"),)
 
@@ -90,6 +94,16 @@ class HttpServer:
     def port(self) -> int:
         return self._address[1]
 
+    def metrics(self) -> str:
+        """What it has to do, in Prometheus' text format."""
+        under_way, waiting = self._turns.under_way(), self._turns.waiting()
+        refused = {kind: self.refused[kind] for kind in under_way}
+        return (
+            _family("http_requests_under_way", "gauge", "Requests that are being answered.", under_way)
+            + _family("http_requests_waiting", "gauge", "Requests that wait for a thread.", waiting)
+            + _family("http_requests_refused_total", "counter", "Requests answered 503 overloaded.", refused)
+        )
+
     def start(self) -> None:
         """Begin to accept. Threads are daemons: only `stop` waits for what is under way."""
         for _ in range(SPARE_THREADS):
@@ -124,9 +138,9 @@ class HttpServer:
             ready = self._epoll.poll(THREAD_IDLE_S, 1)
             if self._stopped or (not ready and self._may_end()):
                 return
-            for fd, _ in ready:
+            for fd, events in ready:
                 try:
-                    self._treat(fd)
+                    self._treat(fd, events)
                 except Exception:
                     log.exception("unexpected error in the server")
 
@@ -136,13 +150,16 @@ class HttpServer:
             self._threads -= may
             return may
 
-    def _treat(self, fd: int) -> None:
+    def _treat(self, fd: int, events: int) -> None:
         if fd == self._listener_fd:
             if self._accept():
                 self._epoll.modify(fd, IN)
             return
         connection = self._waiting.pop(fd, None)
         if connection is None:
+            return
+        if events & GONE:  # also with a whole request before it: no one waits for that any more
+            self._close(connection)
             return
         try:
             self._go_on(connection)
@@ -236,9 +253,12 @@ class HttpServer:
 
     def _answer(self, job: Job | None) -> None:
         """Answer a request, and then those that waited for its place."""
+        waited = False
         while job is not None:
             connection, request, place = job
             try:
+                if waited and connection.is_gone():
+                    raise EndedError
                 keep_alive = request.keep_alive and not self._stopping
                 self._send(
                     connection, answer(self._app, connection.environ, request, keep_alive=keep_alive), keep_alive
@@ -249,7 +269,7 @@ class HttpServer:
                 log.exception("unexpected error in the server")
                 self._close(connection)
             with self._lock:
-                job = self._turns.end(place)
+                job, waited = self._turns.end(place), True
                 self._busy -= job is None
 
     def _shed(self, job: Job) -> None:
@@ -308,3 +328,8 @@ def _files() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft
+
+
+def _family(name: str, kind: str, meaning: str, values: Mapping[Kind, int]) -> str:
+    series = "".join([f'{name}{{kind="{each.value}"}} {value}\n' for each, value in values.items()])
+    return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{series}"

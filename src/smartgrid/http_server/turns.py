@@ -72,13 +72,13 @@ class Turns(Generic[T]):
         self._budgets: dict[Kind, _Budget[T]] = {kind: _Budget(number) for kind, number in most.items()}
         self._max_waiting, self._max_wait_s = max_waiting, max_wait_s
 
-    @property
-    def under_way(self) -> int:
-        return sum(budget.under_way for budget in self._budgets.values())
+    def under_way(self) -> dict[Kind, int]:
+        """How many of each kind are being answered."""
+        return {kind: budget.under_way for kind, budget in self._budgets.items()}
 
-    @property
-    def waiting(self) -> int:
-        return sum(len(budget.waiting) for budget in self._budgets.values())
+    def waiting(self) -> dict[Kind, int]:
+        """How many of each kind wait for a place."""
+        return {kind: len(budget.waiting) for kind, budget in self._budgets.items()}
 
     def place_for(self, kind: Kind) -> Kind:
         """Whose budget a request takes its place from: a long poll too many is answered at once, as a read."""

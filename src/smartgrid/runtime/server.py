@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from smartgrid.http_server.probes import only_probes, without_metrics
 from smartgrid.http_server.server import HttpServer
@@ -43,12 +44,18 @@ def check_address(host: str, port: int) -> None:
             raise CannotListenError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
-def serve(app: WsgiApp, settings: ServiceSettings, lifecycle: Lifecycle) -> None:
+def serve(
+    app: WsgiApp,
+    settings: ServiceSettings,
+    lifecycle: Lifecycle,
+    add_metrics: Callable[[Callable[[], str]], None] = lambda _: None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then turn unready, wait, drain and return. Only in the main thread.
 
-    Raises CannotListenError.
+    `add_metrics` takes what renders the server's own metrics. Raises CannotListenError.
     """
     servers = _servers(app, settings)
+    add_metrics(servers[0].metrics)
     stopped = threading.Event()
 
     def end() -> None:

@@ -26,10 +26,13 @@ class ServiceSettings(BaseSettings):
         None,
         ge=1,
         le=65535,
-        description="Port of its own for /health, /ready and /metrics, which is then not on `port`.",
+        description="Port of its own for /health, /ready and /metrics; /metrics is then not on the other.",
     )
     threads: int = Field(
-        64, ge=2, le=512, description="Half of it are handled at once of cars, an eighth of stops, an eighth of reads."
+        64,
+        ge=2,
+        le=512,
+        description="Handled at once: half of it charges, half of it long polls, an eighth each stops and reads.",
     )
     shutdown_delay_s: float = Field(
         0,
