@@ -67,6 +67,6 @@ clean: ## Remove the virtual environment, caches and results
 	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-include benchmarks/bench.mk k8s-tests/cluster.mk
+include benchmarks/bench.mk k8s-tests/cluster.mk model.mk
 
 .PHONY: help install demo up test test-local test-root torture lint format lock clean

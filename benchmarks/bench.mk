@@ -15,6 +15,9 @@ bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side b
 bench-scale: $(VENV)/run.stamp ## Measure 3, 10 and 30 real substations at the same demand each
 	@$(BIN)/python benchmarks/bench_scale.py
 
+bench-keys: $(VENV)/run.stamp ## Measure what a key costs a balancer, at 3 and 200 substations
+	@$(BIN)/python benchmarks/bench_keys.py
+
 bench-views: $(VENV)/run.stamp ## Measure how fresh views are and what they cost, with 1,000 substations
 	@$(BIN)/python benchmarks/bench_views.py
 
@@ -27,4 +30,4 @@ fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP an
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
-.PHONY: bench-ledger bench-simulation bench-decisions bench-peers bench-scale bench-views bench-http-client fuzz
+.PHONY: bench-keys bench-ledger bench-simulation bench-decisions bench-peers bench-scale bench-views bench-http-client fuzz

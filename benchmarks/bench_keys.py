@@ -1,7 +1,7 @@
-"""`make bench-keys`: what a charge costs the balancer, with and without a key of the client's, at 3 and 200 substations.
+"""`make bench-keys`: what a charge costs the balancer, with the client's key and without, at 3 and 200 substations.
 
-The substations are scripted ones in one process, which answer at once: it is the balancer that is measured. Each case is
-measured in turns, as the machine's speed changes from minute to minute; CPU is the balancer's own.
+The substations are scripted ones in one process, which answer at once: it is the balancer that is measured. The cases
+are measured in turns, as the machine's speed changes from minute to minute; CPU is the balancer's own.
 
     python benchmarks/bench_keys.py --src OTHER/src     measures another version of the balancer beside this one
 """

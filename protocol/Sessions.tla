@@ -77,11 +77,13 @@ Less(m, n) == m[1] < n[1] \/ (m[1] = n[1] /\ m[2] < n[2])
 
 Car(try) == IF try \in OtherCar THEN "other car" ELSE "car"
 
+TryNumber(try) == IF Holds("clocks") THEN 2 * try ELSE 2 * (Tries + 1 - try)
+
 Number(b) == <<IF Holds("gateway") THEN job[b].number ELSE taken, IF Holds("hop") THEN job[b].hop ELSE 0, b>>
 
-(* A session: which attempt started it names it; `number` is of the latest attempt that found it. *)
-Started(number, try) ==
-    [born |-> number, number |-> number, car |-> Car(try), live |-> TRUE, by |-> None]
+(* A session.  Which attempt started it, and in which epoch, names it; `number` is of the latest attempt that found it. *)
+Started(number, try, epoch) ==
+    [born |-> <<number[1], number[2], number[3], epoch>>, number |-> number, car |-> Car(try), live |-> TRUE, by |-> None]
 
 (* What a substation's log tells of its session. *)
 Entry(session) ==
@@ -120,8 +122,8 @@ Ask ==
     /\ asked < Tries
     /\ asked' = asked + 1
     /\ told' = None
-    /\ gateway' = [gateway EXCEPT ![asked + 1] = 2 * (asked + 1)]
-    /\ asks' = asks \cup {[try |-> asked + 1, number |-> 2 * (asked + 1)]}
+    /\ gateway' = [gateway EXCEPT ![asked + 1] = TryNumber(asked + 1)]
+    /\ asks' = asks \cup {[try |-> asked + 1, number |-> TryNumber(asked + 1)]}
     /\ UNCHANGED <<balancers, attempts, decisions, substations, faults, taken>>
 
 -----------------------------------------------------------------------------
@@ -173,11 +175,12 @@ Take(b) ==
     /\ job[b] = Idle
     /\ \A s \in Substations \ away : directory[b][s] # Unread
     /\ \E ask \in asks :
-        /\ asks' = asks \ {ask}
+        /\ \/ asks' = asks \ {ask} /\ UNCHANGED faults
+           \/ Fault("try comes twice") /\ UNCHANGED asks
         /\ job' = [job EXCEPT ![b] = [try |-> ask.try, number |-> ask.number, hop |-> 0, at |-> None, mode |-> None,
                                       named |-> None, refused |-> {}, gone |-> {}, unknown |-> {}, answer |-> None]]
     /\ taken' = IF Holds("gateway") THEN taken ELSE taken + 1
-    /\ UNCHANGED <<client, gateway, directory, read, attempts, decisions, substations, faults>>
+    /\ UNCHANGED <<client, gateway, directory, read, attempts, decisions, substations>>
 
 (* The next attempt goes to the session that a superseded one has named; else to the holder; else to any substation   *)
 (* that has not been asked.  Where none is left, the car is refused, if it is sure that it is nowhere.                 *)
@@ -306,7 +309,7 @@ Arrive(attempt) ==
         session == memory[s]
         raised  == /\ Holds("raise") /\ session.by = None /\ session.car = Car(attempt.try)
                    /\ Less(session.number, attempt.number)
-        new     == IF session = None THEN Started(attempt.number, attempt.try)
+        new     == IF session = None THEN Started(attempt.number, attempt.try, log[s].epoch)
                    ELSE IF raised THEN [session EXCEPT !.number = attempt.number]
                    ELSE session
     IN  /\ s \notin away
@@ -398,6 +401,18 @@ Return(s) ==
                ELSE [b \in Balancers |-> [read[b] EXCEPT ![s] = [epoch |-> 0, position |-> 0]]]
     /\ UNCHANGED <<client, gateways, job, directory, attempts, decisions, memory, disk, waiting, log, faults, taken>>
 
+(* A day after a session's end its key is forgotten.  No session lasts as long, no try, and no message; so none that    *)
+(* the key would have ended is left.  Balancers are not told.                                                          *)
+Forget(s) ==
+    /\ Fault("key is forgotten")
+    /\ disk[s] # None /\ ~disk[s].live /\ waiting[s] = {} /\ memory[s] = disk[s]
+    /\ Holds("remember") =>
+        /\ asks = {} /\ attempts = {} /\ \A b \in Balancers : job[b] = Idle
+        /\ {t \in Substations : memory[t] # None /\ memory[t].live} = {}
+    /\ memory' = [memory EXCEPT ![s] = None]
+    /\ disk' = [disk EXCEPT ![s] = None]
+    /\ UNCHANGED <<client, gateways, balancers, attempts, decisions, waiting, log, away, taken>>
+
 -----------------------------------------------------------------------------
 Next ==
     \/ Ask
@@ -408,7 +423,7 @@ Next ==
     \/ \E decision \in decisions : Supersede(decision)
     \/ \E s \in Substations :
         \/ Commit(s) \/ CommitFails(s) \/ End(s)
-        \/ SubstationCrashes(s) \/ LosesFile(s) \/ Leave(s) \/ Return(s)
+        \/ SubstationCrashes(s) \/ LosesFile(s) \/ Forget(s) \/ Leave(s) \/ Return(s)
 
 Spec == Init /\ [][Next]_vars
 
@@ -436,20 +451,23 @@ ToldIsNeverSuperseded ==
     Told => \A session \in {memory[told.at], disk[told.at]} :
                 session # None /\ session.born = told.born => session.by = None
 
-(* It is on a disk, unless the disk was lost. *)
+KeysStay == Faults \cap {"substation loses its file", "key is forgotten"} = {}
+
+(* It is on a disk, while disks are not lost. *)
 ToldIsOnDisk ==
-    Told /\ "substation loses its file" \notin Faults => disk[told.at] # None /\ disk[told.at].born = told.born
+    Told /\ KeysStay => disk[told.at] # None /\ disk[told.at].born = told.born
 
 (* No answer is for another request. *)
 ToldIsWhatWasAsked == Told => told.car = Car(asked)
 
 (* A client that was refused has no session of that try, and will have none. *)
 RefusedIsSure ==
-    told # None /\ told.kind = "refused" => \A s \in Substations : memory[s] # None => memory[s].born[1] \div 2 # asked
+    told # None /\ told.kind = "refused" /\ "attempt comes twice" \notin Faults =>
+        \A s \in Substations : memory[s] # None => memory[s].born[1] \div 2 # asked
 
 (* Who was told of a superseded session finds the one that took its place, at whatever moment. *)
 TrailLeadsOn ==
-    "substation loses its file" \notin Faults =>
+    KeysStay =>
         \A s \in Substations : disk[s] # None /\ disk[s].by # None =>
             LET other == disk[disk[s].by.at]
             IN  other # None /\ other.born = disk[s].by.born /\ Less(disk[s].number, other.number)
@@ -471,7 +489,9 @@ Settled(b) ==
 SettledIsOne == (\E b \in Balancers : Settled(b)) => Cardinality(Live) <= 1
 
 (* ... and none where the one that the client was told of has ended: a session that was stopped does not live on. *)
-ToldHasEnded == Told /\ disk[told.at] # None /\ disk[told.at].born = told.born /\ ~disk[told.at].live
+ToldHasEnded ==
+    Told /\ LET session == disk[told.at]
+            IN  IF session # None /\ session.born = told.born THEN ~session.live ELSE "key is forgotten" \in Faults
 
 SettledIsStopped == ToldHasEnded /\ (\E b \in Balancers : Settled(b)) => Live = {}
 

@@ -15,7 +15,7 @@ import pytest
 from balancer.scripted_grid import CAR, ScriptedGrid, charge, code, scripted_grid, wait_settled
 from support.grid import PATIENT_BALANCER, metric, patient, together
 from support.processes import Process, wait_until
-from support.scripted_substation import answers, done_but_lost, late, problem, silence
+from support.scripted_substation import answers, late, problem, silence
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -140,10 +140,11 @@ def test_the_session_of_an_attempt_that_was_not_heard_of_is_ended_when_the_car_h
 
 def test_a_balancer_with_an_empty_folder_settles_what_the_one_before_it_left(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = done_but_lost
+    hasty["substation-0"].scripts["POST"] = late(1.5)
+    hasty["substation-0"].scripts["DELETE"] = answers(problem(503, "storage-unavailable"))
     placed = charge(hasty.balancer, "key").json()
     assert placed["substation"] == "substation-1"
-    hasty["substation-0"].scripts["DELETE"] = answers(problem(503, "storage-unavailable"))
+    wait_until(lambda: bool(hasty["substation-0"].charging()), 60, "the late session is there")
     hasty.balancer.kill()
     shutil.rmtree(hasty.balancer.folder / "data")
 

@@ -117,18 +117,27 @@ def from_checkpoint(live: Run) -> Run:
     return Run(substation, live.start_s, live.now_s, {name: active.get(name, s) for name, s in live.sessions.items()})
 
 
-@pytest.mark.parametrize("power", [PowerRange(1, 11), PowerRange(1 / 3, 1 / 3), PowerRange(20, 30)])
-def test_a_checkpoint_says_all_that_the_substation_goes_on_from(power: PowerRange) -> None:
-    """Rising, held or suspended: what these cars have had no float can say, unless a checkpoint has been taken."""
+@pytest.mark.parametrize(
+    ("power", "energy_kwh", "now_s"),
+    [
+        pytest.param(PowerRange(1, 11), 3 / 7, 100.0, id="rising"),
+        pytest.param(PowerRange(1 / 3, 1 / 3), 3.0, 1000.0, id="held"),
+        pytest.param(PowerRange(20, 20 + 1 / 3), 40.0, 1000.0, id="suspended"),
+    ],
+)
+def test_a_checkpoint_says_all_that_the_substation_goes_on_from(
+    power: PowerRange, energy_kwh: float, now_s: float
+) -> None:
+    """What these cars have had no float can say, unless a checkpoint has been taken; nor when they are full next."""
     substation = Substation(70, now_s=0)
     for number in range(3):
-        substation.admit(str(number), ChargeRequest("EV", 40, power), now_s=0)
-    substation.set_capacity(10, now_s=1000)
-    substation.rebase(1700)
-    recovered = Substation(10, now_s=1700)
+        substation.admit(str(number), ChargeRequest("EV", energy_kwh, power), now_s=0)
+    substation.set_capacity(10, now_s)
+    substation.rebase(1.7 * now_s)
+    recovered = Substation(10, 1.7 * now_s)
     recovered.restore(Session(s.session_id, s.request, s.started_s, s.delivered_kwh) for s in substation.active)
-    assert recovered.next_event_s() == substation.next_event_s()
     assert [s.lacks() for s in recovered.active] == [s.lacks() for s in substation.active]
+    assert recovered.next_event_s() == substation.next_event_s()
 
 
 def test_a_checkpoint_leaves_meter_and_sessions_in_agreement() -> None:
@@ -152,3 +161,20 @@ def test_a_checkpoint_ends_first_who_is_due() -> None:
     substation.admit("s", ChargeRequest("EV", 11, PowerRange(1, 11)), now_s=0)
     substation.rebase(3600)
     assert list(substation.active) == []
+
+
+def test_what_a_car_gets_does_not_depend_on_how_the_level_came_there() -> None:
+    """At a level where five cars have just reached their maximum, and three quanta are left over for the sixth."""
+    quantum_kw, spare_kw = 2.0**-60, 2.0**-7
+
+    def lacks(earlier_kw: float) -> list[int]:
+        substation = Substation(1000, now_s=0)
+        powers = [*[PowerRange(1, 5)] * 5, PowerRange(1, 50), PowerRange(*[spare_kw - 3 * quantum_kw] * 2)]
+        for number, power in enumerate(powers):
+            substation.admit(str(number), ChargeRequest("EV", 40, power), 0)
+        substation.set_capacity(earlier_kw, 0)
+        substation.set_capacity(30 + spare_kw, 0)
+        substation.advance(1)
+        return [session.lacks() for session in substation.active]
+
+    assert lacks(earlier_kw=20) == lacks(earlier_kw=60)

@@ -102,6 +102,26 @@ def test_a_balancer_that_never_answers_leaves_the_outcome_unknown_and_the_client
     assert int(reply.headers["Retry-After"]) >= 1
 
 
+def test_a_second_try_that_is_refused_says_nothing_of_the_first_that_was_not_answered(tmp_path: Path) -> None:
+    """The first may have placed the car and taken the room that the second did not find."""
+    problem = b'{"status": 503, "code": "no-capacity", "title": "No room", "type": "about:blank", "detail": "Full."}'
+
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    def refuse(connection: socket.socket) -> None:
+        server.read(connection)
+        head = (
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n"
+        )
+        connection.sendall(head % len(problem) + problem)
+
+    with gateway_before(tmp_path, [read_and_hang_up, refuse]) as (gateway, server):
+        reply = charge(gateway, "mine")
+    assert (reply.status, reply.json()["code"]) == (504, "outcome-unknown")
+    assert reply.headers["Idempotency-Key"] == "mine"
+
+
 @pytest.mark.parametrize("body", [b"[]", b"no JSON", b'{"session_id": 7', b"{}"])
 def test_an_admission_that_cannot_be_read_is_an_unknown_outcome(tmp_path: Path, body: bytes) -> None:
     def answer(connection: socket.socket) -> None:

@@ -15,8 +15,9 @@ from smartgrid.domain.session import Session
 from smartgrid.protocol.numbers import Number
 from smartgrid.runtime.clock import GridClock
 from smartgrid.substation.book import Limits
-from smartgrid.substation.ledger import MAX_CLOCK_BACK_S, Ledger, Told
+from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.record import Record
+from smartgrid.substation.recovery import MAX_CLOCK_BACK_S, open_book
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.substation.store import Batch, Store
 
@@ -92,17 +93,18 @@ class Books:
         self.closed = False
         self.store = TroubledStore(folder)
         try:
-            self.ledger = Ledger(
+            book = open_book(
                 self.store,
                 clock,
                 drawn_capacity_kw=drawn_kw,
-                on_end=self.ended.append,
                 limits=limits,
                 max_clock_back_s=max_clock_back_s,
+                on_end=self.ended.append,
             )
         except BaseException:
             self.store.close()
             raise
+        self.ledger = Ledger(self.store, clock, book)
         self.ledger.start(capacity_kw)
 
     def crash(self, folder: Path) -> Path:

@@ -56,6 +56,7 @@ class Response:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None  # in place of `body`, as it is
+    prefix: bytes = b""  # what comes before the answer
     with_status: bool = True
 
 
@@ -202,7 +203,7 @@ class ScriptedSubstation:
         if response.with_status:
             sent.setdefault(headers.STATUS, status_header.encode(self.name, self.status(), None))
         lines = [f"HTTP/1.1 {response.status} X", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
-        return "\r\n".join(lines).encode("latin-1") + body
+        return response.prefix + "\r\n".join(lines).encode("latin-1") + body
 
     # ------------------------------------------------------------------ on the loop: what a substation does
 

@@ -23,6 +23,7 @@ from torture.history import Call, Recorder, Silence
 PATIENCE_S = 25.0  # longer than any fault, and than a gateway takes to answer
 SETTLE_TIMEOUT_S = 60.0
 LAST_QUESTIONS = 40
+ENOUGH = 20  # tries of a patient driver
 POWERS_KW = ((0.1, 2.0), (0.1, 7.4), (0.1, 11.0), (0.1, 22.0), (0.5, 11.0), (1.38, 3.7), (4.0, 11.0), (11.0, 11.0))
 FORGOTTEN = 400  # how many of its latest cars a client comes back to
 
@@ -79,18 +80,20 @@ class Client:
         """For some cars that there were: the answers must be what the books say."""
         known = [each for each in self.wishes if each.can_repeat and each.told]
         for wish in self._rng.sample(known, min(LAST_QUESTIONS, len(known))):
-            self._charge(wish)
+            self._ask(wish, ENOUGH)
 
     # ------------------------------------------------------------------ what a driver does
 
     def _new_car(self) -> None:
         wish = self._draw_wish()
         self.wishes.append(wish)
-        if wish.key and self._rng.random() < 0.15:
+        if wish.key and self._rng.random() < 0.25:
             self._twice_at_once(wish)
+            if self._rng.random() < 0.5:
+                self._charge(wish)  # while one balancer knows of one session and the other of another
         else:
-            self._ask(wish, self._rng.choice((1, 3, 20, 20)))
-        wish.is_given_up = wish.is_open and self._rng.random() < 0.4
+            self._ask(wish, self._rng.choice((1, 3, ENOUGH, ENOUGH)))
+        wish.is_given_up = wish.is_open and not self.is_calm and self._rng.random() < 0.4
         for _ in range(self._rng.choice((0, 0, 1, 1, 2))):
             self._come_back(wish)
 

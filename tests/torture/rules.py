@@ -32,7 +32,7 @@ ALLOWED = {
 COPIED = ("vehicle_id", "energy_kwh", "max_power_kw", "min_power_kw")
 KEPT = (*COPIED, "started_at")
 FINAL = ("ended_at", "delivered_kwh")
-MOMENTS_S = 1.0  # in which every balancer learns of a key, with nothing broken
+MOMENTS_S = 3.0  # in which every balancer learns of a key, with nothing broken
 NEAR_S = 2.0  # how near to a refusal the looks at a substation's room must be
 
 
@@ -249,14 +249,14 @@ def a_known_car_is_not_placed_anew_in_quiet(evidence: Evidence) -> Iterator[Viol
 
 
 @rule
-def everyone_is_answered_in_quiet(evidence: Evidence) -> Iterator[Violation]:
-    """With everything mended, every request gets an answer, and none that the outcome is unknown or something away."""
-    for call in evidence.calls:
-        if any(quiet.covers(call) for quiet in evidence.quiet):
-            unsettled = call.silence or call.status == 504 or call.code == "substation-unavailable"
-            if unsettled:
-                what = f"a {call.operation} got {call.silence or call.code} though all was well"
-                yield Violation("everyone_is_answered_in_quiet", what, call.vehicle_id)
+def everyone_is_answered_in_the_end(evidence: Evidence) -> Iterator[Violation]:
+    """With everything mended, whoever repeats a key comes to know what became of the car."""
+    for vehicle_id, tries in evidence.tries().items():
+        last = tries[-1]
+        is_open = last.silence or last.status == 504 or last.code == "substation-unavailable"
+        if is_open and (last.key or last.answer_key) and any(quiet.covers(last) for quiet in evidence.quiet):
+            what = f"the last try got {last.silence or last.code} though all was well"
+            yield Violation("everyone_is_answered_in_the_end", what, vehicle_id)
 
 
 @rule

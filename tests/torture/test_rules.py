@@ -12,7 +12,7 @@ from torture.history import Call, Event, Evidence, Limit, Line, Quiet, Recorder,
 from torture.retelling import retell
 from torture.rules import RULES, Violation, check
 
-CAR = "client-0-car-1"
+CAR, OTHER = "client-0-car-1", "client-0-car-2"
 WISH = {"vehicle_id": CAR, "energy_kwh": 10.0, "max_power_kw": 11.0, "min_power_kw": 4.0}
 FIRST, SECOND = "substation-0.a", "substation-1.b"
 
@@ -47,8 +47,8 @@ def charge(begun_s: float, told: Session | None = None, *, lasts_s: float = 0.1,
     answer: dict[str, Any] = {"status": 201, "session": told} if told else {"status": 503, "code": "no-capacity"}
     if changes.get("silence"):
         answer = {}
-    fields: dict[str, Any] = {"key": "key-1", "wanted": WISH, **answer, **changes}
-    return Call("client-0", "charge", "gateway-0", CAR, begun_s, begun_s + lasts_s, **fields)
+    fields: dict[str, Any] = {"key": "key-1", "wanted": WISH, "vehicle_id": CAR, **answer, **changes}
+    return Call("client-0", "charge", "gateway-0", begun_s=begun_s, ended_s=begun_s + lasts_s, **fields)
 
 
 def unknown(begun_s: float, **changes: Any) -> Call:
@@ -143,6 +143,13 @@ FINE = {
         quiet=ALL_DAY,
         books=(session(), superseded(SECOND, FIRST)),
     ),
+    "an unknown outcome that a repeat makes known, and one that no one can repeat": evidence(
+        unknown(1),
+        charge(2, session()),
+        charge(3, silence="broken", vehicle_id=OTHER, key=""),
+        quiet=ALL_DAY,
+        books=(session(),),
+    ),
     "a used key with another body in a storm": evidence(
         charge(1, session(SECOND)),
         charge(9, session(), is_changed=True),
@@ -191,7 +198,7 @@ BROKEN = {
     "answers_are_of_their_request": evidence(charge(1, session(vehicle_id="another")), books=(session(),)),
     "a_key_is_for_one_request": evidence(
         charge(1, session(SECOND)),
-        charge(3, session(), is_changed=True),
+        charge(5, session(), is_changed=True),
         quiet=ALL_DAY,
         books=(session(), superseded(SECOND, FIRST)),
     ),
@@ -202,7 +209,7 @@ BROKEN = {
         quiet=[Quiet(5, 60)],
         books=(superseded(FIRST, SECOND), session(SECOND)),
     ),
-    "everyone_is_answered_in_quiet": evidence(unknown(1), quiet=ALL_DAY),
+    "everyone_is_answered_in_the_end": evidence(charge(1, session()), unknown(2), quiet=ALL_DAY, books=(session(),)),
     "no_car_is_refused_beside_room": evidence(sample(4), charge(5), sample(6), quiet=ALL_DAY),
     "capacity_is_never_exceeded": evidence(sample(1, load_kw=100.1)),
     "a_limit_is_kept": evidence(Limit(1, 1.1, "substation-0", 40.0, is_set=True), sample(2)),
@@ -249,8 +256,8 @@ MORE_THAT_IS_BROKEN = {
         "answers_are_of_the_protocol",
         evidence(read(1, status=404, code="not-found")),
     ),
-    "a request for which no one listens though all is well": (
-        "everyone_is_answered_in_quiet",
+    "a repeat for which no one listens though all is well": (
+        "everyone_is_answered_in_the_end",
         evidence(charge(1, silence="refused"), quiet=ALL_DAY),
     ),
     "a session that is unknown in quiet": (

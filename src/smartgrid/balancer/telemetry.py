@@ -2,8 +2,9 @@
 
 To each member that answers one long poll is open, `GET /status?epoch=E&since=R&keys=P&wait_s=S`. It returns as soon as
 something has changed there, and at once when the member has been started again, as its epoch is another then. In quiet
-times that costs two messages a minute. While cars come, a pause between two polls of a member makes a burst there one
-message here.
+times that costs two messages a minute. The first changes after a quiet time are told at once, so that a client that
+repeats its key through another balancer finds its session there; while cars keep coming, a pace of one poll in
+`INTERVAL_S` for each member makes a burst there one message here (`Pace`).
 
 E, R and P are the member's epoch, the revision of the newest status, and the position in its log of keys. Each member
 has a cursor of its own for E and P. R comes from the fleet's view, which is often newer, as every car's answer has
@@ -38,7 +39,8 @@ from smartgrid.protocol.keys import KeyPage, from_wire
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
-MIN_PAUSE_S = 0.15  # between two answers of one member, so that a burst there is one message here
+INTERVAL_S = 0.1  # between two answers of one member in the long run
+AT_ONCE = 3  # answers of one member that need not wait, after a quiet time
 FIRST_RETRY_S = 0.25
 JITTER = 0.2
 POLL_TIMEOUT_S = 2.0
@@ -59,6 +61,24 @@ class _Cursor:
 
     epoch: int = 0
     position: int = 0
+
+
+@dataclass(slots=True)
+class Pace:
+    """When to ask again: at once a few times, and then not more often than once in `interval_s` in the long run.
+
+    The generic cell rate algorithm: each answer puts off the time at which all would be on time by one interval, and it
+    may be ahead by `at_once` of them.
+    """
+
+    interval_s: float
+    at_once: int
+    on_time_s: float = 0.0
+
+    def pause_s(self, now_s: float) -> float:
+        """How long to wait after an answer that came at `now_s`."""
+        self.on_time_s = max(self.on_time_s, now_s) + self.interval_s
+        return max(0.0, self.on_time_s - now_s - self.at_once * self.interval_s)
 
 
 @dataclass(slots=True)
@@ -160,12 +180,12 @@ class Telemetry:
 
     async def _long_poll_until_broken(self, watch: _Watch) -> None:
         """Its end is no failure yet: a kept connection may just have been closed, and only a poll of its own tells."""
-        pause_s = min(MIN_PAUSE_S, self._poll_interval_s)
+        pace = Pace(min(INTERVAL_S, self._poll_interval_s), AT_ONCE)
         hold_s, timeout_s = round(self._hold_s), self._hold_s + self._poll_interval_s + POLL_TIMEOUT_S
         more = not watch.substation.keys_known
         try:
             while True:
-                if not more:
+                if not more and (pause_s := pace.pause_s(time.monotonic())):
                     await asyncio.sleep(_jittered(pause_s))
                 status = self._fleet.status_of(watch.substation.name)
                 known = status is not None and status.epoch == watch.cursor.epoch

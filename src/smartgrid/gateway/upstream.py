@@ -19,6 +19,7 @@ from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
+REFUSED = 503
 RETRY_AFTER = {"Retry-After": "1"}
 STATUS_WANTED = {STATUS: status_header.WANTED}
 
@@ -43,11 +44,14 @@ class Balancer:
         except OutcomeUnknownError:
             may_be_placed = True
         try:
-            return self._try_to_charge(body, key)
+            found = self._try_to_charge(body, key)
         except NotSentError as error:
             raise (_unknown() if may_be_placed else _unavailable()) from error
         except OutcomeUnknownError as error:
             raise _unknown() from error
+        if may_be_placed and found.status == REFUSED:  # the second try surely has no session: the first still may
+            raise _unknown()
+        return found
 
     def call(self, method: str, path: str) -> Answer:
         """Anything that can be repeated as it is. Raises a problem (503)."""

@@ -253,8 +253,8 @@ class Book:
         return self._substation.meter_kwh
 
     @property
-    def active(self) -> Iterable[Session]:
-        return self._substation.active
+    def suspended_sessions(self) -> int:
+        return self._substation.suspended_sessions
 
     def status(self) -> Status:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""
@@ -274,6 +274,15 @@ class Book:
     def is_pending(self, holding: Holding) -> bool:
         """Whether something of it is not on the disk yet."""
         return holding.seq in self._pending.changed or holding.seq in self._in_flight.changed
+
+    def as_it_is(self, record: Record) -> Record | None:
+        """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
+        holding = self._by_id.get(record.session_id)
+        if holding is not None and holding.live is not None:
+            return to_record(holding)
+        if record.ended_wall_s is None:
+            return None
+        return record if holding is None else record._replace(superseded_by=holding.superseded_by)
 
     # ------------------------------------------------------------------ commits
 

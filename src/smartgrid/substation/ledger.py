@@ -27,19 +27,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from smartgrid.domain.request import ChargeRequest
-from smartgrid.domain.session import Session
 from smartgrid.domain.status import Status
-from smartgrid.domain.substation import Substation
 from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KeyPage
 from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
-from smartgrid.runtime.start_error import StartError
-from smartgrid.substation.book import Book, Holding, Limits, Taken, to_record
+from smartgrid.substation.book import Book, Holding, Taken, to_record
 from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
 from smartgrid.substation.keeper import Keeper
 from smartgrid.substation.record import Record
-from smartgrid.substation.recovery import FutureError, check_time, recover
 from smartgrid.substation.refusals import (
     LedgerError,
     NotDurableError,
@@ -53,7 +49,6 @@ from smartgrid.substation.store import Store, is_damage
 STALL_S = 2.0
 """A disk that has not answered for so long takes no changes."""
 KEEP_ENDED = 100_000
-MAX_CLOCK_BACK_S = 600.0
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -70,32 +65,18 @@ class Told:
 class Ledger:
     """Thread-safe."""
 
-    def __init__(
-        self,
-        store: Store,
-        clock: GridClock,
-        *,
-        drawn_capacity_kw: float,
-        on_end: Callable[[Session], None] = lambda _: None,
-        limits: Limits | None = None,
-        keep_ended: int = KEEP_ENDED,
-        max_clock_back_s: float = MAX_CLOCK_BACK_S,
-    ) -> None:
-        """A new file gets `drawn_capacity_kw`; `on_end` hears of every session whose end is on the disk.
-
-        Raises StartError for a file that is from the future, by more than `max_clock_back_s`.
-        """
-        self._store, self._clock, self._keep_ended = store, clock, keep_ended
+    def __init__(self, store: Store, clock: GridClock, book: Book, *, keep_ended: int = KEEP_ENDED) -> None:
+        """Keep `book`, which is what the store has (`recovery.open_book`), and `keep_ended` ended sessions at least."""
+        self._store, self._clock, self._book, self._keep_ended = store, clock, book, keep_ended
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)  # whoever waits for news
-        self._numbers = NumberSource()
-        self._book = self._open(limits or Limits(), drawn_capacity_kw, on_end, max_clock_back_s)
         self._commits: GroupCommit[Taken] = GroupCommit(
-            self._lock, take=self._book.take, write=self._write, written=self._written, lost=self._lost
+            self._lock, take=book.take, write=self._write, written=self._written, lost=self._lost
         )
+        self._keeper = Keeper(self._lock, self._look_after, self._beat)
+        self._numbers = NumberSource()
         self._damage: str | None = None
         self._beaten_s = 0.0  # of wall time, when there was the last sign of life
-        self._keeper = Keeper(self._lock, self._look_after, self._beat)
 
     # ------------------------------------------------------------------ life
 
@@ -103,7 +84,7 @@ class Ledger:
         """Begin to keep the books.
 
         A configured capacity that differs from the one at the last start takes effect; the same one does not undo
-        what the grid operator has set since (`set_capacity`). Raises StorageError or UnknownOutcomeError.
+        what the grid operator has set since (`set_capacity`). Raises StorageError.
         """
         with self._lock:
             self._book.configure(configured_kw, self._clock.wall_s())
@@ -151,7 +132,7 @@ class Ledger:
             told = self._told(holding, replayed)
             ticket = self._join(holding)
         if ticket is not None:
-            self._expect_session(ticket, holding, replayed)
+            self._expect_session(ticket, holding)
         if holding.superseded_by:
             raise SupersededError(holding.superseded_by)
         return self._complete(holding, told)
@@ -240,17 +221,17 @@ class Ledger:
         records = self._guarded(lambda: self._store.page(limit, before_seq, active))
         with self._lock:
             self._look()
-            shown = [self._as_it_is(record) for record in records]
+            shown = [self._book.as_it_is(record) for record in records]
             ticket = self._join_ends(shown)
         if ticket is not None:
             self._commits.wait(ticket)
-        return [record or self._reread(read) for record, read in zip(shown, records, strict=True)]
+        return [record or self._reread(read) for read, record in zip(records, shown, strict=True)]
 
     def storage_fault(self) -> str | None:
         """Why the disk does not take changes at present, or None."""
         stalled_s = self._commits.under_way_s()
         if stalled_s > STALL_S:
-            return f"it has not answered for {stalled_s:.0f} s"
+            return f"it has not answered for more than {STALL_S:g} s"
         return self._book.fault
 
     def metered_kwh(self) -> float:
@@ -259,9 +240,11 @@ class Ledger:
             self._look()
             return self._book.metered_kwh
 
-    def active_count(self, state: str) -> int:
+    def suspended_sessions(self) -> int:
+        """How many sessions get no power for want of capacity."""
         with self._lock:
-            return sum(1 for session in self._book.active if session.state == state)
+            self._look()
+            return self._book.suspended_sessions
 
     # ------------------------------------------------------------------ with the lock held
 
@@ -326,31 +309,7 @@ class Ledger:
         self._look()
         return self._book.next_event_in_s()
 
-    def _as_it_is(self, record: Record) -> Record | None:
-        """A record from the disk with what is newer in memory; None where it has changed on the disk meanwhile."""
-        holding = self._book.find(record.session_id)
-        if holding is not None and holding.live is not None:
-            return to_record(holding)
-        if record.ended_wall_s is None:
-            return None
-        return record if holding is None else record._replace(superseded_by=holding.superseded_by)
-
     # ------------------------------------------------------------------ without it
-
-    def _open(
-        self, limits: Limits, drawn_capacity_kw: float, on_end: Callable[[Session], None], max_clock_back_s: float
-    ) -> Book:
-        now_s = self._clock.wall_s()
-        found = self._store.load()
-        if found is None:
-            substation = Substation(drawn_capacity_kw, self._clock.to_grid_s(now_s), revision=1)
-            return Book(substation, self._clock, limits, now_s, on_end=on_end)
-        keys_known = self._store.load_keys(now_s)
-        try:
-            check_time(found, now_s, max_clock_back_s)
-        except FutureError as error:
-            raise StartError(f"{self._store.path} {error}") from error
-        return recover(found, keys_known, self._clock, limits, now_s, on_end)
 
     def _believed(self, number: Number | None) -> Number:
         """The number of the try; the time of this machine's clock in place of one that is too far ahead of it."""
@@ -372,7 +331,7 @@ class Ledger:
         record = told.record if told is not None else self._from_disk(session_id, holding)
         return None if record is None else Told(record, status)
 
-    def _expect_session(self, ticket: Ticket, holding: Holding, replayed: bool) -> None:
+    def _expect_session(self, ticket: Ticket, holding: Holding) -> None:
         """Return once what a car is to be told is on the disk."""
         outcome = self._commits.wait(ticket)
         if outcome is Outcome.WRITTEN:
@@ -424,7 +383,7 @@ class Ledger:
         if taken.batch.checkpoint is not None:
             try:
                 self._store.prune(self._keep_ended, self._clock.wall_s())
-            except sqlite3.Error as error:
+            except Exception as error:  # what was to be written is on the disk
                 log.warning("cannot forget old sessions: %s", error)
 
     def _beat(self) -> None:

@@ -1,4 +1,4 @@
-"""From what is on the disk back to a book: a pure function.
+"""From what is on the disk back to a book: `recover`, a pure function, and around it `open_book`.
 
 The file has a checkpoint and all that was promised since: starts, ends, new limits, each with its place in the order
 of events and its wall time. They are played again on the domain, which ends by itself what was full or left in
@@ -16,22 +16,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.substation import Substation
 from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
-from smartgrid.runtime.clock import TimeScale, rfc3339
+from smartgrid.runtime.clock import GridClock, TimeScale, rfc3339
+from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.book import Book, Holding, Limits, Live
 from smartgrid.substation.record import Record, to_request
-from smartgrid.substation.store import Found, KeyRow
+from smartgrid.substation.store import Found, KeyRow, Store
 
+MAX_CLOCK_BACK_S = 600.0
 ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
 log = logging.getLogger(__name__)
-
-
-class FutureError(Exception):
-    """The file is from further in the future than is believed; the message goes on after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,42 @@ class _Event:
     place: int
     wall_s: float
     do: Callable[[float], object]
+
+
+def open_book(
+    store: Store,
+    clock: GridClock,
+    *,
+    drawn_capacity_kw: float,
+    limits: Limits | None = None,
+    max_clock_back_s: float = MAX_CLOCK_BACK_S,
+    on_end: Callable[[Session], None] = lambda _: None,
+) -> Book:
+    """The book as the store has it, now; in a new file an empty one, with `drawn_capacity_kw`.
+
+    `on_end` hears of every session whose end is on the disk. Raises StartError for a file from further in the future
+    than `max_clock_back_s`.
+    """
+    now_s, limits = clock.wall_s(), limits or Limits()
+    found = store.load()
+    if found is None:
+        substation = Substation(drawn_capacity_kw, clock.to_grid_s(now_s), revision=1)
+        return Book(substation, clock, limits, now_s, on_end=on_end)
+    _check_time(store.path, _last_sign_of_life(found), now_s, max_clock_back_s)
+    return recover(found, store.load_keys(now_s), clock, limits, now_s, on_end)
+
+
+def _check_time(path: Path, alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:
+    ahead_s = alive_wall_s - now_wall_s
+    if ahead_s <= 0:
+        return
+    told = f"{path} was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
+    if ahead_s > max_clock_back_s:
+        raise StartError(
+            f"{told}: set the clock right; if it was wrong before and is right now, "
+            f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
+        )
+    log.warning("%s: its sessions go on from now", told)
 
 
 def recover(
@@ -79,21 +114,6 @@ def recover(
         last_event=_last_event(found) + len(over),
         configured_kw=found.checkpoint.configured_kw,
     )
-
-
-def check_time(found: Found, now_wall_s: float, max_clock_back_s: float) -> None:
-    """Raise FutureError where the file is from further in the future than is believed."""
-    alive_wall_s = _last_sign_of_life(found)
-    ahead_s = alive_wall_s - now_wall_s
-    if ahead_s <= 0:
-        return
-    told = f"was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
-    if ahead_s > max_clock_back_s:
-        raise FutureError(
-            f"{told}: set the clock right; if it was wrong before and is right now, "
-            f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
-        )
-    log.warning("the file %s: its sessions go on from now", told)
 
 
 def _last_sign_of_life(found: Found) -> float:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.settings import ServiceSettings
-from smartgrid.substation.ledger import KEEP_ENDED, MAX_CLOCK_BACK_S
+from smartgrid.substation.ledger import KEEP_ENDED
+from smartgrid.substation.recovery import MAX_CLOCK_BACK_S
 
 
 def _host_label() -> str:
