@@ -358,6 +358,13 @@ def test_what_no_one_waits_for_any_more_is_not_begun() -> None:
     assert served.app.requests == [("GET", "/")]
 
 
+def test_who_stops_in_the_midst_of_a_request_finds_an_end_and_no_failure(served: Served) -> None:
+    with closing(served.connect()) as made:
+        made.sendall(HEAD + b"{")
+        made.shutdown(socket.SHUT_WR)
+        assert made.recv(65_536) == b""
+
+
 def test_nor_is_what_has_waited_for_a_place(served: Served) -> None:
     with served.hold(2):
         with closing(served.connect()) as made:

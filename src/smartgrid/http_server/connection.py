@@ -6,6 +6,7 @@ Nothing here blocks. A connection belongs to one thread at a time, or to none wh
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 from smartgrid.http_server.request import RefusedError, Request, RequestParser
@@ -19,7 +20,7 @@ IDLE_TIMEOUT_S = 60.0
 WRITE_TIMEOUT_S = 30.0
 LINGER_S = 2.0
 """For a client that still sends: to close at once would take the answer from it."""
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 16 * 1024
 MAX_LINGER_BYTES = 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -112,14 +113,15 @@ class Connection:
 
     def linger(self, now_s: float) -> None:
         """Nothing more is sent or understood, until the client closes."""
-        self._parser, self._lingered_bytes, self.end_s = None, 0, now_s + LINGER_S
+        self._end_parser()
+        self._lingered_bytes, self.end_s = 0, now_s + LINGER_S
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise EndedError from error
 
     def expire(self) -> None:
-        """The client has taken too long. May be called by any thread: whoever then waits for it finds it ended."""
+        """The client has taken too long, or must make room: say so where a request has begun, and end."""
         parser = self._parser
         try:
             if parser is not None and not self.unsent and self._lingered_bytes < 0:
@@ -128,6 +130,13 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has ended by itself
+
+    def discard(self) -> None:
+        """Take in what has come, so that closing is an end to the client and not a failure."""
+        with suppress(OSError):
+            for _ in range(MAX_LINGER_BYTES // RECEIVE_BYTES):
+                if not self._socket.recv(RECEIVE_BYTES):
+                    return
 
     def is_gone(self) -> bool:
         """Whether the client has closed the connection."""
@@ -139,4 +148,10 @@ class Connection:
             return True
 
     def close(self) -> None:
+        self._end_parser()
         self._socket.close()
+
+    def _end_parser(self) -> None:
+        if self._parser is not None:
+            self._parser.end()
+            self._parser = None

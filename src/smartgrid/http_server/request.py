@@ -9,6 +9,7 @@ connection, as clients that send several at once must expect of any server.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -65,7 +66,7 @@ class RequestParser:
         """What has come so far."""
         self.wants_continue = False
         """Whether the client holds the body back until it is told to go on."""
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
@@ -76,21 +77,28 @@ class RequestParser:
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises RefusedError."""
         self.bytes += len(data)
+        fault = None
         try:
             self._parser.feed_data(data)
         except Exception as error:  # a class of its own for an upgrade, one for each fault, one for ours from below
-            self._keep_alive = False
-            if not self.complete:
-                raise self._refused or _bad(str(error)) from error
+            self._keep_alive, fault = False, str(error)
+        if fault is not None and not self.complete:
+            raise self._refused or _bad(fault)
         if self.in_head and self.bytes > MAX_HEAD_BYTES:
             raise _head_too_large()
 
     def request(self) -> Request:
-        """The request, once it is complete."""
+        """The request, once it is complete. Nothing can be fed after that."""
         method, version = self._parser.get_method().decode("latin-1"), self._parser.get_http_version()
+        self.end()
         path, query = _split(self._target)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         return Request(method, path, query, version, self._headers, body, self._keep_alive)
+
+    def end(self) -> None:
+        """Nothing is fed any more. It and llhttp's parser know each other; parted, they are gone at once, and not when
+        the garbage collector comes by."""
+        self._parser = self._refused = None
 
     def on_message_begin(self) -> None:
         if self.complete:
@@ -139,9 +147,9 @@ class RequestParser:
         self.complete, self._keep_alive = True, self._parser.should_keep_alive()
 
     def _refuse(self, refused: RefusedError) -> None:
-        """Out of the parser, which wraps what its callbacks raise."""
+        """Out of llhttp, which wraps what its callbacks raise; `feed` raises what is noted."""
         self._refused = refused
-        raise refused
+        raise ValueError(refused.code)
 
 
 def _split(target: bytes) -> tuple[bytes, bytes]:

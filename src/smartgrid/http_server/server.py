@@ -122,7 +122,7 @@ class HttpServer:
         while self._open:
             for connection in list(self._waiting.values()):
                 if not connection.unsent:  # it is idle, or its request does not come
-                    connection.expire()
+                    self._expire(connection)
             time.sleep(STOP_LOOK_S)
         self._stopped = True
         self._epoll.register(os.eventfd(1), select.EPOLLIN)  # always readable: every thread wakes up, and ends
@@ -130,8 +130,13 @@ class HttpServer:
     # ------------------------------------------------------------------ threads
 
     def _begin_thread(self) -> None:
-        self._threads += 1
-        threading.Thread(target=self._work, name=f"http-{self._threads}", daemon=True).start()
+        thread = threading.Thread(target=self._work, name=f"http-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more: those that there are go on
+            log.warning("cannot begin a thread", extra={"error": str(error)})
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:
@@ -153,12 +158,14 @@ class HttpServer:
     def _treat(self, fd: int, events: int) -> None:
         if fd == self._listener_fd:
             if self._accept():
-                self._epoll.modify(fd, IN)
+                with suppress(OSError):  # it has stopped to listen
+                    self._epoll.modify(fd, IN)
             return
         connection = self._waiting.pop(fd, None)
         if connection is None:
             return
         if events & GONE:  # also with a whole request before it: no one waits for that any more
+            connection.discard()
             self._close(connection)
             return
         try:
@@ -193,7 +200,15 @@ class HttpServer:
 
     def _make_room(self) -> None:
         for connection in list(self._waiting.values())[:1]:
+            self._expire(connection)
+
+    def _expire(self, connection: Connection) -> None:
+        """End a connection that waits for its client, unless a thread has just got it."""
+        if self._waiting.get(connection.fd) is connection:
+            del self._waiting[connection.fd]
             connection.expire()
+            self._waiting[connection.fd] = connection
+            self._epoll.modify(connection.fd, IN)  # whoever gets it finds it ended, and closes it
 
     def _wait_for(self, connection: Connection, event: int) -> None:
         """The client's turn. From here on the connection belongs to whoever gets the event."""
@@ -314,7 +329,7 @@ class HttpServer:
                 self._shed(job)
             for connection in list(self._waiting.values()):
                 if connection.end_s <= now_s:
-                    connection.expire()
+                    self._expire(connection)
             if not self._stopping:
                 with suppress(OSError):
                     self._epoll.modify(self._listener_fd, IN)
