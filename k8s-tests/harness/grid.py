@@ -75,6 +75,17 @@ class Grid:
         finally:
             self.signal(pod, "CONT")
 
+    @contextmanager
+    def answers_lost(self, pod: Pod) -> Iterator[None]:
+        """While the block runs a pod gets what is sent on open connections, and nothing that it answers arrives."""
+        drop = "OUTPUT --protocol tcp --sport 8080 --jump DROP"
+        in_pod = f"nsenter --net=/proc/$(grep -l {pod.container_id} /proc/[0-9]*/cgroup | head -1 | cut -d/ -f3)/ns/net"
+        self.backend.node_shell(f"{in_pod} iptables --append {drop}")
+        try:
+            yield
+        finally:
+            self.backend.node_shell(f"{in_pod} iptables --delete {drop}")
+
     # ------------------------------------------------------------------ changes
 
     def scale(self, service: str, replicas: int) -> None:
@@ -100,12 +111,12 @@ class Grid:
             path = self._path(f"pods/{pod.name}:8080/proxy/capacity")
             self.api.request("PUT", path, json={"capacity_kw": capacity_kw}).raise_for_status()
 
-    def stop_all(self) -> None:
-        """Stop every session of every substation."""
-        for pod in self.pods("substation"):
-            for session in self.sessions(pod.name):
+    def stop_all(self, *substations: str) -> None:
+        """Stop every session of these substations, or of all."""
+        for name in substations or [pod.name for pod in self.pods("substation")]:
+            for session in self.sessions(name):
                 if session["ended_at"] is None:
-                    path = self._path(f"pods/{pod.name}:8080/proxy/charge/{session['session_id']}")
+                    path = self._path(f"pods/{name}:8080/proxy/charge/{session['session_id']}")
                     self.api.request("DELETE", path).raise_for_status()
 
     def restart(self, service: str) -> None:

@@ -72,8 +72,9 @@ def test_a_car_without_a_key_gets_one_and_what_it_left_out_is_filled_in(tmp_path
     }
 
 
-def test_every_try_has_a_greater_number_than_the_one_before_also_the_gateways_own_second(tmp_path: Path) -> None:
-    """The first try may be under way still, and must not count when it comes late (security review, H2)."""
+def test_a_second_sending_counts_more_than_the_first_and_less_than_every_later_try(tmp_path: Path) -> None:
+    """The first may be under way still, and must not count when it comes late (security review, H2); the client may
+    have given up this try before its second sending, and must not lose what a later one was told."""
 
     def read_and_hang_up(connection: socket.socket) -> None:
         server.read(connection)
@@ -86,7 +87,8 @@ def test_every_try_has_a_greater_number_than_the_one_before_also_the_gateways_ow
         assert charge(gateway, "same").status == 201
         assert charge(gateway, "same").status == 201
         first, second, third = server.requests
-    assert number_of(first) < number_of(second) < number_of(third)
+    assert number_of(second) == (number_of(first)[0] + 1,)
+    assert number_of(second) < number_of(third)
     assert {headers_of(request)["idempotency-key"] for request in server.requests} == {"same"}
 
 
@@ -120,6 +122,22 @@ def test_a_second_try_that_is_refused_says_nothing_of_the_first_that_was_not_ans
         reply = charge(gateway, "mine")
     assert (reply.status, reply.json()["code"]) == (504, "outcome-unknown")
     assert reply.headers["Idempotency-Key"] == "mine"
+
+
+def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(tmp_path: Path) -> None:
+    body = b'{"code": "no-capacity"}'
+
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    def refuse(connection: socket.socket) -> None:
+        server.read(connection)
+        lines = (b"Content-Type: application/problem+json", b"Content-Length: %d" % len(body), b"", body)
+        connection.sendall(b"HTTP/1.1 503 Unavailable\r\n" + b"\r\n".join(lines))
+
+    with gateway_before(tmp_path, [read_and_hang_up, refuse]) as (gateway, server):
+        reply = charge(gateway, "not sure")
+    assert (reply.status, reply.json()["code"]) == (504, "outcome-unknown")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"no JSON", b'{"session_id": 7', b"{}"])

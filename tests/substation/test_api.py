@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.grid import sessions
 from support.processes import Process, wait_until
 
 TIME_SCALE = 600
@@ -132,11 +133,7 @@ def test_a_long_poll_that_is_behind_answers_at_once(substation: Process) -> None
 
 def test_pages_show_every_session_once_and_newest_first(substation: Process) -> None:
     ids = [charge(substation, max_power_kw=1, min_power_kw=1)["session_id"] for _ in range(5)]
-    found, cursor = [], ""
-    while len(found) < 5:
-        page = substation.call("GET", f"/charge?limit=2&state=Charging{cursor}").json()
-        found += [session["session_id"] for session in page["sessions"]]
-        cursor = f"&cursor={page['next_cursor']}"
+    found = [session["session_id"] for session in sessions(substation, limit=2, state="Charging")]
     assert found[:5] == ids[::-1]
 
 

@@ -98,11 +98,11 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.exact.cars)
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
-        session_id = data.draw(st.sampled_from(sorted(self.exact.cars)))
-        self.exact.stop(session_id, self.clock.now_s())
+        session_id = data.draw(st.sampled_from(list(self.exact.cars)))
         told = self.books.ledger.stop(session_id)
         assert told is not None
         assert told.record.state == "Idle"
+        self._note_stop(told.record)
         again = self.books.ledger.stop(session_id)
         assert again is not None
         assert again.record == told.record
@@ -118,7 +118,7 @@ class Life(RuleBasedStateMachine):
         told = self.books.ledger.supersede(known.session_id, before, "../s1.x")
         assert told is not None
         if known.number < before:
-            self.exact.stop(known.session_id, self.clock.now_s())
+            self._note_stop(told.record)
             known.superseded_by = "../s1.x"
         assert told.record.superseded_by == known.superseded_by
         assert not known.superseded_by or told.record.state == "Idle"
@@ -178,6 +178,11 @@ class Life(RuleBasedStateMachine):
         assert len({entry.session_id for entry in page.entries}) == len(page.entries)
 
     # ------------------------------------------------------------------ helpers
+
+    def _note_stop(self, record: Record) -> None:
+        """What had ended before was only looked at: that is no event, and no sign of life."""
+        if record.ended_wall_s == self.clock.wall_s():
+            self.exact.stop(record.session_id, self.clock.now_s())
 
     def _forget_the_old(self) -> None:
         """What need not be remembered any more may be, or may not."""

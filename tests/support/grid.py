@@ -80,7 +80,15 @@ class Grid(Started):
         for substation in self.substations:
             stop_all(substation)
         for balancer in self.balancers:
-            wait_until(lambda b=balancer: self.is_rested(b), SETTLE_TIMEOUT_S, "the balancer sees an empty grid")
+            wait_until(lambda b=balancer: self._comes_to_rest(b), SETTLE_TIMEOUT_S, "the balancer sees an empty grid")
+
+    def _comes_to_rest(self, balancer: Process) -> bool:
+        """A car that was sent to a frozen substation, and given up, may begin to charge only now."""
+        if self.is_rested(balancer):
+            return True
+        for substation in self.substations:
+            stop_all(substation)
+        return False
 
     def is_rested(self, balancer: Process) -> bool:
         """Whether the balancer sees all substations alive and empty, and has nothing left to do for earlier tests."""

@@ -114,6 +114,15 @@ class LiveFleet:
         self._forget_long_away()
         self._on_change()
 
+    def note_away(self, name: str) -> None:
+        """A source says that a substation of this name is away, whether it has been in the fleet here or not."""
+        with self._lock:
+            if name in self._substations:
+                return
+            self._away_since_s.pop(name, None)
+            self._away_since_s[name] = time.monotonic()
+        self._forget_long_away()
+
     def substation(self, name: str) -> Substation | None:
         """The member of this name."""
         return self._substations.get(name)

@@ -36,6 +36,8 @@ class Membership:
             for name, member in after.items():
                 if before.get(name) != member:
                     self._fleet.join(member)
+            for name in away(self._published) - after.keys():
+                self._fleet.note_away(name)
         for name in sorted(before.keys() ^ after.keys()):
             log.info(
                 "substation %s", "left" if name in before else "joined", extra={"substation": name, "source": source}
@@ -45,20 +47,26 @@ class Membership:
     def find_url(self, url: str) -> tuple[str, Member] | None:
         """Which source has a member at this URL."""
         with self._lock:
-            return next(((s, m) for s, members in self._published.items() for m in members if m.url == url), None)
+            found = ((s, m) for s, members in self._published.items() for m in members)
+            return next(((source, member) for source, member in found if member.url == url and not member.away), None)
 
     def find_name(self, name: str) -> Member | None:
         with self._lock:
             return self._members.get(name)
 
 
+def away(published: dict[str, frozenset[Member]]) -> set[str]:
+    """The names of which some source says that they are away."""
+    return {member.name for members in published.values() for member in members if member.away}
+
+
 def merge(published: dict[str, frozenset[Member]]) -> dict[str, Member]:
-    """One member a name and a URL; the first source to publish wins, and within a source the order of names."""
+    """Who can be asked: one member a name and a URL; the first source to publish wins, within a source by name."""
     merged: dict[str, Member] = {}
     urls: set[str] = set()
     for members in published.values():
         for member in sorted(members, key=lambda m: m.name):
-            if member.name not in merged and member.url not in urls:
+            if not member.away and member.name not in merged and member.url not in urls:
                 merged[member.name] = member
                 urls.add(member.url)
     return merged

@@ -1,9 +1,9 @@
 """Calls to the balancer.
 
 Each call is tried twice: behind a Service, the second connection may reach a balancer that lives. A try to charge has a
-number (docs/protocol.md), and the second one gets a number of its own: the first may be under way still, at another
-balancer perhaps, and of two tries the one with the greater number counts, whichever comes last. For the same reason a
-charge is never sent again with the number that it had.
+number (docs/protocol.md), and its second sending has the next one: the first may be under way still, at another
+balancer perhaps, and what has the greater number counts, whichever comes last. For the same reason a charge is never
+sent again with the number that it had.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import KEY, NUMBER, STATUS
+from smartgrid.protocol.numbers import Number
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
+NO_PLACE = 503
 REFUSED = 503
 RETRY_AFTER = {"Retry-After": "1"}
 STATUS_WANTED = {STATUS: status_header.WANTED}
@@ -37,21 +39,22 @@ class Balancer:
 
         Raises a problem: 503 if the balancer cannot be reached, 504 if it may have placed the car and did not say so.
         """
+        number = self._numbers.next()
         try:
-            return self._try_to_charge(body, key)
+            return self._send(body, key, number)
         except NotSentError:
             may_be_placed = False
         except OutcomeUnknownError:
             may_be_placed = True
         try:
-            found = self._try_to_charge(body, key)
+            answer = self._send(body, key, numbers.second_sending(number))
         except NotSentError as error:
             raise (_unknown() if may_be_placed else _unavailable()) from error
         except OutcomeUnknownError as error:
             raise _unknown() from error
-        if may_be_placed and found.status == REFUSED:  # the second try surely has no session: the first still may
-            raise _unknown()
-        return found
+        if may_be_placed and answer.status == NO_PLACE:
+            raise _unknown()  # it is sure of this sending only: the first may yet be done
+        return answer
 
     def call(self, method: str, path: str) -> Answer:
         """Anything that can be repeated as it is. Raises a problem (503)."""
@@ -87,11 +90,11 @@ class Balancer:
         except (NotSentError, OutcomeUnknownError):
             return False
 
-    def _try_to_charge(self, body: bytes, key: str) -> Answer:
+    def _send(self, body: bytes, key: str, number: Number) -> Answer:
         headers = {
             "Content-Type": JSON,
             KEY: key,
-            NUMBER: numbers.encode(self._numbers.next()),
+            NUMBER: numbers.encode(number),
             tracing.HEADER: tracing.outgoing_value(),
         }
         return self._client.request(

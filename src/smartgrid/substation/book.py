@@ -92,6 +92,7 @@ class Holding:
         return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by))
 
     def remembered_until_s(self) -> float:
+        """In wall time, once it has ended. A number begins with the microseconds of its try."""
         return max(self.ended_wall_s or 0.0, self.number[0] / 1e6) + KEY_LIFE_S
 
 
@@ -206,7 +207,7 @@ class Book:
         if configured_kw is not None and configured_kw != self.configured_kw:
             self.set_capacity(configured_kw, wall_s)
         self.configured_kw = configured_kw
-        self._pending.checkpoint = True
+        self.want_checkpoint()
 
     def drain(self, wall_s: float) -> None:
         """Admit no one any more."""

@@ -179,7 +179,7 @@ class Fleet:
         self.history: list[dict[str, str]] = []
 
     def __call__(self, members: frozenset[Member]) -> None:
-        self.history.append({member.name: member.url for member in members})
+        self.history.append({member.name: member.url for member in members if not member.away})
 
     def until(self, *names: str) -> dict[str, str]:
         """Wait for a fleet of exactly these names."""

@@ -146,10 +146,11 @@ class Comparer:
         if session is None:
             return False
         self._fleet.saw(substation, answer.headers.get(headers.STATUS))
-        if session.get("superseded_by"):  # else a repeat has raised its number, which the directory shows soon
-            self._directory.note_superseded(superseding.session_id)
-            self._on_superseded()
-            log.info("superseded", extra={"substation": substation.name})
+        if not session.get("superseded_by"):  # a repeat has raised its number, which the directory shows soon
+            return False
+        self._directory.note_superseded(superseding.session_id)
+        self._on_superseded()
+        log.info("superseded", extra={"substation": substation.name})
         return True
 
 
