@@ -148,7 +148,7 @@ def main() -> None:
     options = parser.parse_args()
     print(
         f"{platform.platform()}, Python {platform.python_version()}, "
-        f"granian {version('granian')}, flask {version('flask')}"
+        f"httptools {version('httptools')}, flask {version('flask')}"
     )
     with tempfile.TemporaryDirectory() as folder:
         rounds: dict[str, list[dict[str, float]]] = {case.name: [] for case in CASES}

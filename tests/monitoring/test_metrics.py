@@ -81,7 +81,7 @@ def test_no_label_names_a_vehicle_or_a_session(pages: dict[str, str], service: s
         for name in sample.labels
     }
 
-    assert labels <= {"result", "reason", "code", "method", "route", "status", "substation", "source", "le"} | {
+    assert labels <= {"result", "reason", "code", "method", "route", "status", "substation", "source", "kind", "le"} | {
         "generation", "implementation", "major", "minor", "patchlevel", "version"
     }  # fmt: skip
     assert "EV-1" not in pages[service]

@@ -25,8 +25,9 @@ from smartgrid.runtime.server import serve
 from smartgrid.runtime.settings import ServiceSettings
 
 def app(environ, start_response):
-    body = environ["wsgi.input"].read() if environ["REQUEST_METHOD"] == "POST" else b"well"
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    known = environ["PATH_INFO"] in ("/health", "/ready", "/metrics", "/charge")
+    body = environ["wsgi.input"].read() or b"well"
+    start_response("200 OK" if known else "404 Not Found", [("Content-Length", str(len(body)))])
     return [body]
 
 serve(app, ServiceSettings(), Lifecycle())
@@ -88,9 +89,29 @@ def test_silent_connections_keep_no_one_out(shared: int) -> None:
         assert is_well(shared)
 
 
+def test_bodies_that_do_not_come_keep_no_one_out(shared: int) -> None:
+    """64 of them, one for each thread, stopped everything."""
+    with ExitStack() as stalled:
+        for _ in range(200):
+            made = stalled.enter_context(closing(connection(shared)))
+            made.sendall(b"POST /charge HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        assert is_well(shared)
+        assert call("POST", f"http://127.0.0.1:{shared}/charge", body=b"{}", timeout_s=LONGEST_S).body == b"{}"
+
+
 @pytest.mark.parametrize("begun", [b"", b"POST /charge HTTP/1.1\r\nHost: a\r\n"])
 def test_a_request_whose_head_does_not_come_is_given_up(shared: int, begun: bytes) -> None:
     with closing(connection(shared)) as made:
         made.sendall(begun)
         answer = made.recv(65_536)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+
+
+def test_probes_and_metrics_may_have_a_port_of_their_own() -> None:
+    probe_port = free_port()
+    with server(probe_port=probe_port) as port:
+        there, here = f"http://127.0.0.1:{probe_port}", f"http://127.0.0.1:{port}"
+        found = {path: call("GET", there + path).status for path in ("/health", "/ready", "/metrics", "/charge")}
+        assert found == {"/health": 200, "/ready": 200, "/metrics": 200, "/charge": 404}
+        found = {path: call("GET", here + path).status for path in ("/health", "/ready", "/metrics", "/charge")}
+        assert found == {"/health": 200, "/ready": 200, "/metrics": 404, "/charge": 200}

@@ -172,7 +172,7 @@ def test_any_printable_key_will_do(shared: Process, key: str) -> None:
         ("POST", "/charge/abc", {"DELETE", "GET", "HEAD", "OPTIONS"}),
         ("POST", "/status", {"GET", "HEAD", "OPTIONS"}),
         ("GET", "/capacity", {"OPTIONS", "PUT"}),
-        ("BREW", "/status", {"GET", "HEAD", "OPTIONS"}),
+        ("PROPFIND", "/status", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
 def test_another_method_is_told_which_there_are(shared: Process, method: str, path: str, allowed: set[str]) -> None:

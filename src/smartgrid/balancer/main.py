@@ -80,7 +80,9 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        serve(make_app(settings.name, fleet, views, console, lifecycle, registry), settings, lifecycle)
+        serve(
+            make_app(settings.name, fleet, views, console, lifecycle, registry), settings, lifecycle, registry.add_text
+        )
 
 
 def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory) -> LiveFleet:

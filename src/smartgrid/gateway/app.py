@@ -15,7 +15,7 @@ from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.http_client.connection import Answer
+from smartgrid.http_client.answer import Answer
 from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs

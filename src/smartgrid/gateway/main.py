@@ -19,7 +19,7 @@ def run(settings: GatewaySettings) -> None:
     registry.register(ActiveSessionsCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
     app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry)
-    serve(app, settings, lifecycle)
+    serve(app, settings, lifecycle, registry.add_text)
 
 
 command = service_command("gateway", GatewaySettings, run)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -71,7 +72,7 @@ class AnswerParser:
         self.complete = False
         self.keep_alive = False
         """Whether the connection can carry another request; of a complete answer."""
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._status = 0
         self._headers, self._body = Headers(), list[bytes]()
         self._in_head = True
@@ -84,8 +85,14 @@ class AnswerParser:
         return self._bytes > 0
 
     def answer(self) -> Answer:
-        """The answer, once it is complete."""
+        """The answer, once it is complete. Nothing can be fed after that."""
+        self.end()
         return Answer(self._status, self._headers, b"".join(self._body))
+
+    def end(self) -> None:
+        """Nothing is fed any more. It and llhttp's parser know each other; parted, they are gone at once, and not when
+        the garbage collector comes by."""
+        self._parser = None
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; none means that the connection has ended. Raises BrokenAnswerError."""

@@ -11,8 +11,7 @@ import time
 from smartgrid.http_client.addresses import Address, Addresses
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
 
-__all__ = ["Answer", "ClosedError", "Connection", "connect"]  # Answer: until all who want it look in `answer`
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 16 * 1024
 MAX_TRIED = 4
 """Addresses of a host that are tried for one connection."""
 
@@ -53,6 +52,8 @@ class Connection:
             if not parser.begun:
                 raise ClosedError(str(error) or type(error).__name__) from error
             raise BrokenAnswerError(str(error) or type(error).__name__) from error
+        finally:
+            parser.end()
         return parser.answer(), parser.keep_alive
 
     def close(self) -> None:

@@ -30,7 +30,6 @@ def configure(service: str, level: str, hash_key: str = "") -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.getLogger("_granian").setLevel(logging.WARNING)
 
 
 class JsonLines(logging.Formatter):

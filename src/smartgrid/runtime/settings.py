@@ -22,7 +22,18 @@ class ServiceSettings(BaseSettings):
     log_hash_key: str = Field(
         "", description="Key of the hash under which vehicles appear in logs. Random at each start when empty."
     )
-    threads: int = Field(64, ge=2, le=512, description="Most requests handled at once.")
+    probe_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of its own for /health, /ready and /metrics; /metrics is then not on the other.",
+    )
+    threads: int = Field(
+        64,
+        ge=2,
+        le=512,
+        description="Handled at once: half of it charges, half of it long polls, an eighth each stops and reads.",
+    )
     shutdown_delay_s: float = Field(
         0,
         ge=0,

@@ -46,7 +46,7 @@ def run(settings: SubstationSettings) -> None:
     lifecycle.on_drain(ledger.drain)
     app = make_app(Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2), lifecycle, registry)
     try:
-        serve(app, settings, lifecycle)
+        serve(app, settings, lifecycle, registry.add_text)
     finally:
         ledger.close()
 
