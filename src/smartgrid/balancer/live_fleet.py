@@ -5,7 +5,11 @@ the fleet* while discovery, the settings or a registration name it. One that has
 asked nothing, but its keys and sessions are answered as unavailable, not as unknown, until it is back under its name or
 `away_life_s` have passed.
 
-The domain's `Fleet` is the one place that keeps who is in rotation; `Health` says when that changes.
+A member that answers polls and lets cars down is spared them by its circuit breaker (`breaker`). Only when no other
+member is left to ask, a car is sent there all the same: better to wait in vain than to be refused where there is room,
+and if many are out at once the fault may be this balancer's own.
+
+The domain's `Fleet` is the one place that keeps who is in rotation; `Health` and `Breaker` say when that changes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from smartgrid.balancer.breaker import Breaker
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.health import Health
 from smartgrid.domain.fleet import Fleet, Reservation, View
@@ -38,6 +43,7 @@ class Substation:
     member: Member
     client: HttpClient
     health: Health = field(default_factory=Health)
+    breaker: Breaker = field(default_factory=Breaker)
     keys_known: bool = False
 
     @property
@@ -83,6 +89,7 @@ class LiveFleet:
         self._lock = threading.Lock()
         self._substations: dict[str, Substation] = {}
         self._away_since_s: dict[str, float] = {}  # the oldest first
+        self._spared: dict[str, Substation] = {}  # whose breaker is not closed
         self._all_seen = False
 
     # ------------------------------------------------------------------ who is in the fleet
@@ -97,7 +104,8 @@ class LiveFleet:
             self._substations[member.name] = joined
             self._away_since_s.pop(member.name, None)
             self._fleet.join(member.name)
-            self._apply_health(joined)
+            self._spared.pop(member.name, None)
+            self._apply_health(joined, time.monotonic())
         if known is not None:
             known.client.close()
         self._on_change()
@@ -109,6 +117,7 @@ class LiveFleet:
             if left is None:
                 return
             self._away_since_s[name] = time.monotonic()
+            self._spared.pop(name, None)
             self._fleet.leave(name)
         left.client.close()
         self._forget_long_away()
@@ -146,25 +155,45 @@ class LiveFleet:
     # ------------------------------------------------------------------ cars
 
     def choose(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
+        now_s = time.monotonic()
         with self._lock:
-            reservation = self._fleet.reserve(power, time.monotonic(), asked)
-            return None if reservation is None else Choice(self._substations[reservation.name], reservation)
+            for each in list(self._spared.values()):
+                self._apply_health(each, now_s)
+            reservation = self._fleet.reserve(power, now_s, asked) or self._reserve_at_spared(power, now_s, asked)
+            if reservation is None:
+                return None
+            chosen = self._substations[reservation.name]
+            chosen.breaker.sent()
+            self._apply_health(chosen, now_s)
+            return Choice(chosen, reservation)
 
-    def settle(self, choice: Choice, header: str | None) -> None:
-        """The chosen substation has answered: take its fresh status for the reservation."""
+    def settle(self, choice: Choice, header: str | None, *, failed: bool = False) -> None:
+        """The chosen substation has answered: take its fresh status for the reservation.
+
+        `failed` says that the answer is none that a car can be given.
+        """
         now_s = time.monotonic()
         found = status_header.decode(header, now_s)
         with self._lock:
             self._fleet.confirm(choice.reservation, found[1] if found else None, now_s)
-            self._answered(choice.substation)
+            choice.substation.health.answered()
+            self._judge(choice.substation, failed, now_s)
         self._on_change()
 
-    def give_up(self, choice: Choice) -> None:
-        """The chosen substation cannot be reached, or leaves the car waiting: it gets no more until it answers."""
+    def give_up(self, choice: Choice, *, failed: bool = False) -> None:
+        """The chosen substation cannot be reached, or leaves the car waiting: it gets no more until it answers.
+
+        `failed` says that the car was sent.
+        """
+        now_s = time.monotonic()
         with self._lock:
             self._fleet.release(choice.reservation)
             choice.substation.health.refused()
-            self._apply_health(choice.substation)
+            if failed:
+                self._judge(choice.substation, failed, now_s)
+            else:
+                choice.substation.breaker.spared()
+                self._apply_health(choice.substation, now_s)
         self._on_change()
 
     # ------------------------------------------------------------------ how members answer
@@ -180,21 +209,22 @@ class LiveFleet:
         with self._lock:
             if status is not None and self._is_current(substation):
                 self._fleet.update(substation.name, status, now_s)
-            self._answered(substation)
+            substation.health.answered()
+            self._apply_health(substation, now_s)
         self._on_change()
 
     def unanswered(self, substation: Substation) -> None:
         """A member has refused a connection, or left a request unanswered: no cars until it answers."""
         with self._lock:
             substation.health.refused()
-            self._apply_health(substation)
+            self._apply_health(substation, time.monotonic())
         self._on_change()
 
     def missed(self, substation: Substation) -> None:
         """A member has not answered a poll in time."""
         with self._lock:
             substation.health.missed_poll()
-            self._apply_health(substation)
+            self._apply_health(substation, time.monotonic())
         self._on_change()
 
     def is_in_rotation(self, name: str) -> bool:
@@ -221,6 +251,11 @@ class LiveFleet:
     def size(self) -> int:
         return len(self._substations)
 
+    def spared(self) -> set[str]:
+        """The names of those whose breaker is not closed."""
+        with self._lock:
+            return set(self._spared)
+
     def out_of_rotation(self) -> int:
         """How many members do not answer."""
         with self._lock:
@@ -246,13 +281,34 @@ class LiveFleet:
 
     # ------------------------------------------------------------------ within the lock
 
-    def _answered(self, substation: Substation) -> None:
-        substation.health.answered()
-        self._apply_health(substation)
+    def _reserve_at_spared(self, power: PowerRange, now_s: float, asked: Collection[str]) -> Reservation | None:
+        """At a member whose breaker is open, but which answers polls and has not been asked."""
+        for name, each in self._spared.items():
+            if name not in asked and each.health.in_rotation and not each.breaker.has_probe:
+                self._fleet.set_in_rotation(name, in_rotation=True)
+                reservation = self._fleet.reserve(power, now_s, asked)
+                self._fleet.set_in_rotation(name, in_rotation=False)
+                if reservation is not None:
+                    return reservation
+        return None
 
-    def _apply_health(self, substation: Substation) -> None:
+    def _judge(self, substation: Substation, failed: bool, now_s: float) -> None:
+        """What became of a car that was sent."""
+        if failed:
+            substation.breaker.failed(now_s)
+        else:
+            substation.breaker.succeeded()
         if self._is_current(substation):
-            self._fleet.set_in_rotation(substation.name, substation.health.in_rotation)
+            if failed:
+                self._spared[substation.name] = substation
+            else:
+                self._spared.pop(substation.name, None)
+        self._apply_health(substation, now_s)
+
+    def _apply_health(self, substation: Substation, now_s: float) -> None:
+        if self._is_current(substation):
+            in_rotation = substation.health.in_rotation and substation.breaker.lets_through(now_s)
+            self._fleet.set_in_rotation(substation.name, in_rotation)
 
     def _is_current(self, substation: Substation) -> bool:
         """Not of an address that it has left."""

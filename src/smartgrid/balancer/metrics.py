@@ -119,7 +119,7 @@ class SubstationSeries:
         self._fleet, self._decisions = fleet, decisions
 
     def render(self) -> str:
-        seen, now_s = self._fleet.seen(), time.monotonic()
+        seen, spared, now_s = self._fleet.seen(), self._fleet.spared(), time.monotonic()
         names = [each.member.name for each in seen]
         known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
         return "".join(
@@ -131,6 +131,11 @@ class SubstationSeries:
                     self._decisions.of(names),
                 ),
                 _gauge("substation_in_rotation", "Whether the substation may get cars.", _in_rotation(seen)),
+                _gauge(
+                    "balancer_breaker_open",
+                    "Whether the circuit breaker spares the substation cars, as it let some down.",
+                    ((name, float(name in spared)) for name in names),
+                ),
                 _gauge(
                     "substation_load_percentage",
                     "Power given, in % of capacity.",

@@ -26,6 +26,7 @@ NO_ROOM, DRAINING, NO_STORAGE = "no-capacity", "draining", "storage-unavailable"
 REFUSALS = frozenset((NO_ROOM, DRAINING, NO_STORAGE))
 UNAVAILABLE = "substation-unavailable"
 SUPERSEDED = "superseded"
+NOT_KNOWN = "outcome-unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,16 @@ class Asked:
 
     outcome: Outcome
     answer: Answer | None = None
+
+
+def has_failed(asked: Asked) -> bool:
+    """Whether the member let the car down: it was sent, and there is no answer, or one that says nothing.
+
+    That it does not know the outcome itself, as a region may not, is an answer.
+    """
+    if not isinstance(asked.outcome, Unknown):
+        return False
+    return asked.answer is None or member_answers.problem(asked.answer.body).get("code") != NOT_KNOWN
 
 
 def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: float) -> Asked:

@@ -123,11 +123,12 @@ class Directory:
     def holder(self, digest: str, not_there: Collection[str] = ()) -> KeyEntry | None:
         """The session that counts: the one with the greatest number of those that are not superseded.
 
-        `not_there` are sessions of which their members know nothing.
+        Where all are, the greatest of these: its member knows by which it was superseded. `not_there` are sessions of
+        which their members know nothing.
         """
         with self._lock:
-            found = [each for each in self._entries(digest) if not each.superseded and each.session_id not in not_there]
-        return max(found, key=lambda entry: entry.number, default=None)
+            found = [each for each in self._entries(digest) if each.session_id not in not_there]
+        return max(found, key=lambda entry: (not entry.superseded, entry.number), default=None)
 
     def entries(self, digest: str) -> list[KeyEntry]:
         """All that is known of a key."""

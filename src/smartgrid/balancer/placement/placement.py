@@ -161,10 +161,10 @@ class Placement:
             self._fleet.give_up(choice)
             raise
         if asked.answer is None:
-            self._fleet.give_up(choice)
+            self._fleet.give_up(choice, failed=attempt.has_failed(asked))
             self._let_down(name)
         else:
-            self._fleet.settle(choice, asked.answer.headers.get(STATUS))
+            self._fleet.settle(choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked))
         way.not_known |= isinstance(asked.outcome, Unknown)
         return name, asked.outcome
 
