@@ -50,8 +50,6 @@ class FleetIndex:
     def __len__(self) -> int:
         return len(self._orders)
 
-    # --- changing it ---
-
     def put(self, candidate: Candidate) -> None:
         """Take in a member, or give it the place that is due to it now."""
         former = self._by_order.get(candidate.order)
@@ -94,8 +92,6 @@ class FleetIndex:
         self._capacity_uw += times * microwatts.from_kw(candidate.status.capacity_kw)
         self.mean_capacity_kw = microwatts.to_kw(self._capacity_uw) / max(1, len(self._orders))
 
-    # --- by room ---
-
     def with_room(self, min_kw: float) -> Iterator[Candidate]:
         """Those that could admit this minimum, the fullest first."""
         return self._by_room.ascending_from(min_kw - TOLERANCE_KW)
@@ -116,8 +112,6 @@ class FleetIndex:
         """The greatest minimum that any of them could admit; 0 if there is none."""
         return max(0.0, *self.most_rooms_kw(1)) if self._orders else 0.0
 
-    # --- by level ---
-
     def lowest(self, power: PowerRange, excluded: Container[str], below_kw: float = math.inf) -> Candidate | None:
         """The one whose level is lowest with the car on it, of those with room for it but not for `below_kw`."""
         best_level, best = math.inf, None
@@ -132,15 +126,11 @@ class FleetIndex:
                     best_level, best = candidate.level + rise, candidate
         return best
 
-    # --- in the order in which they joined ---
-
     def in_turn(self, after: int = 0) -> Iterator[Candidate]:
         """All of them once, as they joined, from the one that joined next after the one with this order."""
         start = bisect_right(self._orders, after)
         for position in range(start - len(self._orders), start):
             yield self._by_order[self._orders[position]]
-
-    # --- in doubt ---
 
     def doubtful(self) -> Iterator[Candidate]:
         """Those that may have more room than their status says, the roomiest first."""
