@@ -9,6 +9,9 @@ bench-simulation: $(VENV)/run.stamp ## Measure placement in the simulator: every
 bench-decisions: $(VENV)/run.stamp ## Measure a decision with its reservation, from 10 to 10,000 substations
 	@$(BIN)/python benchmarks/bench_decisions.py
 
+bench-substation: $(VENV)/run.stamp ## Measure what an event costs a substation, from 20 to 100,000 sessions
+	@$(BIN)/python benchmarks/bench_substation.py
+
 bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side by side (needs both from Debian)
 	@$(BIN)/python benchmarks/bench_peers.py
 
@@ -30,4 +33,4 @@ fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP an
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
-.PHONY: bench-keys bench-ledger bench-simulation bench-decisions bench-peers bench-scale bench-views bench-http-client fuzz
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client fuzz

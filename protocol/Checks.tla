@@ -14,19 +14,19 @@ Symmetry == Permutations(Substations) \cup Permutations(Balancers)
 (* larger instances can be looked at.  Every behaviour in big steps is one *)
 (* of Sessions; the small instances look at all the others too.            *)
 (***************************************************************************)
-Chooses(b)   == job[b] # Idle /\ job[b].at = None
-Answered2(b) == job[b] # Idle /\ job[b].answer # None
-Unsaved(s)   == waiting[s] # {} \/ memory[s] # disk[s]
+Chooses(b) == job[b] # Idle /\ job[b].at = None
+HasAnswer(b) == job[b] # Idle /\ job[b].answer # None
+Unsaved(s) == waiting[s] # {} \/ memory[s] # disk[s]
 
 BigStep ==
     IF \E b \in Balancers : Chooses(b) THEN \E b \in Balancers : Chooses(b) /\ Send(b)
-    ELSE IF \E b \in Balancers : Answered2(b) THEN \E b \in Balancers : Answered2(b) /\ (TakeAnswer(b) \/ GiveUp(b))
+    ELSE IF \E b \in Balancers : HasAnswer(b) THEN \E b \in Balancers : HasAnswer(b) /\ (TakeAnswer(b) \/ GiveUp(b))
     ELSE IF \E s \in Substations : Unsaved(s)
          THEN \E s \in Substations : Unsaved(s) /\ (Commit(s) \/ CommitFails(s) \/ SubstationCrashes(s))
     ELSE IF \E decision \in decisions : decision.at \notin away THEN \E decision \in decisions : Supersede(decision)
     ELSE Next
 
-BigSteps     == Init /\ [][BigStep]_vars
+BigSteps == Init /\ [][BigStep]_vars
 FairBigSteps == BigSteps /\ Fairness
 
 =============================================================================

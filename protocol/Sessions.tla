@@ -1,21 +1,13 @@
 ------------------------------ MODULE Sessions ------------------------------
 (***************************************************************************)
-(* One key, one session: docs/protocol.md as a specification.              *)
-(*                                                                         *)
-(* A client asks for one car, and asks again when it likes.  A gateway     *)
-(* numbers each try.  A balancer serves a try by one attempt after the     *)
-(* other at substations, each with a greater number.  A substation starts  *)
-(* a session, or finds the one that it has, and answers when that is on    *)
-(* its disk.  Balancers read the substations' logs of keys, and where they *)
-(* see the key at two of them, the session with the lower number is        *)
-(* superseded.  Everything is about one key: keys do not touch each other. *)
-(*                                                                         *)
-(* Time and the network: every message may arrive at any later time, or    *)
-(* never.  Nobody waits for certain: whoever waits for an answer may give  *)
-(* up at any moment, also while the answer is on its way.                  *)
-(*                                                                         *)
-(* Each rule of the protocol can be switched off: `Broken` names those     *)
-(* that are.  protocol/README.md says what each one prevents.              *)
+(* One key, one session: docs/protocol.md as a specification. A client asks for one car, and asks again when it     *)
+(* likes. A gateway numbers each try. A balancer serves a try by one attempt after the other at substations, each   *)
+(* with a greater number. A substation starts a session, or finds the one that it has, and answers when that is on  *)
+(* its disk. Balancers read the substations' logs of keys, and where they see the key at two of them, the session   *)
+(* with the lower number is superseded. Everything is about one key: keys do not touch each other. Time and the     *)
+(* network: every message may arrive at any later time, or never. Nobody waits for certain: whoever waits for an    *)
+(* answer may give up at any moment, also while the answer is on its way. Each rule of the protocol can be switched *)
+(* off: `Broken` names those that are. protocol/README.md says what each one prevents.                              *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets
 
@@ -66,12 +58,10 @@ Fault(kind) == kind \in Faults /\ faults > 0 /\ faults' = faults - 1
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* Numbers.  A try k has the number 2k, a gateway's second sending of it   *)
-(* 2k + 1: numbered on from the first, not anew, so that the client's next *)
-(* try has a greater one.  Of an attempt: <<the try's, hop, balancer>>.    *)
-(* Only one balancer gets what a gateway sends, so the last part is never  *)
-(* needed to tell which is less; that is checked, not assumed: were two    *)
-(* numbers equal but for it, neither of the sessions would ever end.       *)
+(* Numbers. A try k has the number 2k, a gateway's second sending of it 2k + 1: numbered on from the first, not     *)
+(* anew, so that the client's next try has a greater one. Of an attempt: <<the try's, hop, balancer>>. Only one     *)
+(* balancer gets what a gateway sends, so the last part is never needed to tell which is less; that is checked, not *)
+(* assumed: were two numbers equal but for it, neither of the sessions would ever end.                              *)
 (***************************************************************************)
 Less(m, n) == m[1] < n[1] \/ (m[1] = n[1] /\ m[2] < n[2])
 
@@ -81,9 +71,11 @@ TryNumber(try) == IF Holds("clocks") THEN 2 * try ELSE 2 * (Tries + 1 - try)
 
 Number(b) == <<IF Holds("gateway") THEN job[b].number ELSE taken, IF Holds("hop") THEN job[b].hop ELSE 0, b>>
 
-(* A session.  Which attempt started it, and in which epoch, names it; `number` is of the latest attempt that found it. *)
+(* A session. Which attempt started it, and in which epoch, names it; `number` is of the latest attempt that found *)
+(* it.                                                                                                             *)
 Started(number, try, epoch) ==
-    [born |-> <<number[1], number[2], number[3], epoch>>, number |-> number, car |-> Car(try), live |-> TRUE, by |-> None]
+    [born |-> <<number[1], number[2], number[3], epoch>>, number |-> number, car |-> Car(try),
+     live |-> TRUE, by |-> None]
 
 (* What a substation's log tells of its session. *)
 Entry(session) ==
@@ -113,11 +105,11 @@ Init ==
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* The client.                                                             *)
+(* The client. *)
 (***************************************************************************)
 
-(* It asks, for the first time or again.  The gateway numbers the try before the client gives it up: that is assumed, *)
-(* as it is that the gateways' clocks agree.                                                                          *)
+(* It asks, for the first time or again. The gateway numbers the try before the client gives it up: that is *)
+(* assumed, as it is that the gateways' clocks agree.                                                       *)
 Ask ==
     /\ asked < Tries
     /\ asked' = asked + 1
@@ -128,8 +120,7 @@ Ask ==
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* Gateways.  The client's tries may go through several; as they share     *)
-(* nothing, it does not matter which.                                      *)
+(* Gateways. The client's tries may go through several; as they share nothing, it does not matter which. *)
 (***************************************************************************)
 
 (* No answer from the balancer: the gateway sends the try once more, and from now on waits for the answer to that. *)
@@ -147,8 +138,8 @@ GatewayCrashes(try) ==
     /\ gateway' = [gateway EXCEPT ![try] = 0]
     /\ UNCHANGED <<client, asks, balancers, attempts, decisions, substations, taken>>
 
-(* A balancer's answer, by way of the gateway, to the client, if both still wait for it.  A refusal of the second      *)
-(* sending does not say what became of the first.                                                                     *)
+(* A balancer's answer, by way of the gateway, to the client, if both still wait for it. A refusal of the second *)
+(* sending does not say what became of the first.                                                                *)
 Answered(b, answer) ==
     /\ job' = [job EXCEPT ![b] = Idle]
     /\ LET try    == job[b].try
@@ -162,7 +153,7 @@ Answered(b, answer) ==
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* Balancers.                                                              *)
+(* Balancers. *)
 (***************************************************************************)
 
 Known(b) == {s \in Substations : directory[b][s] \notin {None, Unread} /\ ~directory[b][s].superseded}
@@ -170,7 +161,8 @@ Known(b) == {s \in Substations : directory[b][s] \notin {None, Unread} /\ ~direc
 (* Of some substations that have the key, the one with the greatest number: one, as no two attempts have the same. *)
 Greatest(b, some) == {s \in some : \A t \in some \ {s} : Less(directory[b][t].number, directory[b][s].number)}
 
-(* A balancer takes on a try, if it has read all logs that can be read.  A key's requests are served one after the other. *)
+(* A balancer takes on a try, if it has read all logs that can be read. A key's requests are served one after the *)
+(* other.                                                                                                         *)
 Take(b) ==
     /\ job[b] = Idle
     /\ \A s \in Substations \ away : directory[b][s] # Unread
@@ -182,8 +174,8 @@ Take(b) ==
     /\ taken' = IF Holds("gateway") THEN taken ELSE taken + 1
     /\ UNCHANGED <<client, gateway, directory, read, attempts, decisions, substations>>
 
-(* The next attempt goes to the session that a superseded one has named; else to the holder; else to any substation   *)
-(* that has not been asked.  Where none is left, the car is refused, if it is sure that it is nowhere.                 *)
+(* The next attempt goes to the session that a superseded one has named; else to the holder; else to any substation *)
+(* that has not been asked. Where none is left, the car is refused, if it is sure that it is nowhere.               *)
 Send(b) ==
     /\ job[b] # Idle
     /\ job[b].at = None
@@ -236,7 +228,8 @@ TakeAnswer(b) ==
           /\ answer.kind = "refused"
           /\ job' = [job EXCEPT ![b] = [next EXCEPT !.refused = @ \cup {s},
                                                    !.gone = IF job[b].mode = "holder" THEN @ \cup {s} ELSE @]]
-          /\ directory' = IF ~Holds("drop") /\ job[b].mode = "holder" THEN [directory EXCEPT ![b][s] = None] ELSE directory
+          /\ directory' = IF ~Holds("drop") /\ job[b].mode = "holder"
+                          THEN [directory EXCEPT ![b][s] = None] ELSE directory
           /\ UNCHANGED <<client, gateways>>
        \/ (* It could not write.  A holder still holds the key. *)
           /\ answer.kind = "storage"
@@ -247,7 +240,7 @@ TakeAnswer(b) ==
                   /\ UNCHANGED <<client, gateways>>
     /\ UNCHANGED <<read, attempts, decisions, substations, faults, taken>>
 
-(* No answer in time.  A key that has a holder is not placed elsewhere. *)
+(* No answer in time. A key that has a holder is not placed elsewhere. *)
 GiveUp(b) ==
     /\ job[b] # Idle
     /\ job[b].at # None
@@ -258,8 +251,8 @@ GiveUp(b) ==
             /\ UNCHANGED <<client, gateways>>
     /\ UNCHANGED <<directory, read, attempts, decisions, substations, faults, taken>>
 
-(* A balancer reads what has changed in a substation's log.  Positions of another epoch say nothing: it reads all of   *)
-(* the log anew, and forgets what it knew.                                                                            *)
+(* A balancer reads what has changed in a substation's log. Positions of another epoch say nothing: it reads all of *)
+(* the log anew, and forgets what it knew.                                                                          *)
 HasNews(b, s) ==
     \/ directory[b][s] = Unread
     \/ IF Holds("epoch") THEN read[b][s] # log[s] ELSE read[b][s].position < log[s].position
@@ -271,12 +264,13 @@ Learn(b, s) ==
     /\ read' = [read EXCEPT ![b][s] = log[s]]
     /\ UNCHANGED <<client, gateways, job, attempts, decisions, substations, faults, taken>>
 
-(* It sees the key at two substations: the session with the lower number is to be superseded, unless its number is no  *)
-(* longer below the other's when the decision arrives.  A decision that is lost is made again: so a loss is a delay.    *)
+(* It sees the key at two substations: the session with the lower number is to be superseded, unless its number is *)
+(* no longer below the other's when the decision arrives. A decision that is lost is made again: so a loss is a    *)
+(* delay.                                                                                                          *)
 Decide(b, s, t) ==
     /\ {s, t} \subseteq Known(b)
     /\ s # t
-    /\ IF Holds("numbers") THEN t \in Greatest(b, Known(b)) /\ Less(directory[b][s].number, directory[b][t].number) ELSE TRUE
+    /\ Holds("numbers") => t \in Greatest(b, Known(b)) /\ Less(directory[b][s].number, directory[b][t].number)
     /\ LET decision == [at |-> s, born |-> directory[b][s].born, before |-> directory[b][t].number,
                         by |-> [at |-> t, born |-> directory[b][t].born]]
        IN  decision \notin decisions /\ decisions' = decisions \cup {decision}
@@ -291,7 +285,7 @@ BalancerCrashes(b) ==
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* Substations.                                                            *)
+(* Substations. *)
 (***************************************************************************)
 
 (* What an attempt is answered, where the key has a session. *)
@@ -299,11 +293,11 @@ AnswerOf(s, attempt, session) ==
     [kind |-> IF Holds("request") /\ session.car # Car(attempt.try) THEN "reused"
               ELSE IF Holds("forward") /\ session.by # None THEN "superseded"
               ELSE "session",
-     from |-> s, epoch |-> log[s].epoch, born |-> session.born, number |-> session.number, car |-> session.car,
-     by |-> session.by]
+     from |-> s, epoch |-> log[s].epoch,
+     born |-> session.born, number |-> session.number, car |-> session.car, by |-> session.by]
 
-(* An attempt arrives.  The key has a session here, whatever became of it: nothing starts, and the session's number is  *)
-(* raised to the attempt's.  Else a session starts, or the substation is full.  The answer waits for the disk.          *)
+(* An attempt arrives. The key has a session here, whatever became of it: nothing starts, and the session's number *)
+(* is raised to the attempt's. Else a session starts, or the substation is full. The answer waits for the disk.    *)
 Arrive(attempt) ==
     LET s       == attempt.to
         session == memory[s]
@@ -324,7 +318,8 @@ Arrive(attempt) ==
               /\ UNCHANGED <<memory, waiting>>
         /\ UNCHANGED <<client, gateways, directory, read, decisions, disk, log, away, taken>>
 
-(* The group commit: what has changed since the last one is written, then told: to those who wait for it, and in the log. *)
+(* The group commit: what has changed since the last one is written, then told: to those who wait for it, and in *)
+(* the log.                                                                                                      *)
 Commit(s) ==
     /\ waiting[s] # {} \/ memory[s] # disk[s]
     /\ disk' = [disk EXCEPT ![s] = memory[s]]
@@ -349,8 +344,8 @@ CommitFails(s) ==
                 ELSE job[b]]
     /\ UNCHANGED <<client, gateways, directory, read, attempts, decisions, disk, log, away, taken>>
 
-(* A decision arrives.  The session that it names ends, or has ended, and notes by which it was superseded, if its      *)
-(* number is still below the one in the decision.                                                                       *)
+(* A decision arrives. The session that it names ends, or has ended, and notes by which it was superseded, if its *)
+(* number is still below the one in the decision.                                                                 *)
 Supersede(decision) ==
     LET s       == decision.at
         session == memory[s]
@@ -386,7 +381,7 @@ LosesFile(s) ==
     /\ log' = [log EXCEPT ![s] = [epoch |-> @.epoch + 1, position |-> 0]]
     /\ UNCHANGED <<client, gateways, balancers, attempts, decisions, away, taken>>
 
-(* It is out of reach, whether it runs or not.  What balancers know of it they keep. *)
+(* It is out of reach, whether it runs or not. What balancers know of it they keep. *)
 Leave(s) ==
     /\ Fault("substation leaves")
     /\ s \notin away
@@ -401,8 +396,8 @@ Return(s) ==
                ELSE [b \in Balancers |-> [read[b] EXCEPT ![s] = [epoch |-> 0, position |-> 0]]]
     /\ UNCHANGED <<client, gateways, job, directory, attempts, decisions, memory, disk, waiting, log, faults, taken>>
 
-(* A day after a session's end its key is forgotten.  No session lasts as long, no try, and no message; so none that    *)
-(* the key would have ended is left.  Balancers are not told.                                                          *)
+(* A day after a session's end its key is forgotten. No session lasts as long, no try, and no message; so none that *)
+(* the key would have ended is left. Balancers are not told.                                                        *)
 Forget(s) ==
     /\ Fault("key is forgotten")
     /\ disk[s] # None /\ ~disk[s].live /\ waiting[s] = {} /\ memory[s] = disk[s]
@@ -427,7 +422,7 @@ Next ==
 
 Spec == Init /\ [][Next]_vars
 
-(* Faults end, as there are at most MaxFaults.  From then on these go on; messages may still be late or lost. *)
+(* Faults end, as there are at most MaxFaults. From then on these go on; messages may still be late or lost. *)
 Fairness ==
     /\ \A b \in Balancers, s \in Substations :
         /\ WF_vars(Learn(b, s))
@@ -439,7 +434,7 @@ FairSpec == Spec /\ Fairness
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* What is promised.                                                       *)
+(* What is promised. *)
 (***************************************************************************)
 
 Live == {s \in Substations : disk[s] # None /\ disk[s].live}
@@ -479,7 +474,7 @@ KnownIsKept ==
             \A s \in Substations \ job[b].gone :
                 read[b][s] = log[s] /\ disk[s] # None => disk[s].by # None]_vars
 
-(* A balancer has read all logs, and sees nothing to decide.  Others may not have, and messages may be under way. *)
+(* A balancer has read all logs, and sees nothing to decide. Others may not have, and messages may be under way. *)
 Settled(b) ==
     /\ away = {}
     /\ \A s \in Substations : ~HasNews(b, s)

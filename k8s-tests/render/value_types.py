@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from render.charts import SERVICES
+from smartgrid.domain.routing import POLICIES
 
 Schema = dict[str, Any]
 
@@ -59,7 +60,6 @@ PROBE = strict(
     failureThreshold=whole(1),
     terminationGracePeriodSeconds=whole(1),
 )
-POLICIES = ("least-loaded", "best-fit", "power-of-two", "round-robin", "random", "polled")
 
 EVERY_CHART = {
     "enabled": FLAG,

@@ -154,6 +154,13 @@ def test_full_at_departure_counts_as_full() -> None:
     assert ended.end_reason is EndReason.ENERGY_DELIVERED
 
 
+def test_as_good_as_full_at_departure_counts_as_full() -> None:
+    substation = a_substation(11, a_car(energy_kwh=11, departure_s=HOUR_S - 5e-5))
+    (ended,) = substation.advance(HOUR_S)
+    assert (ended.end_reason, ended.delivered_kwh) == (EndReason.ENERGY_DELIVERED, 11)
+    assert substation.meter_kwh == 11
+
+
 def test_each_end_is_told_once() -> None:
     substation = a_substation(22, a_car(energy_kwh=11), a_car())
     assert [s.session_id for s in substation.advance(HOUR_S)] == ["s0"]

@@ -163,17 +163,30 @@ def test_time_that_passes_costs_nothing() -> None:
     assert calls(lambda: substation.advance(3600)) < 20
 
 
-def test_a_level_that_swings_over_equal_cars_costs_the_same_for_two_as_for_2000() -> None:
+@pytest.mark.parametrize(
+    ("range_of", "low_kw", "high_kw"),
+    [
+        pytest.param(lambda share: PowerRange(4, 11), 3.99, 11.01, id="equal cars"),
+        pytest.param(lambda share: PowerRange(1 + share, 11), 10.99, 11.01, id="one maximum, many minimums"),
+        pytest.param(lambda share: PowerRange(4, 11 + share), 3.99, 4.01, id="one minimum, many maximums"),
+    ],
+)
+def test_a_level_that_swings_over_what_cars_have_in_common_costs_the_same_for_2_as_for_2000(
+    range_of: Callable[[float], PowerRange], low_kw: float, high_kw: float
+) -> None:
     def calls_a_swing(cars: int) -> int:
-        substation = Substation(11.0 * cars, 0.0)
-        for number in range(cars):
-            substation.admit(str(number), ChargeRequest("EV", 40, PowerRange(4.14, 11)), 0.0)
+        substation = Substation(1e6, 0.0)
+        powers = [PowerRange(0.5, 50), *[range_of(number / cars) for number in range(cars)]]
+        for number, power in enumerate(powers):
+            substation.admit(str(number), ChargeRequest("EV", 40, power), 0.0)
+        low, high = (sum(min(max(level, p.min_kw), p.max_kw) for p in powers) for level in (low_kw, high_kw))
 
         def swing() -> None:
             for _ in range(50):
-                substation.set_capacity(4.14 * cars, 0.0)  # all at their minimum
-                substation.set_capacity(11.0 * cars, 0.0)  # all at their maximum
+                substation.set_capacity(low, 0.0)
+                substation.set_capacity(high, 0.0)
 
+        swing()  # the first time they change over to other meters, where they stay
         return calls(swing)
 
     assert calls_a_swing(2000) < 1.1 * calls_a_swing(2)

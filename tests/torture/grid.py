@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from torture.plan import Shape, Step
 BALANCERS = "balancers"
 JOIN_TIMEOUT_S = 30.0
 END_IN_ORDER_TIMEOUT_S = 15.0
+LOCK_TIMEOUT_S = 0.5
 OPERATOR_PAUSE_S = 0.3
 OPERATOR_TIMEOUT_S = 2.0
 PROBE_TIMEOUT_S = 1.0
@@ -63,6 +65,7 @@ class TorturedGrid(Started):
         self.gateways = [self._gateway(folder / name) for name in shape.gateway_names]
         self.by_name = {each.folder.name: each for each in (*self.substations, *self.balancers, *self.gateways)}
         self.kills = 0
+        self._stalls: dict[str, sqlite3.Connection] = {}
         self._operator = Operator(self, recorder, clock)
         self._stack = ExitStack()
 
@@ -103,6 +106,8 @@ class TorturedGrid(Started):
         return self
 
     def end(self) -> None:
+        for name in list(self._stalls):
+            self._unstall(name)
         self._stack.close()
         for process in self.by_name.values():
             process.end()
@@ -124,6 +129,8 @@ class TorturedGrid(Started):
         """Undo every fault; who is dead starts again."""
         for link in self.links.values():
             link.mend()
+        for name in list(self._stalls):
+            self._unstall(name)
         for name, process in self.by_name.items():
             self._listen(name)
             if process.running:
@@ -174,6 +181,10 @@ class TorturedGrid(Started):
                 process.popen.send_signal(signal.SIGSTOP)
             case "thaw":
                 process.popen.send_signal(signal.SIGCONT)
+            case "stall":
+                self._stall(process)
+            case "unstall":
+                self._unstall(step.target)
             case "limit":
                 self._operator.limit(step.target, round(self.capacities_kw[step.target] * step.amount, 3))
             case "unlimit":
@@ -181,6 +192,21 @@ class TorturedGrid(Started):
             case "start" | "start-empty":
                 self._start_again(process, is_emptied=step.action == "start-empty")
                 self._listen(step.target)
+
+    def _stall(self, substation: Process) -> None:
+        """Hold the write lock of its file, so that its commits wait as for a disk that does not answer."""
+        path = substation.folder / "data" / "substation.db"
+        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # it is at work itself, for longer than a commit takes
+            connection.close()
+        else:
+            self._stalls[substation.folder.name] = connection
+
+    def _unstall(self, name: str) -> None:
+        if (connection := self._stalls.pop(name, None)) is not None:
+            connection.close()
 
     def _start_again(self, process: Process, *, is_emptied: bool) -> None:
         with suppress(subprocess.TimeoutExpired):

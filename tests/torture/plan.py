@@ -233,6 +233,17 @@ def _limit(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
     yield _Fault(frozenset({f"limit of {name}"}), steps)
 
 
+def _stall(rng: random.Random, shape: Shape, at_s: float) -> Iterator[_Fault]:
+    """A substation's disk takes no change for a while; mostly the substation is killed in it."""
+    name, duration_s = rng.choice(shape.substation_names), _duration_s(rng)
+    places = {f"disk of {name}"}
+    steps = [Step(at_s, "stall", name), Step(at_s + duration_s, "unstall", name)]
+    if rng.random() < 0.6:
+        places.add(name)
+        steps += _down(rng, name, at_s + rng.uniform(0, duration_s), "kill", "start").steps
+    yield _Fault(frozenset(places), sorted(steps, key=lambda step: step.at_s))
+
+
 _KINDS: dict[_Kind, float] = {
     _kill: 30,
     _kill_together: 5,
@@ -246,6 +257,7 @@ _KINDS: dict[_Kind, float] = {
     _cut_answers: 14,
     _leave: 8,
     _limit: 4,
+    _stall: 12,
 }
 """The kinds of faults, and how often each is drawn in comparison."""
 

@@ -14,6 +14,7 @@ BREAKS = {
     "refuse": {"start", "start-empty"},
     "remove": {"register"},
     "limit": {"unlimit"},
+    "stall": {"unstall"},
     **{each: {"mend"} for each in ("slow", "held", "lost", "deaf", "cut", "cut-answers")},
 }
 
@@ -23,9 +24,9 @@ def plan(seed: int) -> list[Step]:
 
 
 def place(step: Step) -> tuple[str, str]:
-    """What is wrong with a process, who is a member and how much it may give have nothing to do with each other."""
-    membership, limits = ("remove", "register"), ("limit", "unlimit")
-    return step.target, "member" if step.action in membership else "limit" if step.action in limits else ""
+    """What is wrong with a process or its disk, who is a member, and limits have nothing to do with each other."""
+    of_their_own = {"remove": "member", "register": "member", "limit": "limit", "unlimit": "limit"}
+    return step.target, {**of_their_own, "stall": "disk", "unstall": "disk"}.get(step.action, "")
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:

@@ -63,6 +63,9 @@ class PriorityQueue(Generic[Key, Item]):
             self._keys[item] = key_of(item)
         self._build()
 
+    def clear(self) -> None:
+        self._keys, self._heap = {}, []
+
     def _build(self) -> None:
         self._heap = [(key, next(_numbers), item) for item, key in self._keys.items()]
         heapq.heapify(self._heap)

@@ -33,28 +33,28 @@ class EndReason(StrEnum):
     SUPERSEDED = "Superseded"
 
 
-class Meter(Protocol):
-    """What a charging session is connected to."""
+class Supply(Protocol):
+    """What a charging session gets its power from, with all that always get the same (`domain.water_level.Group`)."""
 
     @property
     def power_kw(self) -> float:
-        """What each session on it gets now."""
+        """What each of them gets now."""
 
     def reading(self) -> int:
-        """What a session that was on it from the beginning would have been given until now, in quanta of energy."""
+        """What one that was there all the time would have been given until now, in quanta of energy."""
 
 
 class Session:
     """A session, as it is at the present time of its substation. Times are seconds on the caller's clock.
 
-    While it charges it holds no energy count of its own: sessions that always get the same power share a meter, and it
-    keeps the reading at which it will be full. So it is never out of date, and to look at it changes nothing. Its owner
-    (`domain.substation.Substation`) changes it; everyone else only reads.
+    While it charges it does not count its energy: it keeps the reading of its supply at which it will be full. So it is
+    never out of date, and to look at it changes nothing. Its owner (`domain.substation.Substation`) changes it;
+    everyone else only reads.
     """
 
     __slots__ = (
         "_lacks",
-        "_meter",
+        "_supply",
         "_wanted",
         "end_reason",
         "ended_s",
@@ -74,8 +74,8 @@ class Session:
         self.number = 0  # the order in which its substation took it in
         self._wanted = quanta.of_kwh(request.energy_kwh)
         self._lacks = self._wanted - quanta.of_kwh(delivered_kwh)  # while it is not connected
-        self._meter: Meter | None = None
-        self.full_at = 0  # the reading of its meter
+        self._supply: Supply | None = None
+        self.full_at = 0  # the reading of its supply
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, {self.state}, {self.delivered_kwh:g} of {self.request.energy_kwh:g} kWh)"
@@ -92,7 +92,7 @@ class Session:
 
     @property
     def power_kw(self) -> float:
-        return 0.0 if self._meter is None else self._meter.power_kw
+        return 0.0 if self._supply is None else self._supply.power_kw
 
     @property
     def delivered_kwh(self) -> float:
@@ -102,26 +102,26 @@ class Session:
 
     def lacks(self) -> int:
         """What it still needs to be full, in quanta of energy; it is full where that is not positive."""
-        return self._lacks if self._meter is None else self.full_at - self._meter.reading()
+        return self._lacks if self._supply is None else self.full_at - self._supply.reading()
 
     def is_full_in(self, duration_s: float) -> bool:
         """Whether it is full by then if its power stays as it is."""
         return self.lacks() <= quanta.of_kw(self.power_kw) * quanta.of_s(duration_s)
 
-    def connect(self, meter: Meter) -> None:
+    def connect(self, supply: Supply) -> None:
         """Charge from now on."""
-        self.full_at = meter.reading() + self._lacks
-        self._meter = meter
+        self.full_at = supply.reading() + self._lacks
+        self._supply = supply
 
     def disconnect(self) -> None:
         """Get no power from now on."""
         self._lacks = self.lacks()
-        self._meter = None
+        self._supply = None
 
     def round(self, reading: int | None = None) -> int:
         """Have been delivered just `delivered_kwh`, which is rounded; returns how much more that is, in quanta.
 
-        While it is connected, `reading` is the present one of its meter.
+        While it is connected, `reading` is the present one of its supply.
         """
         before = self._lacks if reading is None else self.full_at - reading
         delivered_kwh = quanta.to_kwh(self._wanted - before) if before > 0 else self.request.energy_kwh

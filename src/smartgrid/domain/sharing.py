@@ -1,4 +1,8 @@
-"""Max-min fair sharing of one capacity between sessions: water-filling."""
+"""Max-min fair sharing of one capacity between sessions: water-filling, as plainly as it can be said.
+
+This is the specification. It walks over all sessions; what substations run is `domain.water_level`, which comes to the
+same and does not, and the tests hold the one against the other.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_POWER_KW = 1e9  # a thousand times the largest power stations: what is beyond is no measurement
+MAX_POWER_KW = 1e9  # more than all power stations together: what is beyond is no measurement
+ROUNDING_KW = 1e-6  # what a sum of floats may be below zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class Status:
     def is_possible(self) -> bool:
         """Whether every power is a number that there can be: not negative, not NaN, at most `MAX_POWER_KW`."""
         return (
-            0 <= self.capacity_kw <= MAX_POWER_KW
-            and 0 <= self.load_kw <= MAX_POWER_KW
-            and 0 <= self.committed_kw <= MAX_POWER_KW
-            and 0 <= self.demand_kw <= MAX_POWER_KW
-            and 0 <= self.largest_free_kw <= MAX_POWER_KW
+            -ROUNDING_KW <= self.capacity_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.load_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.committed_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.demand_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.largest_free_kw <= MAX_POWER_KW
             and self.next_release_s == self.next_release_s
         )
 

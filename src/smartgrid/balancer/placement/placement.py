@@ -139,7 +139,7 @@ class Placement:
         match asked.outcome:
             case Unknown() | Refused(attempt.NO_STORAGE):
                 raise HolderAwayError(name)
-            case Refused():  # it knows nothing of the session, now; whether that stays so its log tells, not this answer
+            case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
                 way.not_there.add(session_id)
                 way.asked.append(name)
             case Admitted(session, _) if session["session_id"] != session_id:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from smartgrid.domain.routing.sizes import REMEMBERED, SizesSeen
+from smartgrid.domain.routing.common_sizes import REMEMBERED, CommonSizes
 
 
-def seen(*cars_kw: float) -> SizesSeen:
-    sizes = SizesSeen()
+def seen(*cars_kw: float) -> CommonSizes:
+    sizes = CommonSizes()
     for size_kw in cars_kw:
         sizes.note(size_kw)
     return sizes

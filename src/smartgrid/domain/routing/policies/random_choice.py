@@ -7,24 +7,25 @@ from random import Random
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import Candidate
-from smartgrid.domain.routing.policy import FreeOrdered
+from smartgrid.domain.routing.index import FleetIndex
 
 
-class RandomChoice(FreeOrdered):
+class RandomChoice:
     """Any that has room, each with the same probability."""
 
+    corrects_view = True
+
     def __init__(self, rng: Random) -> None:
-        super().__init__()
         self._rng = rng
 
-    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        with_room = self.by_free.count(power.min_kw)
+    def choose(self, index: FleetIndex, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        with_room = index.count_with_room(power.min_kw)
         if not with_room:
             return None
-        candidate = self.by_free.from_roomiest(self._rng.randrange(with_room))
+        candidate = index.roomiest(self._rng.randrange(with_room))
         if candidate.name not in excluded:
             return candidate
-        others = list(self.by_free.with_room(power.min_kw, excluded))
+        others = [other for other in index.with_room(power.min_kw) if other.name not in excluded]
         return self._rng.choice(others) if others else None
 
 
@@ -34,8 +35,8 @@ class PowerOfTwo(RandomChoice):
     M. Mitzenmacher, The power of two choices in randomized load balancing, IEEE TPDS 12(10), 2001.
     """
 
-    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        one, other = super().choose(power, excluded), super().choose(power, excluded)
+    def choose(self, index: FleetIndex, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        one, other = super().choose(index, power, excluded), super().choose(index, power, excluded)
         if one is None or other is None:
             return one
         return min(one, other, key=lambda candidate: candidate.level_with(power.max_kw))

@@ -6,11 +6,13 @@ from collections.abc import Container
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import Candidate
-from smartgrid.domain.routing.policy import FreeOrdered
+from smartgrid.domain.routing.index import FleetIndex
 
 
-class BestFit(FreeOrdered):
+class BestFit:
     """Packs tightly, so that large cars find room, at the price of a very uneven load."""
 
-    def choose(self, power: PowerRange, excluded: Container[str]) -> Candidate | None:
-        return next(self.by_free.with_room(power.min_kw, excluded), None)
+    corrects_view = True
+
+    def choose(self, index: FleetIndex, power: PowerRange, excluded: Container[str]) -> Candidate | None:
+        return next((c for c in index.with_room(power.min_kw) if c.name not in excluded), None)
