@@ -1,4 +1,4 @@
-"""Many endpoints that speak a substation's protocol, in one process: `GET /status?epoch=&since=&keys=` as a long poll.
+"""Many endpoints that speak a substation's protocol, in one process: `GET /status?since=&wait_s=` as a long poll.
 
     python benchmarks/stub_substations.py --port 18310 --count 1000
 
@@ -17,7 +17,7 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-EPOCH = 1
+EPOCH = 1  # it is never started again
 
 
 class Stub:
@@ -39,10 +39,8 @@ class Stub:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 query = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)
-                known = query.get("epoch") == [str(EPOCH)]
-                if known:
-                    await self.wait(query)
-                writer.write(self.answer(reset=not known))
+                await self.wait(query)
+                writer.write(self.answer(query))
                 await writer.drain()
                 self.answered += 1
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -59,15 +57,15 @@ class Stub:
             except TimeoutError:
                 pass
 
-    def answer(self, *, reset: bool) -> bytes:
-        """The status, and that there are no keys."""
+    def answer(self, query: dict[str, list[str]]) -> bytes:
         fields = {
             "name": f"stub-{self.number}", "state": "Available", "capacity_kw": 100.0, "load_kw": self.committed_kw,
             "load_percentage": self.committed_kw, "committed_kw": self.committed_kw, "demand_kw": self.committed_kw,
             "active_sessions": 1, "revision": self.revision, "epoch": EPOCH,
         }  # fmt: skip
         header = json.dumps({**fields, "next_release_s": 30.0, "largest_free_kw": 100.0 - self.committed_kw})
-        body = json.dumps({**fields, "keys": {"entries": [], "position": 0, "more": False, "reset": reset}})
+        is_first = query.get("epoch") != [str(EPOCH)]
+        body = json.dumps({**fields, "keys": {"entries": [], "position": 0, "more": False, "reset": is_first}})
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSmartgrid-Status: {header}\r\n"
         return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
