@@ -252,13 +252,16 @@ def test_a_level_that_swings_over_what_cars_have_in_common_costs_the_same_for_2_
     assert calls_a_swing(2000) < 1.1 * calls_a_swing(2)
 
 
-def test_who_has_gone_costs_nothing() -> None:
+@pytest.mark.parametrize("while_they_go_kw", [1e6, 14_000.0], ids=["at their maximums", "near their minimums"])
+def test_who_has_gone_costs_nothing(while_they_go_kw: float) -> None:
     def calls_a_cut(cars_gone: int) -> int:
         rng, substation = random.Random(1), Substation(1e6, 0.0)
         substation.admit("stays", ChargeRequest("EV", 40, PowerRange(0.1, 100)), 0.0)
         for number in range(cars_gone):
             substation.admit(str(number), ChargeRequest("EV", 40, a_kind_of_its_own(rng), 1e6), 0.0)
-        for number in range(cars_gone):
+        substation.set_capacity(while_they_go_kw, 0.0)
+        for number in reversed(range(cars_gone)):
+            substation.set_capacity(while_they_go_kw * (number + 1) / 1000, 0.0)
             substation.stop(str(number), 0.0)
 
         def cut_and_raise() -> None:
