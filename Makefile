@@ -39,6 +39,14 @@ test: test-local test-cluster ## Run all the tests
 test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS)
 
+# A plain user's run of the others skips these.
+test-root: $(VENV)/dev.stamp ## Run the local tests that only root can run
+	@$(BIN)/python -m pytest -m needs_root
+
+# SEED repeats the round that failed; rounds with the seeds after it follow for as long as MINUTES says.
+torture: $(VENV)/dev.stamp ## Kill, freeze and cut off real services at random for MINUTES, and check what clients were told
+	@PYTHONPATH=tests $(BIN)/python -m torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
 lint: $(VENV)/dev.stamp ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -59,6 +67,6 @@ clean: ## Remove the virtual environment, caches and results
 	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-include benchmarks/bench.mk k8s-tests/cluster.mk
+include benchmarks/bench.mk k8s-tests/cluster.mk model.mk
 
-.PHONY: help install demo up test test-local lint format lock clean
+.PHONY: help install demo up test test-local test-root torture lint format lock clean

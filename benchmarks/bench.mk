@@ -18,7 +18,19 @@ bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side b
 bench-scale: $(VENV)/run.stamp ## Measure 3, 10 and 30 real substations at the same demand each
 	@$(BIN)/python benchmarks/bench_scale.py
 
+bench-keys: $(VENV)/run.stamp ## Measure what a key costs a balancer, at 3 and 200 substations
+	@$(BIN)/python benchmarks/bench_keys.py
+
 bench-views: $(VENV)/run.stamp ## Measure how fresh views are and what they cost, with 1,000 substations
 	@$(BIN)/python benchmarks/bench_views.py
 
-.PHONY: bench-simulation bench-decisions bench-substation bench-peers bench-scale bench-views
+bench-http-client: $(VENV)/dev.stamp ## Measure a call with our HTTP client and with others
+	@$(BIN)/python benchmarks/bench_http_client.py
+
+fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP answers
+	@PYTHONPATH=tests $(BIN)/python tests/http_client/fuzz_parser.py
+
+bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
+	@$(BIN)/python benchmarks/bench_ledger.py
+
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client fuzz

@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--policy", default="least-loaded", choices=list(POLICIES))
     parser.add_argument("--seconds", type=float, default=2.0, help="measured per fleet")
-    parser.add_argument("--sizes", default="10,100,1000,10000")
+    parser.add_argument("--sizes", default="10,50,1000,10000")
     parser.add_argument("--clock", choices=list(CLOCKS_NS), default="wall", help="cpu: without waiting for a core")
     parser.add_argument("--flexible-share", type=float, default=0.0)
     options = parser.parse_args()

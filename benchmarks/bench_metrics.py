@@ -5,22 +5,19 @@ from __future__ import annotations
 import random
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from flask import Flask
 
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.grid import Grid
+from smartgrid.balancer.live_fleet import LiveFleet
+from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
-from smartgrid.balancer.state import State
-from smartgrid.balancer.voids import Voids
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
-from smartgrid.protocol import status_header
 from smartgrid.web import metrics
 
 SCRAPES = 20
@@ -28,28 +25,27 @@ LIMIT_MS = 50
 
 
 def main(substations: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        app = balancer_app(substations, Path(folder))
-        took_ms = [scrape_ms(app) for _ in range(SCRAPES)]
+    app = balancer_app(substations)
+    took_ms = [scrape_ms(app) for _ in range(SCRAPES)]
     print(f"GET /metrics, {substations} substations, {SCRAPES} scrapes, CPU time of one:")
     print(f"  median {statistics.median(took_ms):.1f} ms, longest {max(took_ms):.1f} ms (limit {LIMIT_MS} ms)")
 
 
-def balancer_app(substations: int, folder: Path) -> Flask:
+def balancer_app(substations: int) -> Flask:
     """An application whose registry is a balancer's with so many substations, all of them seen and used."""
     registry, rng = metrics.registry(), random.Random(1)
-    grid = Grid(Fleet(make_policy("least-loaded", rng), rng))
+    fleet = LiveFleet(Fleet(make_policy("least-loaded", rng), rng, epoch=1))
     counted = BalancerMetrics(registry)
     for number in range(substations):
         name = f"substation-{number}"
-        grid.join(Member(name, f"http://127.0.0.1:{10_000 + number}"))
-        entry = grid.entry(name)
-        assert entry is not None
-        grid.saw(entry, status_header.encode(name, Status(100, 61.3, 40, 90, 7, number, None, 60), None))
+        fleet.join(Member(name, f"http://127.0.0.1:{10_000 + number}"))
+        substation = fleet.substation(name)
+        assert substation is not None
+        fleet.saw_status(substation, Status(100, 61.3, 40, 90, 7, number, None, 60))
         counted.decisions.count(name)
-    roster = Roster(grid, [], lambda: None)
-    registry.register(FleetCollector(grid, roster, Voids(grid, State(folder)), max_view_age_s=69))
-    registry.add_text(SubstationSeries(grid, counted.decisions).render)
+    roster = Roster(Membership(fleet, lambda: None), [])
+    registry.register(FleetCollector(fleet, roster, Directory(), max_view_age_s=69))
+    registry.add_text(SubstationSeries(fleet, counted.decisions).render)
     app = Flask("bench")
     metrics.install(app, registry)
     return app

@@ -13,8 +13,8 @@ from smartgrid.substation.settings import SubstationSettings
 PATH = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
-Every service reads environment variables. A value that cannot be is refused at the start with one sentence and exit
-code 2. Made by `scripts/settings_doc.py` from the settings classes; a test holds them together.
+Every service reads environment variables. An invalid value is refused at the start with one sentence and exit code
+2. Made by `scripts/settings_doc.py` from the settings classes; a test holds them together.
 """
 SERVICES: dict[str, type[ServiceSettings]] = {
     "substation": SubstationSettings,

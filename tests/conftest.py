@@ -1,4 +1,4 @@
-"""How hard the property tests search, and which tests run on one worker.
+"""How hard the property tests search, which tests run on one worker, and the grid that those of a folder share.
 
 `HYPOTHESIS_PROFILE=thorough` searches many random examples, else it is a few fixed ones.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.grid import Grid
+
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
@@ -22,7 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
 ONE_WORKER = ("balancer", "monitoring", "end_to_end", "console", "gateway")
-FIRST = (*ONE_WORKER, "substation", "cli")  # what takes long, so that in the end no worker waits for another
+FIRST = (*ONE_WORKER, "torture", "substation", "cli")  # what takes long, so that in the end no worker waits for another
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -46,3 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(folder: str) -> int:
     return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
+@pytest.fixture
+def grid(shared_grid: Grid) -> Grid:
+    """The folder's `shared_grid`, empty and with all services alive, whatever the test before did to it."""
+    shared_grid.mend()
+    return shared_grid

@@ -340,12 +340,14 @@ ROUTING = Row(
         ),
         Panel(
             "Fleet and rotation",
-            "Substations that are known, that get cars, and attempts whose outcome is not known yet.",
+            "Substations that are known, that get cars, that have left and may come back, "
+            "and cars with two sessions, the earlier of which is still to be ended.",
             "short",
             (
                 (f"max(fleet_size{{{BALANCER}}})", "known"),
                 (f"max(sum by (pod) (substation_in_rotation{{{BALANCER}}}))", "in rotation"),
-                (f"sum(pending_voids{{{BALANCER}}})", "pending voids"),
+                (f"max(fleet_away{{{BALANCER}}})", "away"),
+                (f"max(keys_contested{{{BALANCER}}})", "contested keys"),
             ),
             width=6,
         ),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.books import audit
-from harness.grid import Grid
+from harness.grid import SUBSTATIONS, Grid
 from harness.load import running_load
 from harness.steps import pause
 from harness.watch import watching
@@ -20,7 +20,10 @@ def test_rolling_restart_fails_no_request(grid: Grid, service: str, tell: Callab
         grid.restart(service)
         pause("load after the restart", 3)
     tell(load.summary())
+    tell(seen.summary())
     grid.wait_for_fleet()
     books = audit(grid, load)
-    assert load.failed == []
-    assert (books.lost, books.doubled, seen.overfilled) == ([], [], [])
+    assert (load.failed, load.interrupted) == ([], [])
+    assert books.faults == ([], [], [])
+    load.assert_room()
+    seen.assert_never_overfilled(*SUBSTATIONS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.books import audit
-from harness.grid import Grid
+from harness.grid import SUBSTATIONS, Grid
 from harness.load import Load, Seen, running_load
 from harness.steps import pause
-from harness.watch import CATCH_UP_S, Observations, watching
+from harness.watch import Observations, watching
 
 MOST, LEAST = 10, 2
 NEW = [f"grid-substation-{number}" for number in range(3, MOST)]
@@ -25,7 +25,9 @@ def test_scaling_loses_no_request_and_no_session(grid: Grid, tell: Callable[[str
     grid.wait_for_rollout("substation")
     books = audit(grid, load)
     assert [one for one in load.failed if not is_of_a_scaled_in_substation(one)] == []
-    assert (books.lost, books.doubled) == ([], [])
+    assert load.interrupted == []
+    assert books.faults == ([], [], [])
+    load.assert_room()
     assert_exact(seen, tell)
     assert set(NEW) <= {one.substation for one in load.charged}
 
@@ -61,7 +63,6 @@ def tell_first_cars(load: Load, ready_s: dict[str, float], tell: Callable[[str],
 
 def assert_exact(seen: Observations, tell: Callable[[str], None]) -> None:
     """The fleet is what Kubernetes says, but for the moment that a change takes."""
-    tell(f"{seen.fleet_looks} looks at fleets: wrong for at most {seen.longest_wrong_s:.1f} s at a time")
-    tell(f"{seen.looks} readings of substations: {len(seen.overfilled)} above capacity")
-    assert seen.overfilled == []
-    assert seen.longest_wrong_s <= CATCH_UP_S
+    tell(seen.summary())
+    seen.assert_never_overfilled(*SUBSTATIONS, *NEW)
+    seen.assert_fleets_followed()

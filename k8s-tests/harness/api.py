@@ -45,6 +45,10 @@ class KubeApi:
         """An answer that is no JSON, such as logs."""
         return self._call("GET", path, params=query).text
 
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Any request and its answer, whatever that is."""
+        return self._session.request(method, self.server + path, timeout=TIMEOUT_S, **options)
+
     def create(self, path: str, body: dict[str, Any]) -> Any:
         """Create an object."""
         return self._call("POST", path, json=body).json()
@@ -55,7 +59,7 @@ class KubeApi:
 
     def delete(self, path: str) -> None:
         """Delete an object; that it is gone already is no failure."""
-        answer = self._session.request("DELETE", self.server + path, timeout=TIMEOUT_S)
+        answer = self.request("DELETE", path)
         if answer.status_code != requests.codes.not_found:
             answer.raise_for_status()
 
@@ -70,7 +74,7 @@ class KubeApi:
         return run("kubectl", *where, *arguments, stdin=stdin, timeout_s=timeout_s)
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
-        answer = self._session.request(method, self.server + path, timeout=TIMEOUT_S, **options)
+        answer = self.request(method, path, **options)
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer)
         return answer

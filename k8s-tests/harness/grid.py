@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +19,8 @@ from harness.helm import Helm
 KINDS = {"substation": "statefulset", "balancer": "deployment", "gateway": "deployment"}
 CONTROLLERS = {"statefulset": "statefulsets", "deployment": "deployments"}
 PAGE = 1000
+CAPACITY_KW = 1000  # of each substation, unless a test lowers it: room for what the load charges
+SUBSTATIONS = tuple(f"grid-substation-{number}" for number in range(3))  # those that each test begins with
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,58 @@ class Grid:
         in_container = f"grep -l {pod.container_id} /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
         self.backend.node_shell(f"kill -{signal} $({in_container})")
 
+    @contextmanager
+    def frozen(self, pod: Pod) -> Iterator[None]:
+        """Stopped in its tracks while the block runs: connections are accepted, and nothing is answered."""
+        self.signal(pod, "STOP")
+        try:
+            yield
+        finally:
+            self.signal(pod, "CONT")
+
+    @contextmanager
+    def answers_lost(self, pod: Pod) -> Iterator[None]:
+        """While the block runs a pod gets what is sent on open connections, and nothing that it answers arrives."""
+        drop = "OUTPUT --protocol tcp --sport 8080 --jump DROP"
+        in_pod = f"nsenter --net=/proc/$(grep -l {pod.container_id} /proc/[0-9]*/cgroup | head -1 | cut -d/ -f3)/ns/net"
+        self.backend.node_shell(f"{in_pod} iptables --append {drop}")
+        try:
+            yield
+        finally:
+            self.backend.node_shell(f"{in_pod} iptables --delete {drop}")
+
     # ------------------------------------------------------------------ changes
 
     def scale(self, service: str, replicas: int) -> None:
         """Ask for so many pods; does not wait."""
         self.api.patch(f"{self._controller(service)}/scale", {"spec": {"replicas": replicas}})
+
+    def replace_at_once(self, service: str) -> None:
+        """Delete all pods of a service, killed and not asked to end; returns when others serve in their place."""
+        old = self.all_pod_names(service)
+        self.api.kubectl("delete", "pod", f"--namespace={self.namespace}", "--grace-period=0", "--force", *sorted(old))
+        self.wait_for_rollout(service)
+
+    def replace(self, service: str) -> None:
+        """Delete all pods of a service, each asked to end; returns when others serve in their place."""
+        old = self.all_pod_names(service)
+        self.api.kubectl("delete", "pod", f"--namespace={self.namespace}", "--wait=false", *sorted(old))
+        wait_until(f"the end of {old}", lambda: not old & self.all_pod_names(service), timeout_s=120)
+        self.wait_for_rollout(service)
+
+    def set_capacity(self, capacity_kw: float) -> None:
+        """The grid operator's limit, at every substation."""
+        for pod in self.pods("substation"):
+            path = self._path(f"pods/{pod.name}:8080/proxy/capacity")
+            self.api.request("PUT", path, json={"capacity_kw": capacity_kw}).raise_for_status()
+
+    def stop_all(self, *substations: str) -> None:
+        """Stop every session of these substations, or of all."""
+        for name in substations or [pod.name for pod in self.pods("substation")]:
+            for session in self.sessions(name):
+                if session["ended_at"] is None:
+                    path = self._path(f"pods/{name}:8080/proxy/charge/{session['session_id']}")
+                    self.api.request("DELETE", path).raise_for_status()
 
     def restart(self, service: str) -> None:
         """A rolling restart, to its end."""
@@ -96,6 +147,11 @@ class Grid:
             return False
 
     # ------------------------------------------------------------------ what it says
+
+    def charge(self, gateway: str, key: str, car: dict[str, object]) -> requests.Response:
+        """Ask one gateway's pod to charge a car, through the API server."""
+        path = self._path(f"pods/{gateway}:8080/proxy/charge")
+        return self.api.request("POST", path, json=car, headers={"Idempotency-Key": key})
 
     def ask(self, pod: str, path: str, **query: str | int) -> Any:
         """GET from one pod, through the API server."""

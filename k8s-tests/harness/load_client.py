@@ -1,9 +1,11 @@
 """The load: runs in a pod of the cluster's network, with nothing but the standard library.
 
 Charges cars at a steady rate whatever the answers are, stops some of them again and asks for others. Half of the
-workers keep their connection, as a service does; half open one for each request, as new clients do. A driver whose
-substation is being restarted is told when to ask again, and does. Every request is a line of JSON on stdout. It ends
-when the file STOP appears.
+workers keep their connection, as a service does; half open one for each request, as new clients do.
+
+A driver does what docs/protocol.md asks of clients: who is told to ask again later does so, and who does not know what
+became of a request repeats it, with its key, until there is an answer or patience ends. All of that is noted: a test
+may want that no one had to repeat. Every request is a line of JSON on stdout. It ends when the file STOP appears.
 """
 
 from __future__ import annotations
@@ -18,17 +20,20 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP = Path("/tmp/stop")
 REQUEST_TIMEOUT_S = 20.0
-# How long a driver asks again for a session whose substation is away.
-PATIENCE_S = 30.0
+# How long a driver asks again.
+PATIENCE_S = 45.0
+REPEAT_PAUSE_S = 1.0
 TOLD = ("session_id", "substation", "code", "detail")
 AWAY = "substation-unavailable"
+INTERRUPTIONS = ("outcome-unknown", "balancer-unavailable")
 # How many cars of a hundred are stopped by their driver, or asked about, a little after they began.
 STOPPED, ASKED = 30, 10
+FAILED = 0  # the status where no answer came
 # What a connection that was kept raises when the server closed it meanwhile. No answer was begun, so a client may send
 # the request again on a new connection (RFC 9110, 9.2.2; the idempotency key makes it safe); every HTTP library does.
 CLOSED_MEANWHILE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
@@ -36,13 +41,23 @@ CLOSED_MEANWHILE = (http.client.RemoteDisconnected, ConnectionResetError, Broken
 
 @dataclass
 class Answer:
-    """What came back."""
+    """What came back, or that nothing did."""
 
     status: int
     content: dict[str, object]
     retry_after_s: float
     resent: int = 0
-    postponed: int = 0
+    at_s: float = field(default_factory=time.time)
+
+    @property
+    def is_postponed(self) -> bool:
+        """Told to ask again later, as a substation is away."""
+        return self.content.get("code") == AWAY
+
+    @property
+    def is_interruption(self) -> bool:
+        """It is open what became of the car, or no one saw it."""
+        return self.status == FAILED or self.content.get("code") in INTERRUPTIONS
 
 
 class Client:
@@ -52,16 +67,24 @@ class Client:
         self.host, self.port, self.keep = host, port, keep
         self.connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
-        """Send a request, and again when the grid said to, as long as patience lasts."""
-        end_s, postponed = time.monotonic() + PATIENCE_S, 0
+    def ask(self, method: str, path: str, body: dict[str, object] | None) -> list[Answer]:
+        """Send a request, and repeat it until an answer will do or patience ends; the last answer counts."""
+        end_s, answers = time.monotonic() + PATIENCE_S, []
         while True:
-            answer = self.send(method, path, body)
-            answer.postponed = postponed
-            if answer.content.get("code") != AWAY or time.monotonic() + answer.retry_after_s > end_s:
-                return answer
-            postponed += 1
-            time.sleep(answer.retry_after_s)
+            last = self.send_or_fail(method, path, body)
+            answers.append(last)
+            will_do = not last.is_postponed and not last.is_interruption
+            if will_do or time.monotonic() + last.retry_after_s > end_s:
+                return answers
+            time.sleep(last.retry_after_s)
+
+    def send_or_fail(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
+        """Send a request; a connection that breaks is an answer too."""
+        try:
+            return self.send(method, path, body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            return Answer(FAILED, {"code": type(error).__name__, "detail": str(error)}, REPEAT_PAUSE_S)
 
     def send(self, method: str, path: str, body: dict[str, object] | None) -> Answer:
         """Send a request; once more if the connection that was kept is no more."""
@@ -124,14 +147,15 @@ class Load:
             "sent_s": time.time(),
             "kept": client.keep,
         }
-        try:
-            answer = client.ask(method, path, body)
-            line |= {name: answer.content[name] for name in TOLD if name in answer.content}
-            line |= {"status": answer.status, "resent": answer.resent, "postponed": answer.postponed}
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            client.close()
-            line |= {"status": 0, "code": type(error).__name__, "detail": str(error), "resent": 0}
-        line["answered_s"] = time.time()
+        answers = client.ask(method, path, body)
+        last = answers[-1]
+        line |= {name: last.content[name] for name in TOLD if name in last.content}
+        line |= {"status": last.status, "answered_s": last.at_s, "first_answered_s": answers[0].at_s}
+        line |= {
+            "resent": sum(each.resent for each in answers),
+            "postponed": sum(each.is_postponed for each in answers),
+        }
+        line |= {"interruptions": [str(each.content.get("code")) for each in answers if each.is_interruption]}
         self.write(line)
         if operation == "charge" and line["status"] == http.HTTPStatus.CREATED:
             self.plan(str(line["session_id"]))

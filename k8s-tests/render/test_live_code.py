@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cluster.shell import wait_until
 from render.charts import ROOT
 from render.manifests import Chart, at
 from render.value_cases import WORKLOADS
@@ -37,10 +37,7 @@ def version(name: str) -> str:
 
 
 def wait_for(log: Path, text: str) -> None:
-    deadline_s = time.monotonic() + LIMIT_S
-    while not log.exists() or log.read_text() != text:
-        assert time.monotonic() < deadline_s, f"the log is {log.read_text()!r}, not {text!r}"
-        time.sleep(0.02)
+    wait_until(f"a log of {text!r}", lambda: log.exists() and log.read_text() == text, LIMIT_S, interval_s=0.02)
 
 
 def test_a_changed_file_starts_the_program_again_also_after_one_that_was_broken(

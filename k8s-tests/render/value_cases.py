@@ -151,6 +151,10 @@ CLAIM = "spec/volumeClaimTemplates/0"
 SUBSTATION = [
     _settings("capacityKw", 0, "substation", "CAPACITY_KW", "0"),
     _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
+    _settings("maxActiveSessions", 1_000_000, "substation", "MAX_ACTIVE", "1000000"),
+    _settings("maxSessionHours", 0.5, "substation", "MAX_SESSION_H", "0.5"),
+    _settings("keepEndedSessions", 2_000_000, "substation", "KEEP_ENDED", "2000000"),
+    _settings("maxClockBackSeconds", 0, "substation", "MAX_CLOCK_BACK_S", "0"),
     *(
         Case(f"substation.persistence.{value}", to, WORKLOADS["substation"], path, expected)
         for value, to, path, expected in (
@@ -171,6 +175,7 @@ BALANCER = [
     _settings("policy", "best-fit", "balancer", "POLICY", "best-fit"),
     _settings("pollIntervalSeconds", 2, "balancer", "POLL_INTERVAL_S", "2"),
     _settings("attemptTimeoutSeconds", 0.5, "balancer", "ATTEMPT_TIMEOUT_S", "0.5"),
+    _settings("awayLifeHours", 0.5, "balancer", "AWAY_LIFE_H", "0.5"),
     _settings("substations", ["http://a:1", "b=http://b:2"], "balancer", "SUBSTATIONS", "http://a:1,b=http://b:2"),
     _settings("allowedTargets", ["*.svc", "10.0.0.0/8"], "balancer", "ALLOWED_TARGETS", "*.svc,10.0.0.0/8"),
     _settings("substationService", "elsewhere", "balancer", "KUBERNETES_SERVICE", "elsewhere"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from render.charts import SERVICES
+from smartgrid.domain.routing import POLICIES
 
 Schema = dict[str, Any]
 
@@ -59,7 +60,6 @@ PROBE = strict(
     failureThreshold=whole(1),
     terminationGracePeriodSeconds=whole(1),
 )
-POLICIES = ("least-loaded", "best-fit", "power-of-two", "round-robin", "random", "polled")
 
 EVERY_CHART = {
     "enabled": FLAG,
@@ -119,6 +119,10 @@ SUBSTATION = EVERY_SERVICE | {
     "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
     "capacityKw": or_null(number(0, 100_000)),
     "timeScale": number(0.001, 100_000),
+    "maxActiveSessions": or_null(whole(1, 1_000_000)),
+    "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+    "keepEndedSessions": whole(0),
+    "maxClockBackSeconds": {"type": "number", "minimum": 0},
     "persistence": strict(
         enabled=FLAG,
         storageClassName=or_null(text()),
@@ -140,6 +144,7 @@ BALANCER = (
         "allowedTargets": each(text(r"^[^,\s]+$")),
         "pollIntervalSeconds": number(0.05, 300),
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
+        "awayLifeHours": number(0, 720),
         "rbac": strict(create=FLAG),
         "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1},
     }

@@ -16,10 +16,3 @@ TIMEOUTS = {"attempt_timeout_s": 2, "request_timeout_s": 7}  # longer than by de
 def shared_grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     with Grid(tmp_path_factory.mktemp("grid"), [CAPACITY_KW] * 3, balancers=2, **TIMEOUTS) as grid:
         yield grid
-
-
-@pytest.fixture
-def grid(shared_grid: Grid) -> Grid:
-    """It begins empty and with all services alive."""
-    shared_grid.mend()
-    return shared_grid

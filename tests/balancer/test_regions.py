@@ -121,18 +121,42 @@ def test_a_key_is_known_in_the_whole_country(country: Country) -> None:
 
     assert (again.status, again.json()["session_id"]) == (201, first["session_id"])
     assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
-    found = country.top.call("GET", "/charge?idempotency_key=country").json()["sessions"]
-    assert [each["session_id"] for each in found] == [first["session_id"]]
 
 
-def test_a_key_is_voided_in_the_whole_country(country: Country) -> None:
-    first = charge(country.top, "EV-void", key="country-void").json()
+def alone(country: Country) -> None:
+    """Without the balancers that have all these substations to themselves: they would settle it among them."""
+    for balancer in country.grid.balancers:
+        balancer.kill()
 
-    voided = country.top.call("DELETE", "/charge?idempotency_key=country-void").json()["sessions"]
 
-    assert [(each["session_id"], each["state"]) for each in voided] == [(first["session_id"], "Idle")]
-    refused = charge(country.top, "EV-void", key="country-void")
-    assert (refused.status, refused.json()["code"]) == (409, "key-voided")
+def test_two_sessions_of_one_key_in_two_regions_become_one(country: Country) -> None:
+    """As when the balancer of regions was replaced while one of them was away."""
+    alone(country)
+    west, other = country.regions
+    earlier = charge(west, "EV-two", key="two").json()
+    later = charge(other, "EV-two", key="two").json()
+    placed = f"west-2.{later['session_id']}"
+
+    wait_until(lambda: len(held(country.grid.substations, "EV-two")) == 1, 60, "the earlier one is ended")
+
+    ended = country.top.call("GET", f"/charge/west.{earlier['session_id']}").json()
+    assert (ended["end_reason"], ended["superseded_by"]) == ("Superseded", placed)
+    assert west.call("GET", f"/charge/{earlier['session_id']}").json()["superseded_by"] == f"../{placed}"
+    assert country.top.call("GET", f"/charge/{placed}").json()["state"] == "Charging"
+    assert charge(country.top, "EV-two", key="two").json()["session_id"] == placed
+
+
+def test_a_region_sends_on_a_car_whose_session_is_in_another(country: Country) -> None:
+    alone(country)
+    west, other = country.regions
+    charge(west, "EV-sent", key="sent")
+    later = charge(other, "EV-sent", key="sent").json()
+    wait_until(lambda: len(held(country.grid.substations, "EV-sent")) == 1, 60, "the earlier one is ended")
+
+    told = charge(west, "EV-sent", key="sent")
+
+    assert (told.status, told.json()["code"]) == (409, "superseded")
+    assert told.json()["superseded_by"] == f"../west-2.{later['session_id']}"
 
 
 def test_a_region_that_is_down_leaves_the_cars_to_the_other(country: Country) -> None:

@@ -3,66 +3,76 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from smartgrid.balancer import state as state_module
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.state import State
+from smartgrid.balancer.state import APPLICATION_ID, State
 from smartgrid.runtime.start_error import StartError
 
+OF_VERSION_2 = f"""
+CREATE TABLE registration (url TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE) WITHOUT ROWID;
+CREATE TABLE void (name TEXT NOT NULL, key TEXT NOT NULL, before_attempt INTEGER NOT NULL, since_wall_s REAL NOT NULL,
+                   PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE INDEX void_since ON void (since_wall_s);
+INSERT INTO registration VALUES ('http://127.0.0.1:1', 'a');
+INSERT INTO void VALUES ('a', 'key', 5, 0);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = 2;
+"""
 
-def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
+
+def file(folder: Path, script: str) -> Path:
+    path = folder / "balancer.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+    return path
+
+
+def test_registrations_are_there_after_a_kill(tmp_path: Path) -> None:
     first = State(tmp_path)
     first.register(Member("a", "http://127.0.0.1:1"))
-    first.add_void("a", "key", 5)
     # not closed, as after kill -9
 
     second = State(tmp_path)
 
     assert second.registrations() == {Member("a", "http://127.0.0.1:1")}
-    assert second.voids("a") == [("key", 5)]
     first.close()
     second.close()
 
 
-def test_a_void_covers_the_latest_attempt_that_it_was_asked_for(tmp_path: Path) -> None:
-    state = State(tmp_path)
-    state.add_void("a", "key", 5)
-    state.add_void("a", "key", 9)
-    state.add_void("a", "key", 7)
-    assert state.voids("a") == [("key", 9)]
+def test_a_file_of_the_version_before_keeps_its_registrations_and_loses_its_voids(tmp_path: Path) -> None:
+    path = file(tmp_path, OF_VERSION_2)
 
-    state.voided("a", "key", 5)
-    assert state.voids("a") == [("key", 9)], "a later attempt has still to be voided"
+    for _ in range(2):  # brought up to date once, and found so again
+        with closing(State(tmp_path)) as state:
+            assert state.registrations() == {Member("a", "http://127.0.0.1:1")}
 
-    state.voided("a", "key", 9)
-    assert (state.voids("a"), state.void_count()) == ([], 0)
-    state.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} == {
+            "registration"
+        }
 
 
-def test_voids_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_module, "MAX_VOIDS", 10)
-    monkeypatch.setattr(state_module, "PRUNE_EVERY", 5)
-    state = State(tmp_path)
-    for i in range(100):
-        state.add_void("a", f"key-{i}", 1)
-    assert 10 <= state.void_count() <= 15
-    assert ("key-99", 1) in state.voids("a")
-    state.close()
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = file(tmp_path, OF_VERSION_2 + "PRAGMA user_version = 99;")
+    content = path.read_bytes()
+
+    with pytest.raises(StartError, match=r"newer version .*; nothing was changed"):
+        State(tmp_path)
+
+    assert path.read_bytes() == content
 
 
 def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "balancer.db"
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE theirs (x)")
-    other.commit()
-    other.close()
+    path = file(tmp_path, "CREATE TABLE theirs (x);")
     content = path.read_bytes()
 
     with pytest.raises(StartError, match="another program"):
         State(tmp_path)
+
     assert path.read_bytes() == content
 
 
@@ -72,4 +82,5 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path) -> None:
 
     with pytest.raises(StartError, match="nothing was changed"):
         State(tmp_path)
+
     assert path.read_bytes() == b"not a database at all" * 100

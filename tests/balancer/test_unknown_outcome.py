@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,14 +19,16 @@ from support.grid import (
     metric,
     patient,
     stop_all,
-    wait_no_voids,
     wait_rotation,
+    wait_settled,
 )
 from support.http import Reply
 from support.processes import Process, frozen, wait_until
 from support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
+
+EARLIER = "1000"  # a number of a try, long before any that is made now
 
 
 def fill_others(grid: Grid) -> None:
@@ -34,94 +37,76 @@ def fill_others(grid: Grid) -> None:
             assert charge(other, f"filler-{i}").status == 201
 
 
-def charge_first(balancer: Process, vehicle_id: str, key: str) -> Reply:
-    """As a gateway asks with a key that it made just now: no one is asked for the key, which would show the silence."""
-    headers = {"Idempotency-Key": key, "Smartgrid-First-Attempt": "true"}
-    return balancer.call("POST", "/charge", json=car(vehicle_id), headers=headers)
+def arrive_late(substation: Process, vehicle_id: str, key: str) -> Reply:
+    """A request that a balancer has given up arrives now, if the server has not dropped it by itself."""
+    headers = {"Idempotency-Key": key, "Smartgrid-Number": EARLIER}
+    return substation.call("POST", "/charge", json=car(vehicle_id), headers=headers)
 
 
-def arrive_late(substation: Process, vehicle_id: str, key: str) -> None:
-    """The request that the balancer has given up arrives now, if the server has not dropped it by itself."""
-    headers = {"Idempotency-Key": key, "Smartgrid-Attempt": "1"}
-    assert substation.call("POST", "/charge", json=car(vehicle_id), headers=headers).status == 201
+def wait_one(grid: Grid, vehicle_id: str) -> None:
+    wait_until(lambda: len(held(grid.substations, vehicle_id)) == 1, 60, f"{vehicle_id} has one session")
 
 
 def test_the_late_session_of_a_frozen_substation_is_ended(grid: Grid) -> None:
     grid.prefer_first()
     with frozen(grid.substations[0]):
-        placed = charge(grid.balancer, "EV-late").json()
+        placed = charge(grid.balancer, "EV-late", key="late").json()
         assert placed["substation"] != "substation-0"
-        assert metric(grid.balancer, "pending_voids") == 1
 
-    wait_no_voids(grid.balancer)
     wait_rotation(grid.balancer, "substation-0", True)
-    assert [each["vehicle_id"] for each in held(grid.substations, "EV-late")] == ["EV-late"]
+    arrived = arrive_late(grid.substations[0], "EV-late", "late")
+    assert arrived.status in (201, 409), "409 where it has come and was ended already"
+    wait_one(grid, "EV-late")
+    wait_settled(grid.balancer)
     assert grid.balancer.call("GET", f"/charge/{placed['session_id']}").json()["state"] == "Charging"
 
 
 def test_also_when_the_balancer_is_killed_in_between(grid: Grid) -> None:
     grid.prefer_first()
     with frozen(grid.substations[0]):
-        placed = charge_first(grid.balancer, "EV-killed", "killed").json()
-        grid.balancer.kill()
+        placed = charge(grid.balancers[0], "EV-killed", key="killed").json()
+        for balancer in grid.balancers:
+            balancer.kill()
+    wait_until(lambda: grid.substations[0].try_call("GET", "/status") is not None, 60, "it is back")
     arrive_late(grid.substations[0], "EV-killed", "killed")
-    assert len(held(grid.substations, "EV-killed")) == 2, "nobody is there to void the late one"
+    assert len(held(grid.substations, "EV-killed")) == 2, "nobody is there to end the late one"
 
-    grid.balancer.restart()
-    wait_no_voids(grid.balancer)
+    for balancer in grid.balancers:
+        balancer.restart()
 
-    assert len(held(grid.substations, "EV-killed")) == 1
+    wait_one(grid, "EV-killed")
     again = charge(grid.balancer, "EV-killed", key="killed").json()
-    assert again["session_id"] == placed["session_id"], "not the one that was voided"
+    assert again["session_id"] == placed["session_id"], "not the one that was ended"
 
 
-def test_a_retry_finds_the_later_of_two_before_the_void_is_done(grid: Grid) -> None:
-    """Through a balancer that knows nothing of the attempts of the one that made them, and is to void the first."""
-    assert attempt(grid.substations[0], 1, "two")[0] == 201
-    _, later = attempt(grid.substations[1], 2, "two")
+def test_who_was_told_of_the_session_that_was_ended_finds_the_other(grid: Grid) -> None:
+    late = arrive_late(grid.substations[0], "EV-told", "told").json()["session_id"]
+    now = str(time.time_ns() // 1000)
+    headers = {"Idempotency-Key": "told", "Smartgrid-Number": now}
+    later = grid.substations[1].call("POST", "/charge", json=car("EV-told"), headers=headers).json()["session_id"]
 
-    again = charge(grid.balancer, "EV-two", key="two")
+    wait_one(grid, "EV-told")
 
+    told = grid.balancer.call("GET", f"/charge/substation-0.{late}").json()
+    assert (told["end_reason"], told["superseded_by"]) == ("Superseded", f"substation-1.{later}")
+    again = charge(grid.balancer, "EV-told", key="told")
     assert (again.status, again.json()["session_id"]) == (201, f"substation-1.{later}")
-    wait_until(lambda: len(held(grid.substations, "EV-two")) == 1, 60, "the earlier one is ended")
 
 
-def test_a_session_that_a_retry_was_answered_with_outlives_the_void_of_the_first_attempt(grid: Grid) -> None:
+def test_a_repeat_finds_the_session_that_no_one_was_told_of(grid: Grid) -> None:
     fill_others(grid)
     with frozen(grid.substations[0]):
-        assert charge_first(grid.balancers[0], "EV-kept", "kept").status == 503
-        grid.balancers[0].kill()
-    arrive_late(grid.substations[0], "EV-kept", "kept")
+        unknown = charge(grid.balancers[0], "EV-kept", key="kept")
+        assert (unknown.status, unknown.json()["code"]) == (504, "outcome-unknown")
+        assert unknown.headers["Idempotency-Key"] == "kept"
     wait_rotation(grid.balancers[1], "substation-0", True)
+
     kept = patient(lambda: charge(grid.balancers[1], "EV-kept", key="kept"), lambda reply: reply.status == 201).json()
 
-    grid.balancers[0].restart()
-    wait_no_voids(grid.balancers[0])
-
+    assert kept["substation"] == "substation-0"
     assert [each["state"] for each in held(grid.substations, "EV-kept")] == ["Charging"]
-    assert grid.balancers[0].call("GET", f"/charge/{kept['session_id']}").json()["state"] == "Charging"
-
-
-def test_a_key_whose_attempt_was_voided_can_be_placed_there_after_all(grid: Grid) -> None:
-    fill_others(grid)
-    with frozen(grid.substations[0]):
-        assert charge_first(grid.balancer, "EV-again", "again").status == 503
-    wait_no_voids(grid.balancer)
-
-    again = patient(lambda: charge(grid.balancer, "EV-again", key="again"), lambda reply: reply.status == 201).json()
-
-    assert (again["substation"], again["state"]) == ("substation-0", "Charging")
-    assert len(held(grid.substations, "EV-again")) == 1
-
-
-def test_a_first_attempt_that_comes_after_its_repeat_gets_the_same_session(grid: Grid) -> None:
-    """As both are read at once by a balancer that hung."""
-    repeat = charge(grid.balancer, "EV-order", key="order").json()
-
-    late = charge_first(grid.balancer, "EV-order", "order")
-
-    assert (late.status, late.json()["session_id"]) == (201, repeat["session_id"])
-    assert len(held(grid.substations, "EV-order")) == 1
+    again = patient(lambda: charge(grid.balancers[0], "EV-kept", key="kept"), lambda reply: reply.status == 201).json()
+    assert again["session_id"] == kept["session_id"]
 
 
 def test_a_session_that_was_acknowledged_is_not_given_up_while_its_substation_is_silent(grid: Grid) -> None:
@@ -140,6 +125,17 @@ def test_a_session_that_was_acknowledged_is_not_given_up_while_its_substation_is
     assert len(held(grid.substations, "EV-safe")) == 1
 
 
+def test_a_session_that_was_stopped_does_not_begin_again_with_a_repeat(grid: Grid) -> None:
+    known = metric(grid.balancers[1], "keys_known")
+    first = charge(grid.balancers[0], "EV-stop", key="stop").json()
+    assert grid.balancers[0].call("DELETE", f"/charge/{first['session_id']}").status == 200
+    wait_until(lambda: metric(grid.balancers[1], "keys_known") > known, 60, "the other balancer knows the key")
+
+    again = charge(grid.balancers[1], "EV-stop", key="stop").json()
+
+    assert (again["session_id"], again["state"], again["end_reason"]) == (first["session_id"], "Idle", "Stopped")
+
+
 # ---------------------------------------------------------------------- connections that break before the answer
 
 
@@ -148,6 +144,9 @@ class Proxied:
 
     def __init__(self, proxy: TcpProxy, balancer: Process) -> None:
         self.proxy, self.balancer = proxy, balancer
+
+    def charge(self, vehicle_id: str) -> Reply:
+        return charge(self.balancer, vehicle_id, key=vehicle_id)
 
 
 @pytest.fixture
@@ -161,7 +160,7 @@ def proxied(grid: Grid, tmp_path: Path) -> Iterator[Proxied]:
     stop_all(first)
 
 
-@pytest.mark.parametrize("cuts", [1, 5])  # the client repeats a broken connection once by itself
+@pytest.mark.parametrize("cuts", [1, 5])  # an attempt whose connection broke is made once more at the same substation
 def test_the_connection_breaks_after_the_request(grid: Grid, proxied: Proxied, cuts: int) -> None:
     grid.prefer_first()
     wait_until(lambda: in_rotation(proxied.balancer, "substation-0"), 60)
@@ -169,54 +168,10 @@ def test_the_connection_breaks_after_the_request(grid: Grid, proxied: Proxied, c
     vehicle = f"EV-cut-{cuts}"
     proxied.proxy.cuts = cuts
 
-    reply = charge(proxied.balancer, vehicle, key=vehicle)
+    reply = patient(lambda: proxied.charge(vehicle), lambda reply: reply.status == 201)  # as a client repeats it
 
     assert proxied.proxy.cut >= 1
-    assert reply.status == 201
     proxied.proxy.cuts = 0
-    wait_no_voids(proxied.balancer)
-    assert len(held(grid.substations, vehicle)) == 1
-    again = charge(proxied.balancer, vehicle, key=vehicle).json()
-    assert again["session_id"] == reply.json()["session_id"]
-
-
-# ---------------------------------------------------------------------- what the substation makes of it
-
-
-def attempt(substation: Process, number: int, key: str) -> tuple[int, str]:
-    headers = {"Idempotency-Key": key, "Smartgrid-Attempt": str(number)}
-    reply = substation.call("POST", "/charge", json=car(f"EV-{key}"), headers=headers)
-    return reply.status, str(reply.json().get("session_id") or reply.json()["code"])
-
-
-def void(substation: Process, before: int | None, key: str) -> list[str]:
-    bound = "" if before is None else f"&before={before}"
-    reply = substation.call("DELETE", f"/charge?idempotency_key={key}{bound}")
-    assert reply.status == 200
-    return [each["session_id"] for each in reply.json()["sessions"]]
-
-
-def restart(substation: Process) -> None:
-    substation.kill()
-    substation.restart()
-
-
-@pytest.mark.parametrize("in_between", [lambda _: None, restart], ids=["at once", "over a kill"])
-def test_voids_are_bounded_by_the_attempt(grid: Grid, in_between: object) -> None:
-    substation = grid.substations[2]
-    key = f"bounded-{id(in_between)}"
-    assert callable(in_between)
-
-    assert void(substation, 5, key) == []  # the void may come before the request
-    in_between(substation)
-    assert attempt(substation, 4, key) == (409, "key-voided")
-    status, first = attempt(substation, 5, key)
-    assert status == 201
-    assert attempt(substation, 8, key) == (201, first)  # the session is attempt 8's now
-    assert void(substation, 6, key) == []
-    assert void(substation, 9, key) == [first]
-    status, second = attempt(substation, 9, key)
-    assert (status, second == first) == (201, False)
-    in_between(substation)
-    assert void(substation, None, key) == [second]
-    assert attempt(substation, 2**61, key) == (409, "key-voided")  # for good
+    wait_one(grid, vehicle)
+    wait_settled(proxied.balancer)
+    assert proxied.charge(vehicle).json()["session_id"] == reply.json()["session_id"]

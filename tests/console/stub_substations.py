@@ -12,9 +12,11 @@ from aiohttp import web
 from smartgrid.domain.status import Status
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
+from smartgrid.protocol.keys import KeyPage, to_wire
 from support.ports import free_port
 
 CAPACITY_KW = 100.0
+EPOCH = 1
 TIMEOUT_S = 20
 
 
@@ -66,12 +68,15 @@ class StubSubstations:
     async def _answer(self, request: web.Request) -> web.Response:
         name = self._name(request)
         since, wait_s = int(request.query.get("since", -1)), float(request.query.get("wait_s", 0))
-        if self._statuses[name].revision <= since:
+        known = request.query.get("epoch") == str(EPOCH)
+        if known and self._statuses[name].revision <= since:
             self._changed[name].clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed[name].wait(), wait_s)
-        header = status_header.encode(name, self._statuses[name], None)
-        return web.json_response({}, headers={STATUS: header})
+        found = self._statuses[name]
+        keys = to_wire(KeyPage([], position=0, more=False, reset=not known))
+        header = status_header.encode(name, found, None)
+        return web.json_response({**status_header.wire_status(name, found), "keys": keys}, headers={STATUS: header})
 
     async def _sessions(self, request: web.Request) -> web.Response:
         return web.json_response({"sessions": [], "next_cursor": None})
@@ -91,4 +96,5 @@ async def _end(runner: web.AppRunner) -> None:
 
 
 def status(load_kw: float, revision: int) -> Status:
-    return Status(CAPACITY_KW, load_kw, 0.4 * load_kw, 1.2 * load_kw, round(load_kw / 10), revision, None, CAPACITY_KW)
+    sessions, free_kw = round(load_kw / 10), CAPACITY_KW
+    return Status(CAPACITY_KW, load_kw, 0.4 * load_kw, 1.2 * load_kw, sessions, revision, None, free_kw, epoch=EPOCH)

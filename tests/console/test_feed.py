@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from smartgrid.balancer.console.cached import Cached
 from smartgrid.balancer.console.feed import COLUMNS, feed
-from smartgrid.balancer.console.history import LENGTH, History, sample
+from smartgrid.balancer.console.history import COLUMNS as COLUMNS_OF_A_SAMPLE
+from smartgrid.balancer.console.history import History, sample
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.grid import Seen
+from smartgrid.balancer.live_fleet import Seen
 from smartgrid.domain.fleet import View
 from smartgrid.domain.status import Status
 from support.processes import wait_until
@@ -22,7 +24,7 @@ STATUS = Status(100.0, 61.256, 40.0, 142.0, 7, 3, None, 60.0)
 
 def seen(status: Status | None, *, in_rotation: bool = True, updated_at_s: float | None = 90.0) -> Seen:
     view = View("substation-0", status, 0.0, 0.0, updated_at_s, in_rotation)
-    return Seen(Member("substation-0", "http://127.0.0.1:1"), view, in_rotation)
+    return Seen(Member("substation-0", "http://127.0.0.1:1"), view)
 
 
 def row(each: Seen) -> dict[str, object]:
@@ -103,13 +105,23 @@ def test_an_answer_that_fails_is_not_kept() -> None:
     assert cached.get() == b"answer"
 
 
-def test_history_grows_by_itself_and_keeps_the_last_minutes() -> None:
-    history = History(lambda: sample(STATUS, 5, 1))
-    history.start()
-    try:
+def test_history_takes_samples_by_itself() -> None:
+    with History(lambda: sample(STATUS, 5, 1)) as history:
         wait_until(lambda: bool(history.samples()), 20, "a first sample")
-    finally:
-        history.stop()
 
     assert history.samples()[0] == (61.26, 40.0, 142.0, 100.0, 5, 1)
-    assert LENGTH == 600
+
+
+def test_history_keeps_the_last_samples_and_no_more() -> None:
+    admitted = count(1)
+    history = History(lambda: sample(STATUS, next(admitted), 0), interval_s=0.001, length=3)
+
+    with history:
+        wait_until(lambda: numbers_of_admitted(history)[-1:] > [5], 20, "more samples than it keeps")
+
+    kept = numbers_of_admitted(history)
+    assert kept == [kept[-1] - 2, kept[-1] - 1, kept[-1]]
+
+
+def numbers_of_admitted(history: History) -> list[int]:
+    return [row[COLUMNS_OF_A_SAMPLE.index("admitted")] for row in history.samples()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -22,9 +24,12 @@ def a_status(
     next_release_s: float | None = None,
     largest_free_kw: float | None = None,
     draining: bool = False,
+    epoch: int = 0,
 ) -> Status:
     room_kw = capacity_kw - committed_kw if largest_free_kw is None else largest_free_kw
-    return Status(capacity_kw, committed_kw, committed_kw, committed_kw, 1, revision, next_release_s, room_kw, draining)
+    return Status(
+        capacity_kw, committed_kw, committed_kw, committed_kw, 1, revision, next_release_s, room_kw, draining, epoch
+    )
 
 
 def a_fleet(**committed_kw: float) -> Fleet:
@@ -42,6 +47,12 @@ def reserved(fleet: Fleet, power: PowerRange = RIGID_11_KW, now_s: float = 0.0, 
     return reservation
 
 
+def committed_kw(fleet: Fleet, name: str) -> float:
+    status = fleet.view(name).status
+    assert status is not None
+    return status.committed_kw
+
+
 class TestKnowing:
     def test_a_substation_without_a_status_gets_no_cars(self) -> None:
         fleet = a_fleet()
@@ -52,9 +63,7 @@ class TestKnowing:
         fleet = a_fleet(a=0)
         assert fleet.update("a", a_status(50, revision=7), 1)
         assert not fleet.update("a", a_status(20, revision=6), 2)
-        status = fleet.view("a").status
-        assert status is not None
-        assert status.committed_kw == 50
+        assert committed_kw(fleet, "a") == 50
 
     def test_a_status_of_a_substation_that_left_is_ignored(self) -> None:
         fleet = a_fleet(a=0)
@@ -75,6 +84,81 @@ class TestKnowing:
         fleet = a_fleet(a=0)
         fleet.set_in_rotation("a", False)
         fleet.set_in_rotation("a", True)
+        assert reserved(fleet).name == "a"
+
+
+class TestEpochs:
+    """A substation draws an epoch when it starts; its revisions compare only within one."""
+
+    def test_a_status_of_another_epoch_counts_though_its_revision_is_lower(self) -> None:
+        """A substation that lost its file, with its clock behind what it was."""
+        fleet = a_fleet(a=0)
+        fleet.update("a", a_status(90, revision=1_000_000, epoch=1), 1)
+        assert fleet.update("a", a_status(0, revision=3, epoch=2), 2)
+        assert committed_kw(fleet, "a") == 0
+        assert reserved(fleet).name == "a"
+
+    def test_two_processes_behind_one_name_are_believed_in_turn(self) -> None:
+        """A region behind two balancers: each answers with revisions of its own."""
+        fleet = a_fleet(region=0)
+        for epoch, revision, kw in [(1, 1_255_415, 10), (2, 7, 11), (1, 1_255_416, 12), (2, 8, 13)]:
+            assert fleet.update("region", a_status(kw, revision, epoch=epoch), 1)
+            assert committed_kw(fleet, "region") == kw
+
+    def test_within_an_epoch_an_answer_that_was_overtaken_does_not_count(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.update("a", a_status(20, revision=7, epoch=1), 1)
+        assert not fleet.update("a", a_status(30, revision=6, epoch=1), 2)
+        assert committed_kw(fleet, "a") == 20
+
+    def test_an_answer_of_another_epoch_takes_the_place_of_its_reservation(self) -> None:
+        fleet = a_fleet(a=0)
+        fleet.update("a", a_status(50, revision=1_000_000, epoch=1), 1)
+        fleet.confirm(reserved(fleet), a_status(11, revision=2, epoch=2), 2)
+        assert fleet.totals().committed_kw == 11
+
+    def test_the_same_numbers_in_another_epoch_are_no_change(self) -> None:
+        """Else two balancers of a region that answer in turn would wake every long poll on the balancer above them."""
+        fleet = a_fleet(region=10)
+        before = fleet.totals().revision
+        fleet.update("region", a_status(10, revision=3, epoch=2), 1)
+        assert fleet.totals().revision == before
+        fleet.update("region", a_status(11, revision=2, epoch=3), 2)
+        assert fleet.totals().revision > before
+
+    def test_the_totals_are_of_the_epoch_of_the_fleet(self) -> None:
+        rng = Random(1)
+        assert Fleet(make_policy("least-loaded", rng), rng, epoch=7).totals().epoch == 7
+
+
+POWERS = ["capacity_kw", "load_kw", "committed_kw", "demand_kw", "largest_free_kw"]
+IMPOSSIBLE = [(power, kw) for power in POWERS for kw in (1e303, math.inf, math.nan, -1.0)] + [
+    ("next_release_s", math.nan)
+]
+
+
+def with_one(name: str, value: float) -> Status:
+    return replace(a_status(revision=2), **{name: value})
+
+
+class TestImpossibleStatuses:
+    """One absurd number of one substation harms neither the others nor, once it is sane again, itself."""
+
+    @pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
+    def test_an_update_with_one_changes_nothing(self, name: str, value: float) -> None:
+        fleet = a_fleet(a=0, b=50)
+        before = fleet.totals()
+        assert not fleet.update("a", with_one(name, value), 1)
+        assert fleet.totals() == before
+        assert reserved(fleet).name == "a"
+
+    @pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
+    def test_an_answer_with_one_ends_the_reservation_and_nothing_else(self, name: str, value: float) -> None:
+        fleet = a_fleet(a=0, b=50)
+        fleet.confirm(reserved(fleet), with_one(name, value), 1)
+        assert fleet.totals().committed_kw == 50
+        assert fleet.update("a", a_status(20, 2), 2)
+        assert fleet.totals().committed_kw == 70
         assert reserved(fleet).name == "a"
 
 

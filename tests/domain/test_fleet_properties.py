@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from random import Random
 
@@ -12,14 +13,17 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from smartgrid.domain.fleet import Fleet, Reservation
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.routing import POLICIES, make_policy
+from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
 
 POWERS = st.sampled_from([PowerRange(kw, kw) for kw in (3.7, 11.0, 22.0, 50.0)] + [PowerRange(4.14, 22.0)])
+POWER_FIELDS = ["capacity_kw", "load_kw", "committed_kw", "demand_kw", "largest_free_kw"]
+IMPOSSIBLE_KW = [1e303, math.inf, math.nan, -5.0]
 NAMES = [f"substation-{number}" for number in range(4)]
 
 
 class FleetMachine(RuleBasedStateMachine):
-    """A fleet over real substations that it sees late, or never."""
+    """A fleet over real substations that it sees late, or never, and that at times say what cannot be."""
 
     asking = Bundle("asking")  # (reservation, power, tried): a car that waits for an answer
 
@@ -30,15 +34,16 @@ class FleetMachine(RuleBasedStateMachine):
         self.cars = 0
         self.fleet = Fleet(make_policy(policy, rng), rng)
         self.substations = {name: Substation(80.0 + 10 * i, 0.0) for i, name in enumerate(NAMES)}
+        self.epochs = dict.fromkeys(NAMES, 1)
         self.open: list[Reservation] = []
         for name in NAMES:
             self.fleet.join(name)
 
     @rule(name=st.sampled_from(NAMES))
     def poll(self, name: str) -> None:
-        substation = self.substations[name]
-        substation.advance(self.now_s)
-        self.fleet.update(name, substation.status(), self.now_s)
+        status = self._status(name)
+        assert self.fleet.update(name, status, self.now_s)
+        assert self.fleet.view(name).status == status
 
     @rule(seconds=st.floats(0.1, 20))
     def wait(self, seconds: float) -> None:
@@ -55,7 +60,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.cars += 1
         admitted = substation.admit(str(self.cars), ChargeRequest("car", 0.1, power), self.now_s)
         self._done(reservation)
-        self.fleet.confirm(reservation, substation.status(), self.now_s)
+        self.fleet.confirm(reservation, self._status(reservation.name), self.now_s)
         return multiple() if admitted else self._ask(power, (*tried, reservation.name))
 
     @rule(target=asking, car=consumes(asking))
@@ -81,9 +86,20 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def drain(self, name: str) -> None:
-        substation = self.substations[name]
-        substation.advance(self.now_s)
-        self.fleet.update(name, replace(substation.status(), draining=True), self.now_s)
+        self.fleet.update(name, replace(self._status(name), draining=True), self.now_s)
+
+    @rule(name=st.sampled_from(NAMES))
+    def start_again_without_its_file(self, name: str) -> None:
+        """Its revisions begin anew, at less than they were."""
+        self.substations[name] = Substation(self.substations[name].capacity_kw, self.now_s)
+        self.epochs[name] += 1
+
+    @rule(name=st.sampled_from(NAMES), power=st.sampled_from(POWER_FIELDS), kw=st.sampled_from(IMPOSSIBLE_KW))
+    def say_something_absurd(self, name: str, power: str, kw: float) -> None:
+        known = self.fleet.view(name)
+        absurd = replace(self._status(name), **{power: kw})  # type: ignore[arg-type]
+        assert not self.fleet.update(name, absurd, self.now_s)
+        assert self.fleet.view(name) == known
 
     @invariant()
     def reservations_never_leak(self) -> None:
@@ -127,6 +143,11 @@ class FleetMachine(RuleBasedStateMachine):
             assert power.min_kw > view.status.capacity_kw or view.status.next_release_s is None or (
                 view.status.next_release_s > self.now_s
             )  # fmt: skip
+
+    def _status(self, name: str) -> Status:
+        substation = self.substations[name]
+        substation.advance(self.now_s)
+        return replace(substation.status(), epoch=self.epochs[name])
 
     def _done(self, reservation: Reservation) -> None:
         self.open = [other for other in self.open if other is not reservation]

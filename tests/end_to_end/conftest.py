@@ -18,10 +18,3 @@ def shared_grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
         folder, [CAPACITY_KW] * 3, balancers=2, gateways=2, gateway_settings=PATIENT_GATEWAY, **PATIENT_BALANCER
     ) as grid:
         yield grid
-
-
-@pytest.fixture
-def grid(shared_grid: Grid) -> Grid:
-    """It begins empty and with all services alive."""
-    shared_grid.mend()
-    return shared_grid

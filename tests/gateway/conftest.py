@@ -15,10 +15,3 @@ CAPACITY_KW = 44.0  # room for four cars of 11 kW
 def shared_grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     with Grid(tmp_path_factory.mktemp("grid"), [CAPACITY_KW] * 3, gateways=1, **PATIENT_BALANCER) as grid:
         yield grid
-
-
-@pytest.fixture
-def grid(shared_grid: Grid) -> Grid:
-    """It begins empty and with all services alive."""
-    shared_grid.mend()
-    return shared_grid

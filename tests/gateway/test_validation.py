@@ -93,7 +93,7 @@ def test_a_departure_in_the_past(grid: Grid) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_numbers_that_are_none(grid: Grid, number: str) -> None:
+def test_a_number_that_is_not_finite_or_not_a_number_is_refused(grid: Grid, number: str) -> None:
     reply = post(grid, b'{"vehicle_id": "EV-1", "energy_kwh": ' + number.encode() + b"}")
     assert reply.status in (400, 422)
     assert reply.json()["code"] in ("malformed-json", "invalid-request")
@@ -126,7 +126,7 @@ def test_bodies_up_to_64_kib(grid: Grid) -> None:
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "tab\there", " ", "\u00e9"])
-def test_a_key_that_is_none(grid: Grid, key: str) -> None:
+def test_an_invalid_key_is_refused(grid: Grid, key: str) -> None:
     reply = post(grid, json.dumps(GOOD).encode(), Idempotency_Key=key)
     assert_problem(reply, 422, "invalid-request")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -12,18 +12,7 @@ import pytest
 
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from support.ports import free_port
-from support.rough_server import RoughServer, ok
-
-Answering = Callable[[RoughServer, socket.socket], None]
-
-
-@contextmanager
-def server(*ways: Answering) -> Iterator[RoughServer]:
-    """A server that answers its connections in these ways, one after the other."""
-    rough = RoughServer([])
-    rough._scripts = [lambda connection, way=way: way(rough, connection) for way in ways]
-    with rough:
-        yield rough
+from support.rough_server import RoughServer, answers, ok, says, says_each, says_nothing, server
 
 
 @contextmanager
@@ -33,32 +22,6 @@ def client(url: str, **options: float) -> Iterator[HttpClient]:
         yield made
     finally:
         made.close()
-
-
-def answers(*bodies: bytes) -> Answering:
-    """One good answer a body, on one connection."""
-
-    def way(rough: RoughServer, connection: socket.socket) -> None:
-        for body in bodies:
-            rough.read(connection)
-            connection.sendall(ok(body))
-
-    return way
-
-
-def says(raw: bytes) -> Answering:
-    """These very bytes, and the end of the connection."""
-
-    def way(rough: RoughServer, connection: socket.socket) -> None:
-        rough.read(connection)
-        connection.sendall(raw)
-
-    return way
-
-
-def says_nothing(rough: RoughServer, connection: socket.socket) -> None:
-    rough.read(connection)
-    connection.recv(1)  # until the client has had enough
 
 
 def test_a_good_answer_comes_whole() -> None:
@@ -154,18 +117,48 @@ def test_an_endless_answer_is_given_up() -> None:
         http.request("GET", "/", timeout_s=60)
 
 
-def test_a_kept_connection_that_was_closed_is_replaced_once() -> None:
-    with server(answers(b"1"), answers(b"2")) as rough, client(rough.url) as http:
-        assert http.request("GET", "/", timeout_s=10).body == b"1"  # then the server closes
+def test_a_kept_connection_that_was_closed_is_not_used_again() -> None:
+    """So even a request that must not be repeated gets its answer."""
+    closed = threading.Event()
+
+    def once_then_closes(rough: RoughServer, connection: socket.socket) -> None:
+        answers(b"1")(rough, connection)
+        connection.shutdown(socket.SHUT_WR)
+        closed.set()
+        connection.recv(1)  # the client closes it too
+
+    with server(once_then_closes, answers(b"2")) as rough, client(rough.url) as http:
+        assert http.request("GET", "/", timeout_s=10).body == b"1"
+        assert closed.wait(10)
+        assert http.request("POST", "/charge", timeout_s=10, body=b"{}", resend=False).body == b"2"
+        assert len(rough.requests) == 2
+
+
+closes_on_the_second_request = says_each(ok(b"1"), b"")
+
+
+def test_a_kept_connection_that_closes_just_as_the_request_comes_is_replaced_once() -> None:
+    with server(closes_on_the_second_request, answers(b"2")) as rough, client(rough.url) as http:
+        assert http.request("GET", "/", timeout_s=10).body == b"1"
         assert http.request("GET", "/", timeout_s=10).body == b"2"
+        assert len(rough.requests) == 3
 
 
 def test_but_not_where_the_request_must_not_be_repeated() -> None:
-    with server(answers(b"1"), answers(b"2")) as rough, client(rough.url) as http:
+    with server(closes_on_the_second_request, answers(b"2")) as rough, client(rough.url) as http:
         http.request("GET", "/", timeout_s=10)
         with pytest.raises(OutcomeUnknownError):
             http.request("POST", "/charge", timeout_s=10, body=b"{}", resend=False)
-        assert len(rough.requests) == 1
+        assert len(rough.requests) == 2
+
+
+def test_nor_where_a_part_of_the_answer_has_come() -> None:
+    """Then the server was at work, and did not close because it was idle."""
+    with server(says_each(ok(b"1"), b"HTTP/1.1 20"), answers(b"2")) as rough, client(rough.url) as http:
+        http.request("GET", "/", timeout_s=10)
+        with pytest.raises(OutcomeUnknownError):
+            http.request("GET", "/", timeout_s=10)
+        assert len(rough.requests) == 2
 
 
 def test_a_kept_connection_that_is_silent_is_not_replaced() -> None:
@@ -184,17 +177,48 @@ def test_a_kept_connection_that_is_silent_is_not_replaced() -> None:
 
 def test_a_replacement_that_is_refused_leaves_the_outcome_unknown() -> None:
     """The kept connection may have died with the request half done."""
-    with server(answers(b"1")) as rough, client(rough.url) as http:
-        http.request("GET", "/", timeout_s=10)
+
+    def once_then_gone(rough: RoughServer, connection: socket.socket) -> None:
+        answers(b"1")(rough, connection)
+        rough.read(connection)
         rough._listener.close()
+
+    with server(once_then_gone) as rough, client(rough.url) as http:
+        http.request("GET", "/", timeout_s=10)
         with pytest.raises(OutcomeUnknownError):
             http.request("POST", "/charge", timeout_s=10, body=b"{}")
 
 
-def test_a_header_cannot_smuggle_in_another() -> None:
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: b", "a\nX-Evil: b", "a\rX-Evil: b", "a\0", "\u20ac"])
+def test_what_could_smuggle_in_a_header_is_not_sent(value: str) -> None:
     with server(answers(b"1")) as rough, client(rough.url) as http:
-        http.request("GET", "/", timeout_s=10, headers={"X-Thing": "a\r\nX-Evil: b"})
-        assert b"\r\nX-Evil" not in rough.requests[0]
+        with pytest.raises(NotSentError):
+            http.request("GET", "/", timeout_s=10, headers={"X-Thing": value})
+        with pytest.raises(NotSentError):
+            http.request("GET", "/", timeout_s=10, headers={value: "x"})
+        with pytest.raises(NotSentError):
+            http.request("GET", f"/{value}", timeout_s=10)
+        assert http.request("GET", "/good", timeout_s=10).body == b"1"
+        assert [request.partition(b" HTTP")[0] for request in rough.requests] == [b"GET /good"]
+
+
+def test_a_path_with_a_space_is_not_sent() -> None:
+    with client(f"http://127.0.0.1:{free_port()}") as http, pytest.raises(NotSentError, match="space"):
+        http.request("GET", "/a HTTP/1.1", timeout_s=10)
+
+
+def test_without_time_left_nothing_is_sent() -> None:
+    with server(answers(b"1")) as rough, client(rough.url) as http:
+        with pytest.raises(NotSentError):
+            http.request("GET", "/late", timeout_s=0)
+        assert http.request("GET", "/", timeout_s=10).body == b"1"
+        assert len(rough.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "a.b:80", "http://", "http://a:99999", "http://a:x"])
+def test_what_is_not_a_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        HttpClient(url)
 
 
 def test_many_threads_share_a_client() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,15 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring.conftest import Services
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.grid import Grid
+from smartgrid.balancer.live_fleet import LiveFleet
+from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
-from smartgrid.balancer.state import State
-from smartgrid.balancer.voids import Voids
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
-from smartgrid.protocol import status_header
 from smartgrid.web import metrics
 
 SPECIFIED = {
@@ -89,50 +87,50 @@ def test_no_label_names_a_vehicle_or_a_session(pages: dict[str, str], service: s
     assert "EV-1" not in pages[service]
 
 
-def test_series_stay_bounded_when_a_thousand_substations_come_and_go(tmp_path: Path) -> None:
-    grid, counted, app = balancer_app(tmp_path)
+def test_series_stay_bounded_when_a_thousand_substations_come_and_go() -> None:
+    fleet, counted, app = balancer_app()
     before = series(app)
 
     for number in range(MANY):
-        join(grid, counted, number)
+        join(fleet, counted, number)
     with_all = series(app)
     for number in range(MANY):
-        grid.leave(f"substation-{number}")
-    counted.forget_absent(entry.member.name for entry in grid.entries())
+        fleet.leave(f"substation-{number}")
+    counted.forget_absent(each.name for each in fleet.substations())
 
     assert len(with_all) - len(before) == 5 * MANY
     assert series(app) == before
 
 
-def test_a_decision_about_a_substation_that_has_just_left_makes_no_series(tmp_path: Path) -> None:
-    grid, counted, app = balancer_app(tmp_path)
-    join(grid, counted, 7)
-    grid.leave("substation-7")
+def test_a_decision_about_a_substation_that_has_just_left_makes_no_series() -> None:
+    fleet, counted, app = balancer_app()
+    join(fleet, counted, 7)
+    fleet.leave("substation-7")
 
     counted.decisions.count("substation-7")
 
     assert not [line for line in series(app) if "substation-7" in line]
 
 
-def balancer_app(folder: Path) -> tuple[Grid, BalancerMetrics, Flask]:
+def balancer_app() -> tuple[LiveFleet, BalancerMetrics, Flask]:
     """A balancer as far as /metrics sees it."""
     registry, rng = metrics.registry(), random.Random(1)
-    grid = Grid(Fleet(make_policy("least-loaded", rng), rng))
+    fleet = LiveFleet(Fleet(make_policy("least-loaded", rng), rng, epoch=1))
     counted = BalancerMetrics(registry)
-    roster = Roster(grid, [], lambda: None)
-    registry.register(FleetCollector(grid, roster, Voids(grid, State(folder)), max_view_age_s=69))
-    registry.add_text(SubstationSeries(grid, counted.decisions).render)
+    roster = Roster(Membership(fleet, lambda: None), [])
+    registry.register(FleetCollector(fleet, roster, Directory(), max_view_age_s=69))
+    registry.add_text(SubstationSeries(fleet, counted.decisions).render)
     app = Flask("test")
     metrics.install(app, registry)
-    return grid, counted, app
+    return fleet, counted, app
 
 
-def join(grid: Grid, counted: BalancerMetrics, number: int) -> None:
+def join(fleet: LiveFleet, counted: BalancerMetrics, number: int) -> None:
     name = f"substation-{number}"
-    grid.join(Member(name, f"http://127.0.0.1:{10_000 + number}"))
-    entry = grid.entry(name)
-    assert entry is not None
-    grid.saw(entry, status_header.encode(name, Status(100, 61.3, 40, 90, 7, number, None, 60), None))
+    fleet.join(Member(name, f"http://127.0.0.1:{10_000 + number}"))
+    substation = fleet.substation(name)
+    assert substation is not None
+    fleet.saw_status(substation, Status(100, 61.3, 40, 90, 7, number, None, 60))
     counted.decisions.count(name)
 
 

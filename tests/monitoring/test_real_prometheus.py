@@ -17,7 +17,9 @@ from balancer.discovery.scripted_api_server import Listing
 from monitoring import queries
 from monitoring.conftest import VOLUME_BYTES, Services
 from monitoring.local_prometheus import LocalPrometheus
-from support.processes import frozen, wait_until
+from smartgrid.protocol.headers import KEY, NUMBER
+from support.grid import metric
+from support.processes import Process, frozen, wait_until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed; on Debian: apt-get install prometheus"
@@ -71,31 +73,41 @@ def test_a_query_for_a_metric_that_no_one_has_is_noticed(grid: Grid) -> None:
 
 
 def test_power_alerts_fire_when_the_grid_is_full_and_resolve_when_the_cars_have_left(grid: Grid) -> None:
-    expected = ["SmartGridSubstationLoadHigh", "SmartGridCapacityNearlyCommitted"]
-    if grid.volume is not None:
-        filler = grid.volume / "filler"
-        filler.write_bytes(bytes(int(0.88 * VOLUME_BYTES) - used_bytes(grid.volume)))
-        expected.append("SmartGridVolumeFilling")
+    expected = ("SmartGridSubstationLoadHigh", "SmartGridCapacityNearlyCommitted")
     wait_until(lambda: grid.charge(RIGID_10_KW) == 503, what="the grid is full")
 
     with traffic(lambda: grid.charge(RIGID_10_KW)):
         grid.prometheus.wait_firing(*expected, "SmartGridCarsRejected")
 
     grid.stop_all()
-    if grid.volume is not None:
-        filler.unlink()
     grid.prometheus.wait_quiet(*expected)
 
 
+@pytest.mark.needs_root
+def test_the_volume_alert_fires_when_it_fills_and_resolves_when_there_is_room_again(grid: Grid) -> None:
+    if grid.volume is None:
+        pytest.skip("only root may mount a small volume that can be filled")
+    filler = grid.volume / "filler"
+    filler.write_bytes(bytes(int(0.88 * VOLUME_BYTES) - used_bytes(grid.volume)))
+    grid.prometheus.wait_firing("SmartGridVolumeFilling")
+
+    filler.unlink()
+    grid.prometheus.wait_quiet("SmartGridVolumeFilling")
+
+
 def test_fleet_alerts_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(grid: Grid) -> None:
+    stays, hangs = grid.substations
     expected = (
         "SmartGridInstanceDown",
         "SmartGridSubstationOutOfRotation",
         "SmartGridFleetViewStale",
-        "SmartGridPendingVoidsStuck",
+        "SmartGridKeysContested",
         "SmartGridDiscoveryStale",  # of the second balancer, whose API server has refused it so far
     )
-    with frozen(grid.substations[1]):
+    start(hangs, "a-key", 1)
+    wait_until(lambda: metric(grid.balancer, "keys_known") > 0, what="the balancer knows where the key is")
+    with frozen(hangs):
+        start(stays, "a-key", 2)  # the later one; the earlier would be ended if its substation answered
         for _ in range(6):
             grid.charge(SMALL)
         grid.prometheus.wait_firing(*expected)
@@ -128,6 +140,13 @@ def test_no_alert_was_left_out() -> None:
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def start(substation: Process, key: str, number: int) -> None:
+    """A session of this key, as if a balancer had sent the car there."""
+    headers = {KEY: key, NUMBER: str(number)}
+    reply = substation.call("POST", "/charge", json={"vehicle_id": "EV-1", **RIGID_10_KW}, headers=headers)
+    assert reply.status == 201
 
 
 def has_data(grid: Grid, query: queries.Query) -> bool:

@@ -105,7 +105,7 @@ def test_one_request_is_one_trace_through_the_services(traced: tuple[Collector, 
     assert "/ready" not in sent
 
 
-def test_a_foreign_trace_is_gone_on_with_and_a_refusal_is_an_error(traced: tuple[Collector, Process]) -> None:
+def test_a_span_joins_the_callers_trace_and_a_refusal_is_marked_as_an_error(traced: tuple[Collector, Process]) -> None:
     collector, balancer = traced
     trace_id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     too_much = {**CAR, "max_power_kw": 400, "min_power_kw": 400}

@@ -20,7 +20,7 @@ def test_there_is_a_default_for_everything() -> None:
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8080, Path(".smartgrid"))
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMARTGRID_PORT", "")
     assert load(ServiceSettings).port == 8080
 

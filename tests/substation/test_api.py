@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.grid import sessions
 from support.processes import Process, wait_until
 
 TIME_SCALE = 600
@@ -74,6 +75,21 @@ def test_no_room_says_when_to_come_back(substation: Process) -> None:
     assert 1 <= int(refused.headers["Retry-After"]) <= 36
 
 
+def test_a_flood_of_tiny_sessions_fills_no_book(tmp_path: Path) -> None:
+    """They would have stayed for millions of years, and the status would have shown room for all others."""
+    with Process("substation", tmp_path, name="s0", capacity_kw=100, max_active=3, max_session_h=0.001) as substation:
+        nanowatt = substation.call("POST", "/charge", json={**RIGID_11_KW, "max_power_kw": 1e-9, "min_power_kw": 1e-9})
+        assert (nanowatt.status, nanowatt.json()["code"]) == (422, "invalid-request")
+        tiny = [charge(substation, max_power_kw=0.1, min_power_kw=0.1)["session_id"] for _ in range(3)]
+        refused = substation.call("POST", "/charge", json=RIGID_11_KW)
+        assert (refused.status, refused.json()["code"]) == (503, "no-capacity")
+        assert json.loads(refused.headers["Smartgrid-Status"])["largest_free_kw"] == 0
+        assert int(refused.headers["Retry-After"]) <= 4
+        wait_until(lambda: states(substation, tiny) == ["Idle"] * 3)
+        assert substation.call("GET", f"/charge/{tiny[0]}").json()["end_reason"] == "Departed"
+        assert substation.call("POST", "/charge", json=RIGID_11_KW).status == 201
+
+
 def test_less_capacity_curtails_suspends_and_more_resumes(substation: Process) -> None:
     rigid = [charge(substation)["session_id"] for _ in range(2)]
     elastic = charge(substation, min_power_kw=4)["session_id"]
@@ -117,32 +133,12 @@ def test_a_long_poll_that_is_behind_answers_at_once(substation: Process) -> None
 
 def test_pages_show_every_session_once_and_newest_first(substation: Process) -> None:
     ids = [charge(substation, max_power_kw=1, min_power_kw=1)["session_id"] for _ in range(5)]
-    found, cursor = [], ""
-    while len(found) < 5:
-        page = substation.call("GET", f"/charge?limit=2&state=Charging{cursor}").json()
-        found += [session["session_id"] for session in page["sessions"]]
-        cursor = f"&cursor={page['next_cursor']}"
+    found = [session["session_id"] for session in sessions(substation, limit=2, state="Charging")]
     assert found[:5] == ids[::-1]
 
 
 def test_the_last_page_has_no_cursor(substation: Process) -> None:
     assert substation.call("GET", "/charge?limit=1000").json()["next_cursor"] is None
-
-
-def test_a_voided_key_is_refused(substation: Process) -> None:
-    key = {"Idempotency-Key": "to be voided"}
-    session = substation.call("POST", "/charge", json=RIGID_11_KW, headers=key).json()
-    voided = substation.call("DELETE", "/charge?idempotency_key=to%20be%20voided").json()["sessions"]
-    assert [(s["session_id"], s["state"]) for s in voided] == [(session["session_id"], "Idle")]
-    again = substation.call("POST", "/charge", json=RIGID_11_KW, headers=key)
-    assert (again.status, again.json()["code"]) == (409, "key-voided")
-
-
-def test_a_key_used_for_another_car_is_refused(substation: Process) -> None:
-    key = {"Idempotency-Key": "one car"}
-    substation.call("POST", "/charge", json=RIGID_11_KW, headers=key)
-    other = substation.call("POST", "/charge", json={**RIGID_11_KW, "vehicle_id": "EV-2"}, headers=key)
-    assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
 def test_the_metrics_say_what_the_books_say(substation: Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ def test_a_full_disk_costs_no_session(tmp_path: Path) -> None:
             assert [s["session_id"] for s in substation.call("GET", "/charge").json()["sessions"]] == [kept]
             stop = substation.call("DELETE", f"/charge/{kept}")
             assert (stop.status, stop.json()["code"]) == (503, "storage-unavailable")
+            assert "try again to be sure that it outlives a crash" in stop.json()["detail"]
+            assert substation.call("GET", f"/charge/{kept}").json()["state"] == "Idle"  # it draws no power any more
+            assert json.loads(stop.headers["Smartgrid-Status"])["largest_free_kw"] == 0
         wait_until(lambda: substation.call("GET", "/ready").status == 200)
         again = charge(substation, "during")
         assert again.status == 201

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
-from smartgrid.substation.ledger import KeyReusedError, KeyVoidedError, NoRoomError
+from smartgrid.protocol import keys
+from smartgrid.protocol.keys import KEY_LIFE_S, KeyEntry
+from smartgrid.protocol.numbers import Number
+from smartgrid.substation.book import Limits
 from smartgrid.substation.record import Record
+from smartgrid.substation.refusals import KeyReusedError, NoRoomError, SupersededError
 from support.books import Books, SetClock, alive_wall_s
 from support.powers import power_ranges
 from support.reference import Car, Reference
@@ -26,7 +31,22 @@ KEYS = st.sampled_from(["k0", "k1", "k2", "k3"])
 CAPACITIES_KW = st.sampled_from([0.0, 11.0, 50.0, 100.0]) | st.floats(min_value=0, max_value=150)
 ENERGIES_KWH = st.sampled_from([0.5, 11.0, 40.0]) | st.floats(min_value=0.1, max_value=80)
 PAUSES_S = st.sampled_from([1.0, 60.0, 3600.0]) | st.floats(min_value=0.1, max_value=30_000)
+NUMBERS = st.tuples(st.integers(1, 50)) | st.tuples(st.integers(1, 50), st.integers(0, 3), st.just(7))
+LIMITS = Limits(max_session_s=40_000)
 STAYS_S = st.none() | st.floats(min_value=10, max_value=50_000)
+
+
+@dataclass
+class Told:
+    """What the books have acknowledged of a key."""
+
+    session_id: str
+    request: ChargeRequest
+    number: Number
+    superseded_by: str = ""
+
+    def entry(self, key: str) -> KeyEntry:
+        return KeyEntry(keys.digest(key), self.number, self.session_id, bool(self.superseded_by))
 
 
 class Life(RuleBasedStateMachine):
@@ -36,11 +56,10 @@ class Life(RuleBasedStateMachine):
     def begin(self, capacity_kw: float, time_scale: int) -> None:
         self.root, self.lives = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)), count()
         self.clock = SetClock(time_scale)
-        self.books = Books(self.root / f"life{next(self.lives)}", self.clock, capacity_kw)
+        self.books = Books(self.root / f"life{next(self.lives)}", self.clock, capacity_kw, limits=LIMITS)
         self.exact = Reference(capacity_kw, self.clock.now_s())
-        self.keys: dict[str, tuple[str, ChargeRequest]] = {}
-        self.voided: set[str] = set()
-        self.revision = 0
+        self.keys: dict[str, Told] = {}
+        self.epoch = self.revision = 0
 
     def teardown(self) -> None:
         if hasattr(self, "books"):
@@ -49,43 +68,60 @@ class Life(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ events
 
-    @rule(power=power_ranges(), energy_kwh=ENERGIES_KWH, stay_s=STAYS_S, key=st.none() | KEYS)
-    def charge(self, power: PowerRange, energy_kwh: float, stay_s: float | None, key: str | None) -> None:
+    @rule(power=power_ranges(), energy_kwh=ENERGIES_KWH, stay_s=STAYS_S, key=st.none() | KEYS, number=NUMBERS)
+    def charge(
+        self, power: PowerRange, energy_kwh: float, stay_s: float | None, key: str | None, number: Number
+    ) -> None:
         departure_s = None if stay_s is None else self.clock.now_s() + stay_s
         request = ChargeRequest("EV-1", energy_kwh, power, departure_s)
-        if key in self.keys:
-            self._expect(KeyReusedError, request, key)
-        elif key in self.voided:
-            self._expect(KeyVoidedError, request, key)
-        else:
-            self._charge_anew(request, key)
+        self._forget_the_old()
+        if key in self.keys and request != self.keys[key].request:
+            assert self.books.refusal(request, key, number) is KeyReusedError
+        elif key not in self.keys:
+            self._charge_anew(request, key, number)
 
     @precondition(lambda self: self.keys)
-    @rule(data=st.data())
-    def retry(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), number=NUMBERS)
+    def repeat(self, data: st.DataObject, number: Number) -> None:
         key = data.draw(st.sampled_from(sorted(self.keys)))
-        session_id, request = self.keys[key]
-        charged = self.books.ledger.charge(request, key)
-        assert (charged.replayed, charged.record.session_id) == (True, session_id)
+        self._forget_the_old()
+        if key not in self.keys:
+            return
+        known = self.keys[key]
+        if known.superseded_by:
+            assert self.books.refusal(known.request, key, number) is SupersededError
+            return
+        told = self.books.charge(known.request, key, number)
+        assert (told.replayed, told.record.session_id) == (True, known.session_id)
+        known.number = max(known.number, number)
 
     @precondition(lambda self: self.exact.cars)
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
-        session_id = data.draw(st.sampled_from(sorted(self.exact.cars)))
-        self.exact.stop(session_id, self.clock.now_s())
-        record = self.books.ledger.stop(session_id)
-        assert record is not None
-        assert record.state == "Idle"
-        assert self.books.ledger.stop(session_id) == record
+        session_id = data.draw(st.sampled_from(list(self.exact.cars)))
+        told = self.books.ledger.stop(session_id)
+        assert told is not None
+        assert told.record.state == "Idle"
+        self._note_stop(told.record)
+        again = self.books.ledger.stop(session_id)
+        assert again is not None
+        assert again.record == told.record
 
-    @rule(key=KEYS)
-    def void(self, key: str) -> None:
-        record = self.books.ledger.void(key)
-        known = self.keys.pop(key, None)
-        assert (record and record.session_id) == (known and known[0])
-        if known is not None:
-            self.exact.stop(known[0], self.clock.now_s())
-        self.voided.add(key)
+    @precondition(lambda self: self.keys)
+    @rule(data=st.data(), before=NUMBERS)
+    def supersede(self, data: st.DataObject, before: Number) -> None:
+        key = data.draw(st.sampled_from(sorted(self.keys)))
+        self._forget_the_old()
+        if key not in self.keys:
+            return
+        known = self.keys[key]
+        told = self.books.ledger.supersede(known.session_id, before, "../s1.x")
+        assert told is not None
+        if known.number < before:
+            self._note_stop(told.record)
+            known.superseded_by = "../s1.x"
+        assert told.record.superseded_by == known.superseded_by
+        assert not known.superseded_by or told.record.state == "Idle"
 
     @rule(capacity_kw=CAPACITIES_KW)
     def set_capacity(self, capacity_kw: float) -> None:
@@ -117,8 +153,8 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def every_acknowledged_session_is_there_once(self) -> None:
-        rows = self.books.ledger.page(1000, None, None)
-        assert sorted(record.session_id for _, record in rows) == sorted(self.exact.cars)
+        records = self.books.ledger.page(1000, None, None)
+        assert sorted(record.session_id for record in records) == sorted(self.exact.cars)
 
     @invariant()
     def everyone_has_had_what_is_due(self) -> None:
@@ -128,37 +164,47 @@ class Life(RuleBasedStateMachine):
             assert (record.state == "Idle") in may_be_gone(due[session_id], self.clock.now_s())
 
     @invariant()
-    def the_revision_never_goes_back(self) -> None:
-        revision = self.books.ledger.status().revision
-        assert revision >= self.revision
-        self.revision = revision
+    def the_revision_never_goes_back_within_an_epoch(self) -> None:
+        status = self.books.ledger.status()
+        assert status.epoch != self.epoch or status.revision >= self.revision
+        self.epoch, self.revision = status.epoch, status.revision
 
     @invariant()
-    def keys_find_their_sessions(self) -> None:
-        for key, (session_id, _) in self.keys.items():
-            found = self.books.ledger.find_key(key)
-            assert found is not None
-            assert found.session_id == session_id
+    def the_log_has_every_key_with_its_latest_number(self) -> None:
+        self._forget_the_old()
+        _, page = self.books.ledger.news(0, None, 0, 0)
+        assert page is not None
+        assert {told.entry(key) for key, told in self.keys.items()} <= set(page.entries)
+        assert len({entry.session_id for entry in page.entries}) == len(page.entries)
 
     # ------------------------------------------------------------------ helpers
 
-    def _charge_anew(self, request: ChargeRequest, key: str | None) -> None:
+    def _note_stop(self, record: Record) -> None:
+        """What had ended before was only looked at: that is no event, and no sign of life."""
+        if record.ended_wall_s == self.clock.wall_s():
+            self.exact.stop(record.session_id, self.clock.now_s())
+
+    def _forget_the_old(self) -> None:
+        """What need not be remembered any more may be, or may not."""
+        cars = self._exact_now().cars
+        oldest_s = self.clock.to_grid_s(self.clock.wall_s() - KEY_LIFE_S + NEAR_S)
+        left_s = {key: cars[told.session_id].left_s for key, told in self.keys.items()}
+        self.keys = {key: told for key, told in self.keys.items() if (left_s[key] or oldest_s) >= oldest_s}
+
+    def _charge_anew(self, request: ChargeRequest, key: str | None, number: Number) -> None:
         committed_kw = self.books.ledger.status().committed_kw
         try:
-            record = self.books.ledger.charge(request, key).record
+            record = self.books.charge(request, key, number).record
         except NoRoomError:
             assert committed_kw + request.power.min_kw > float(self.exact.capacity_kw)
             return
         assert committed_kw + request.power.min_kw <= float(self.exact.capacity_kw) + NEAR_KW
-        power = request.power
-        self.exact.admit(
-            record.session_id, request.energy_kwh, power.min_kw, power.max_kw, request.departure_s, self.clock.now_s()
-        )
+        power, now_s = request.power, self.clock.now_s()
+        leaves_s = now_s + LIMITS.max_session_s
+        leaves_s = leaves_s if request.departure_s is None else min(leaves_s, request.departure_s)
+        self.exact.admit(record.session_id, request.energy_kwh, power.min_kw, power.max_kw, leaves_s, now_s)
         if key is not None:
-            self.keys[key] = record.session_id, request
-
-    def _expect(self, refusal: type[Exception], request: ChargeRequest, key: str | None) -> None:
-        assert self.books.refusal(request, key) is refusal
+            self.keys[key] = Told(record.session_id, request, number)
 
     def _return(self, folder: Path, outage_s: float) -> None:
         alive_s = self.clock.to_grid_s(alive_wall_s(folder))
@@ -166,10 +212,10 @@ class Life(RuleBasedStateMachine):
         self.exact.advance(alive_s)
         self.clock.pass_s(outage_s / self.clock.time_scale)
         self.exact.outage(self.clock.now_s())
-        self.books = Books(folder, self.clock)
+        self.books = Books(folder, self.clock, limits=LIMITS)
 
     def _records(self) -> dict[str, Record]:
-        found = {session_id: self.books.ledger.find(session_id) for session_id in self.exact.cars}
+        found = {session_id: self.books.record(session_id) for session_id in self.exact.cars}
         return {session_id: record for session_id, record in found.items() if record is not None}
 
     def _exact_now(self) -> Reference:

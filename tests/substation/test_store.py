@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from smartgrid.substation.store import APPLICATION_ID, SCHEMA_VERSION, Store, StoreError
+from smartgrid.protocol.keys import KEY_LIFE_S
+from smartgrid.substation.migrations import APPLICATION_ID, SCHEMA_VERSION
+from smartgrid.substation.store import Store, StoreError
 from support.books import Books, SetClock, a_car
 
 
@@ -18,7 +20,7 @@ def used(tmp_path: Path) -> Path:
     """A folder with a few sessions in it, as a crash left it: not all of it is in the main file yet."""
     books = Books(tmp_path / "first", SetClock())
     for _ in range(5):
-        books.ledger.charge(a_car(), None)
+        books.charge(a_car())
     return books.crash(tmp_path / "used")
 
 
@@ -73,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (is_newer, f"has schema {SCHEMA_VERSION + 1}, and this is {SCHEMA_VERSION}"),
+        (is_newer, f"has schema {SCHEMA_VERSION + 1}, and this program knows {SCHEMA_VERSION} at the most"),
         (is_foreign, "is a database of another program"),
         (is_no_database, "is damaged or no database"),
         (is_cut_off, "is damaged"),
@@ -125,11 +127,32 @@ def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_old_ended_sessions_are_forgotten_and_active_ones_never(tmp_path: Path) -> None:
-    books = Books(tmp_path, SetClock())
-    oldest = books.ledger.charge(a_car(), None).record.session_id
-    ended = [books.ledger.charge(a_car(), None).record.session_id for _ in range(4)]
+    clock = SetClock()
+    books = Books(tmp_path, clock)
+    oldest = books.charge(a_car(energy_kwh=500)).record.session_id
+    ended = [books.charge(a_car()).record.session_id for _ in range(4)]
     for session_id in ended:
         books.ledger.stop(session_id)
-    books.store.prune(keep_ended=2, voided_before_wall_s=0)
+    books.store.prune(keep_ended=2, now_wall_s=clock.wall_s() + KEY_LIFE_S + 1)
     assert [books.store.find(i) is not None for i in [oldest, *ended]] == [True, False, False, True, True]
     books.close()
+
+
+def test_a_session_whose_key_is_remembered_is_not_forgotten(tmp_path: Path) -> None:
+    clock = SetClock()
+    books = Books(tmp_path, clock)
+    ended = books.charge(a_car()).record.session_id
+    books.ledger.stop(ended)
+    books.store.prune(keep_ended=0, now_wall_s=clock.wall_s() + KEY_LIFE_S - 1)
+    assert books.store.find(ended) is not None
+    books.close()
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Vehicles are in it. A file from before is mended, too."""
+    Store(tmp_path).close()
+    (tmp_path / "substation.db").chmod(0o644)
+    store = Store(tmp_path)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    store.close()
+    assert modes == dict.fromkeys(("lock", "substation.db", "substation.db-shm", "substation.db-wal"), 0o600)

@@ -8,11 +8,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
+from smartgrid.protocol.numbers import Number
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.ledger import Ledger, LedgerError
+from smartgrid.substation.book import Limits
+from smartgrid.substation.ledger import Ledger, Told
+from smartgrid.substation.record import Record
+from smartgrid.substation.recovery import MAX_CLOCK_BACK_S, open_book
+from smartgrid.substation.refusals import LedgerError
 from smartgrid.substation.store import Batch, Store
 
 START_WALL_S = 1_800_000_000.0
@@ -34,27 +40,30 @@ class SetClock(GridClock):
 
 
 class TroubledStore(Store):
-    """The real file, whose disk can be full, and whose commits can be held up."""
+    """The real file, whose disk can be full or unreadable, and whose commits can be held up."""
 
     def __init__(self, data_dir: Path) -> None:
-        super().__init__(data_dir)
-        self.full = False
+        self.full = self.unreadable = False
         self.may_commit, self.is_committing = threading.Event(), threading.Event()
         self.may_commit.set()
+        self.may_read = threading.Event()
+        self.may_read.set()
+        self.committed: list[Batch] = []
+        super().__init__(data_dir)
 
     def commit(self, batch: Batch) -> None:
         self.is_committing.set()
         assert self.may_commit.wait(GATE_TIMEOUT_S)
-        self._check()
-        super().commit(batch)
-
-    def touch(self, alive_wall_s: float) -> None:
-        self._check()
-        super().touch(alive_wall_s)
-
-    def _check(self) -> None:
         if self.full:
             raise sqlite3.OperationalError("database or disk is full")
+        super().commit(batch)
+        self.committed.append(batch)
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        assert self.may_read.wait(GATE_TIMEOUT_S)
+        if self.unreadable:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return super()._read(query, *values)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -71,13 +80,31 @@ class Books:
     """A ledger that can crash and come back."""
 
     def __init__(
-        self, folder: Path, clock: SetClock, capacity_kw: float | None = None, drawn_kw: float = 100.0
+        self,
+        folder: Path,
+        clock: SetClock,
+        capacity_kw: float | None = None,
+        drawn_kw: float = 100.0,
+        limits: Limits | None = None,
+        max_clock_back_s: float = MAX_CLOCK_BACK_S,
     ) -> None:
         self.folder, self.clock = folder, clock
         self.ended: list[Session] = []
         self.closed = False
         self.store = TroubledStore(folder)
-        self.ledger = Ledger(self.store, clock, on_end=self.ended.append, keep_ended=1000, drawn_capacity_kw=drawn_kw)
+        try:
+            book = open_book(
+                self.store,
+                clock,
+                drawn_capacity_kw=drawn_kw,
+                limits=limits,
+                max_clock_back_s=max_clock_back_s,
+                on_end=self.ended.append,
+            )
+        except BaseException:
+            self.store.close()
+            raise
+        self.ledger = Ledger(self.store, clock, book)
         self.ledger.start(capacity_kw)
 
     def crash(self, folder: Path) -> Path:
@@ -97,20 +124,35 @@ class Books:
         self.store.may_commit.set()
         self.ledger.close()
 
-    def refusal(self, request: ChargeRequest, key: str | None = None) -> type[LedgerError] | None:
+    def charge(self, request: ChargeRequest, key: str | None = None, number: Number | None = None) -> Told:
+        """As the API charges: the fingerprint is the request's, however it is made."""
+        return self.ledger.charge(request, key, number, repr(request))
+
+    def refusal(
+        self, request: ChargeRequest, key: str | None = None, number: Number | None = None
+    ) -> type[LedgerError] | None:
         """Why a request is refused, or None where it is not."""
         try:
-            self.ledger.charge(request, key)
+            self.charge(request, key, number)
         except LedgerError as error:
             return type(error)
         return None
+
+    def record(self, session_id: str) -> Record | None:
+        told = self.ledger.find(session_id)
+        return None if told is None else told.record
 
 
 def alive_wall_s(folder: Path) -> float:
     """Until when the file says that the substation lived, read without the product."""
     connection = sqlite3.connect(folder / "substation.db")
     try:
-        return float(connection.execute("SELECT alive_wall_s FROM meta").fetchone()[0])
+        times = connection.execute(
+            "SELECT (SELECT alive_wall_s FROM life), (SELECT wall_s FROM checkpoint), "
+            "(SELECT max(started_wall_s) FROM session), (SELECT max(ended_wall_s) FROM session), "
+            "(SELECT max(wall_s) FROM capacity_change)"
+        ).fetchone()
+        return float(max(time_s for time_s in times if time_s is not None))
     finally:
         connection.close()
 

@@ -20,6 +20,7 @@ PATIENT_GATEWAY = {"balancer_timeout_s": 40}
 TOLERANCE_KW = 1e-6
 ANSWER_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 60.0
+GIVEN_UP = ("Stopped", "Superseded")
 
 
 class Grid(Started):
@@ -79,14 +80,22 @@ class Grid(Started):
         for substation in self.substations:
             stop_all(substation)
         for balancer in self.balancers:
-            wait_until(lambda b=balancer: self.is_rested(b), SETTLE_TIMEOUT_S, "the balancer sees an empty grid")
+            wait_until(lambda b=balancer: self._comes_to_rest(b), SETTLE_TIMEOUT_S, "the balancer sees an empty grid")
+
+    def _comes_to_rest(self, balancer: Process) -> bool:
+        """A car that was sent to a frozen substation, and given up, may begin to charge only now."""
+        if self.is_rested(balancer):
+            return True
+        for substation in self.substations:
+            stop_all(substation)
+        return False
 
     def is_rested(self, balancer: Process) -> bool:
         """Whether the balancer sees all substations alive and empty, and has nothing left to do for earlier tests."""
         seen = balancer.call("GET", "/substations").json()["substations"]
         here = [each for each in seen if each["name"] in self.names]
         rested = len(here) == len(self.names) and all(each["in_rotation"] and not each["demand_kw"] for each in here)
-        return rested and metric(balancer, "pending_voids") == 0
+        return rested and metric(balancer, "keys_contested") == 0
 
     def prefer_first(self) -> None:
         """Charge a car at each other substation, and wait until all balancers would ask the first for the next one."""
@@ -138,15 +147,15 @@ def sessions(target: Process, limit: int = 1000, **query: object) -> list[dict[s
 
 
 def held(substations: Iterable[Process], vehicle_id: str) -> list[dict[str, Any]]:
-    """The sessions of a vehicle over several substations that nobody stopped, also those that have ended."""
+    """The sessions of a vehicle over several substations that count: not stopped, and not superseded."""
     found = [session for substation in substations for session in sessions(substation)]
-    return [each for each in found if each["vehicle_id"] == vehicle_id and each["end_reason"] != "Stopped"]
+    return [each for each in found if each["vehicle_id"] == vehicle_id and each["end_reason"] not in GIVEN_UP]
 
 
 def held_by_vehicle(substations: Iterable[Process]) -> Counter[str]:
     """How many such sessions each vehicle has."""
     found = [session for substation in substations for session in sessions(substation)]
-    return Counter(each["vehicle_id"] for each in found if each["end_reason"] != "Stopped")
+    return Counter(each["vehicle_id"] for each in found if each["end_reason"] not in GIVEN_UP)
 
 
 def stop_all(substation: Process) -> None:
@@ -172,8 +181,9 @@ def wait_rotation(balancer: Process, name: str, expected: bool) -> None:
     wait_until(lambda: in_rotation(balancer, name) is expected, SETTLE_TIMEOUT_S, f"{name} in rotation is {expected}")
 
 
-def wait_no_voids(balancer: Process) -> None:
-    wait_until(lambda: metric(balancer, "pending_voids") == 0, SETTLE_TIMEOUT_S, "all voids are worked off")
+def wait_settled(balancer: Process) -> None:
+    """Until no key has a session at two substations, as far as the balancer knows."""
+    wait_until(lambda: metric(balancer, "keys_contested") == 0, SETTLE_TIMEOUT_S, "no key is contested")
 
 
 def patient(work: Callable[[], Reply | None], is_done: Callable[[Reply], bool], timeout_s: float = 60.0) -> Reply:

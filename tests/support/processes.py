@@ -56,6 +56,7 @@ class Process(Started):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {"port": self.port, "data_dir": folder / "data", **settings}
+        assert self.settings["data_dir"], "its default is a folder that all processes of the repository would share"
         self.log_path = folder / f"{service}.log"
         self._popen: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)

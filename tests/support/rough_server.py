@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 Script = Callable[[socket.socket], None]
 LONGEST_S = 30.0
@@ -21,6 +21,10 @@ class RoughServer:
         self._current: socket.socket | None = None
         self.requests: list[bytes] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def then(self, scripts: Iterable[Script]) -> None:
+        """More scripts, for the connections after those; before the server is started."""
+        self._scripts += scripts
 
     @property
     def url(self) -> str:
@@ -65,3 +69,41 @@ def ok(body: bytes = b"{}", *headers: bytes) -> bytes:
     """An answer as it should be."""
     lines = [b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers, b"", body]
     return b"\r\n".join(lines)
+
+
+Answering = Callable[[RoughServer, socket.socket], None]
+
+
+@contextmanager
+def server(*ways: Answering) -> Iterator[RoughServer]:
+    """A server that answers its connections in these ways, one after the other."""
+    rough = RoughServer([])
+    rough._scripts = [lambda connection, way=way: way(rough, connection) for way in ways]
+    with rough:
+        yield rough
+
+
+def answers(*bodies: bytes) -> Answering:
+    """One good answer a body, on one connection."""
+    return says_each(*[ok(body) for body in bodies])
+
+
+def says_each(*raws: bytes) -> Answering:
+    """These very bytes, one after the other, each for one request on the same connection."""
+
+    def way(rough: RoughServer, connection: socket.socket) -> None:
+        for raw in raws:
+            rough.read(connection)
+            connection.sendall(raw)
+
+    return way
+
+
+def says(raw: bytes) -> Answering:
+    """These very bytes, and the end of the connection."""
+    return says_each(raw)
+
+
+def says_nothing(rough: RoughServer, connection: socket.socket) -> None:
+    rough.read(connection)
+    connection.recv(1)  # until the client has had enough

@@ -4,6 +4,7 @@ SMARTGRID_POLL_INTERVAL_S: {{ .Values.pollIntervalSeconds | quote }}
 {{- with .Values.attemptTimeoutSeconds }}
 SMARTGRID_ATTEMPT_TIMEOUT_S: {{ . | quote }}
 {{- end }}
+SMARTGRID_AWAY_LIFE_H: {{ .Values.awayLifeHours | quote }}
 {{- with .Values.substations }}
 SMARTGRID_SUBSTATIONS: {{ join "," . | quote }}
 {{- end }}

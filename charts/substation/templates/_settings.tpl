@@ -3,4 +3,10 @@
 SMARTGRID_CAPACITY_KW: {{ .Values.capacityKw | quote }}
 {{ end -}}
 SMARTGRID_TIME_SCALE: {{ .Values.timeScale | quote }}
+{{- with .Values.maxActiveSessions }}
+SMARTGRID_MAX_ACTIVE: {{ int64 . | quote }}
+{{- end }}
+SMARTGRID_MAX_SESSION_H: {{ .Values.maxSessionHours | quote }}
+SMARTGRID_KEEP_ENDED: {{ int64 .Values.keepEndedSessions | quote }}
+SMARTGRID_MAX_CLOCK_BACK_S: {{ .Values.maxClockBackSeconds | quote }}
 {{- end -}}

@@ -3,81 +3,94 @@
 from __future__ import annotations
 
 import random
-import time
+from contextlib import ExitStack, closing
 
 from smartgrid.balancer import targets
-from smartgrid.balancer.app import Api, make_app
+from smartgrid.balancer.app import make_app
+from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import StaticDiscovery, parse
-from smartgrid.balancer.grid import Grid
-from smartgrid.balancer.lookup import Lookup
+from smartgrid.balancer.event_loop import EventLoop
+from smartgrid.balancer.live_fleet import LiveFleet
+from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.placement.compare import Comparer
+from smartgrid.balancer.placement.directory import Directory
+from smartgrid.balancer.placement.placement import Placement
 from smartgrid.balancer.registrations import Registrations, ask_name
 from smartgrid.balancer.roster import Roster
-from smartgrid.balancer.router import Router
+from smartgrid.balancer.sessions import Sessions
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.balancer.state import State
 from smartgrid.balancer.telemetry import Telemetry
-from smartgrid.balancer.voids import Voids
+from smartgrid.balancer.tries import Tries
+from smartgrid.balancer.views.fleet import FleetViews
+from smartgrid.balancer.views.placing import PlacingViews
+from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
+from smartgrid.protocol.numbers import draw_balancer_id
+from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.web import metrics
+from smartgrid.web.long_polls import LongPolls
 
 MAX_SYNC_AGE_S = 120.0
 
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
-    registry, lifecycle, rng = metrics.registry(), Lifecycle(), random.Random()
-    counted, state = BalancerMetrics(registry), State(settings.data_dir)
-    grid = Grid(Fleet(make_policy(settings.policy, rng), rng, first_revision=time.time_ns() // 1000))
-    voids = Voids(grid, state)
-    telemetry = Telemetry(
-        grid, settings.poll_interval_s, on_answer=voids.answers_again, observe_s=counted.poll_s.observe
-    )
-    voids.check = telemetry.check
-    registrations = Registrations(state, targets.parse(settings.allowed_targets))
+    registry, lifecycle = metrics.registry(), Lifecycle()
+    counted, changes = BalancerMetrics(registry), Changes()
+    directory = Directory(changes.notify)
+    fleet = _fleet(settings, changes, directory)
+    with ExitStack() as stack:
+        loop = stack.enter_context(EventLoop("telemetry"))
+        telemetry = Telemetry(loop, fleet, directory, settings.poll_interval_s, observe_s=counted.poll_s.observe)
 
-    def members_changed() -> None:
-        telemetry.follow()
-        counted.forget_absent(entry.member.name for entry in grid.entries())
+        def members_changed() -> None:
+            telemetry.follow()
+            counted.forget_absent(each.name for each in fleet.substations())
 
-    roster = Roster(grid, _sources(settings, registrations), members_changed)
-    lookup = Lookup(grid, telemetry, voids)
-    router = Router(
-        grid, lookup, voids, attempt_timeout_s=settings.attempt_timeout_s, request_timeout_s=settings.request_timeout_s
+        membership = Membership(fleet, members_changed)
+        state = stack.enter_context(closing(State(settings.data_dir)))
+        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership)
+        roster = stack.enter_context(Roster(membership, _sources(settings, registrations)))
+        stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
+        console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
+        stack.enter_context(console.history)
+        placement = Placement(
+            fleet,
+            directory,
+            balancer_id=draw_balancer_id(),
+            attempt_timeout_s=settings.attempt_timeout_s,
+            request_timeout_s=settings.request_timeout_s,
+            let_down=telemetry.check,
+        )
+        views = [
+            PlacingViews(placement, fleet, counted, Tries()),
+            SessionViews(Sessions(fleet, directory)),
+            FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
+        ]
+        registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
+        registry.add_text(SubstationSeries(fleet, counted.decisions).render)
+        lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
+        lifecycle.add_check(fleet.not_seen)
+        lifecycle.on_drain(changes.end)
+        serve(make_app(settings.name, fleet, views, console, lifecycle, registry), settings, lifecycle)
+
+
+def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory) -> LiveFleet:
+    rng = random.Random()
+    return LiveFleet(
+        Fleet(make_policy(settings.policy, rng), rng, epoch=rng.randrange(1, MAX_COUNT)),
+        away_life_s=settings.away_life_h * 3600,
+        on_change=changes.notify,
+        on_forgotten=directory.forget_member,
     )
-    api = Api(
-        settings.name,
-        grid=grid,
-        roster=roster,
-        router=router,
-        lookup=lookup,
-        registrations=registrations,
-        metrics=counted,
-        max_waits=settings.threads // 2,
-    )
-    console = Console(settings.name, grid, counted, telemetry.max_view_age_s)
-    registry.register(FleetCollector(grid, roster, voids, telemetry.max_view_age_s))
-    registry.add_text(SubstationSeries(grid, counted.decisions).render)
-    lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
-    lifecycle.add_check(grid.not_seen)
-    lifecycle.on_drain(grid.wake)
-    voids.start()
-    roster.start()
-    console.history.start()
-    try:
-        serve(make_app(api, lifecycle, registry, console), settings, lifecycle)
-    finally:
-        console.history.stop()
-        roster.stop()
-        voids.stop()
-        telemetry.stop()
-        state.close()
 
 
 def _sources(settings: BalancerSettings, registrations: Registrations) -> list[Discovery]:

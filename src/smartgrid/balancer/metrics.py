@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from smartgrid.balancer.grid import Grid, Seen
+from smartgrid.balancer.live_fleet import LiveFleet, Seen
+from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
-from smartgrid.balancer.voids import Voids
 from smartgrid.domain.status import Status
 from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
@@ -64,6 +64,9 @@ class BalancerMetrics:
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
+        self.supersedings = Counter(
+            "supersedings", "Sessions ended since their key has a later one elsewhere.", registry=registry
+        )
         for result in ("admitted", "replayed", "rejected", "failed"):
             self.requests.labels(result)
         for reason in REASONS:
@@ -81,13 +84,20 @@ class BalancerMetrics:
 class FleetCollector(Collector):
     """Gauges of the fleet as a whole."""
 
-    def __init__(self, grid: Grid, roster: Roster, voids: Voids, max_view_age_s: float) -> None:
-        self._grid, self._roster, self._voids, self._max_view_age_s = grid, roster, voids, max_view_age_s
+    def __init__(self, fleet: LiveFleet, roster: Roster, directory: Directory, max_view_age_s: float) -> None:
+        self._fleet, self._roster, self._directory = fleet, roster, directory
+        self._max_view_age_s = max_view_age_s
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily("fleet_size", "Substations that the balancer knows.", self._grid.size())
+        yield GaugeMetricFamily("fleet_size", "Substations that the balancer knows.", self._fleet.size())
         yield GaugeMetricFamily(
-            "pending_voids", "Attempts with an unknown outcome, still to be voided.", self._voids.pending()
+            "fleet_away", "Substations that have left the fleet and may come back.", len(self._fleet.away())
+        )
+        yield GaugeMetricFamily("keys_known", "Sessions that the balancer knows by their keys.", len(self._directory))
+        yield GaugeMetricFamily(
+            "keys_contested",
+            "Keys with sessions at two substations, the earlier of which is still to be ended.",
+            self._directory.contested_count(),
         )
         yield GaugeMetricFamily(
             "fleet_view_max_age_seconds",
@@ -105,11 +115,11 @@ class FleetCollector(Collector):
 class SubstationSeries:
     """What the balancer knows of each substation, as text: a substation that has left has no series."""
 
-    def __init__(self, grid: Grid, decisions: Decisions) -> None:
-        self._grid, self._decisions = grid, decisions
+    def __init__(self, fleet: LiveFleet, decisions: Decisions) -> None:
+        self._fleet, self._decisions = fleet, decisions
 
     def render(self) -> str:
-        seen, now_s = self._grid.seen(), time.monotonic()
+        seen, now_s = self._fleet.seen(), time.monotonic()
         names = [each.member.name for each in seen]
         known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
         return "".join(

@@ -8,7 +8,7 @@ import threading
 from pydantic_core import from_json
 
 from smartgrid.balancer.discovery import Member, Publish
-from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.state import State
 from smartgrid.balancer.targets import AllowedTargets, check_url
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
@@ -37,8 +37,9 @@ class Registrations:
 
     source = SOURCE
 
-    def __init__(self, state: State, targets: AllowedTargets) -> None:
-        self._state, self._targets = state, targets
+    def __init__(self, state: State, targets: AllowedTargets, membership: Membership) -> None:
+        """`membership` tells which names and addresses are taken, also by other sources."""
+        self._state, self._targets, self._membership = state, targets, membership
         self._publish: Publish | None = None
         self._lock = threading.Lock()  # one change at a time, and published in the order of the changes
 
@@ -51,15 +52,15 @@ class Registrations:
     def sync_age_s(self, now_s: float) -> float:
         return math.inf if self._publish is None else 0.0
 
-    def add(self, roster: Roster, url: str, name: str | None) -> tuple[Member, bool]:
+    def add(self, url: str, name: str | None) -> tuple[Member, bool]:
         """Register a URL; returns the member, and whether it is new. Raises a problem that says what is wrong."""
         url = self._checked(url)
-        known = roster.find_url(url)
+        known = self._membership.find_url(url)
         if known is not None:
             return known[1], False
         member = Member(name or _asked(url), url)
         with self._lock:
-            known, other = roster.find_url(url), roster.find_name(member.name)
+            known, other = self._membership.find_url(url), self._membership.find_name(member.name)
             if known is not None:
                 return known[1], False
             if other is not None:
@@ -68,14 +69,14 @@ class Registrations:
             self._republish()
         return member, True
 
-    def remove(self, roster: Roster, url: str) -> Member:
+    def remove(self, url: str) -> Member:
         """Remove a registration. Raises a problem: 404, or 409 for a member that another source brought."""
         try:
             url = check_url(url)
         except ValueError as error:
             raise ProblemError(422, "invalid-request", f"url {error}.") from error
         with self._lock:
-            known = roster.find_url(url)
+            known = self._membership.find_url(url)
             if known is None:
                 raise not_found(f"substation at {url}")
             source, member = known

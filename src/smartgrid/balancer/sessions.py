@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pydantic_core import from_json
-
-from smartgrid.balancer.grid import Entry, Grid
-from smartgrid.balancer.router import ID_SEPARATOR, with_name
+from smartgrid.balancer import member_answers
+from smartgrid.balancer.live_fleet import LiveFleet, Substation
+from smartgrid.balancer.placement.directory import Directory
+from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
-from smartgrid.protocol import tracing
+from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
+from smartgrid.protocol.session_id import path_down, split
 from smartgrid.web import paging
+from smartgrid.web.charge_views import Superseding
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 
 TIMEOUT_S = 1.7
@@ -35,67 +36,82 @@ class Page:
 class Sessions:
     """The substations hold the sessions; the id says which one to ask."""
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+    def __init__(self, fleet: LiveFleet, directory: Directory) -> None:
+        self._fleet, self._directory = fleet, directory
 
-    def call(self, method: str, session_id: str) -> dict[str, Any]:
-        """GET or DELETE one session. Raises a problem: 404, or 503 while its substation does not answer."""
-        name, _, inner = session_id.partition(ID_SEPARATOR)
-        entry = self._grid.entry(name)
-        if entry is None or not inner:
-            if inner and self._grid.has_departed(name):
-                raise unavailable(name)
-            raise not_found(f"session {session_id}")
-        answer = self._ask(entry, method, f"/charge/{quote(inner, safe='')}")
-        if answer is None:
-            raise unavailable(name)
-        if answer.status == 404:
-            raise not_found(f"session {session_id}")
-        if answer.status != 200:
-            raise unavailable(name)
-        return with_name(from_json(answer.body), name)
+    def get(self, session_id: str) -> dict[str, Any]:
+        """One session. Raises a problem: 404, or 503 while its substation is away or does not answer."""
+        return self._call("GET", session_id)
+
+    def stop(self, session_id: str, superseding: Superseding | None = None) -> dict[str, Any]:
+        """Stop one session, or have it superseded. Raises a problem as `get` does."""
+        if superseding is None:
+            return self._call("DELETE", session_id)
+        query = {"before": numbers.encode(superseding.before), "superseded_by": path_down(superseding.by)}
+        return self._call("DELETE", session_id, f"?{urlencode(query, safe='/')}")
 
     def page(self, limit: int, cursor: str | None, state: str | None) -> Page:
         """Up to `limit` sessions, substation by substation in the order of their names, newest first within each.
 
-        However many do not answer, it takes no longer than one may: the cursor says where to go on.
+        However many do not answer, it takes no longer than one may: the cursor says where to go on. Substations that
+        are away are named as unreachable where a session of theirs is known.
         """
         end_s = time.monotonic() + TIMEOUT_S
         after, inner = paging.decode(cursor, str, str) if cursor else ("", "")
+        unreachable = [name for name in self._fleet.away() if self._directory.has_keys_of(name)]
         sessions: list[dict[str, Any]] = []
-        unreachable: list[str] = []
-        for entry in self._grid.entries():
-            name = entry.member.name
+        for substation in self._fleet.substations():
+            name = substation.name
             if name < after:
                 continue
             left_s = end_s - time.monotonic()
             if left_s <= 0:
                 return Page(sessions, paging.encode([name, inner if name == after else ""]), unreachable)
-            timeout_s = left_s if entry.health.in_rotation else min(left_s, SILENT_TIMEOUT_S)
-            found = self._page_of(entry, limit - len(sessions), inner if name == after else "", state, timeout_s)
+            timeout_s = left_s if self._fleet.is_in_rotation(name) else min(left_s, SILENT_TIMEOUT_S)
+            found = self._page_of(substation, limit - len(sessions), inner if name == after else "", state, timeout_s)
             if found is None:
                 unreachable.append(name)
                 continue
-            sessions += [with_name(session, name) for session in found["sessions"]]
-            if found["next_cursor"] is not None:
-                return Page(sessions, paging.encode([name, found["next_cursor"]]), unreachable)
+            sessions += found[0]
+            if found[1] is not None:
+                return Page(sessions, paging.encode([name, found[1]]), unreachable)
             if len(sessions) >= limit:
                 return Page(sessions, paging.encode([name + AFTER, ""]), unreachable)
         return Page(sessions, None, unreachable)
 
-    def _page_of(
-        self, entry: Entry, limit: int, cursor: str, state: str | None, timeout_s: float
-    ) -> dict[str, Any] | None:
-        query = {"limit": limit, **({"cursor": cursor} if cursor else {}), **({"state": state} if state else {})}
-        answer = self._ask(entry, "GET", f"/charge?{urlencode(query)}", timeout_s)
-        return dict(from_json(answer.body)) if answer is not None and answer.status == 200 else None
+    def _call(self, method: str, session_id: str, query: str = "") -> dict[str, Any]:
+        name, inner = split(session_id)
+        substation = self._fleet.substation(name) if inner else None
+        if substation is None:
+            raise unavailable(name) if inner and self._fleet.is_away(name) else not_found(f"session {session_id}")
+        answer = self._ask(substation, method, f"/charge/{quote(inner, safe='')}{query}", TIMEOUT_S)
+        if answer is not None and answer.status == 404:
+            raise not_found(f"session {session_id}")
+        found = member_answers.session(name, answer.body) if answer is not None and answer.status == 200 else None
+        if found is None:
+            raise unavailable(name)
+        return found
 
-    def _ask(self, entry: Entry, method: str, path: str, timeout_s: float = TIMEOUT_S) -> Answer | None:
+    def _page_of(
+        self, substation: Substation, limit: int, cursor: str, state: str | None, timeout_s: float
+    ) -> tuple[list[dict[str, Any]], str | None] | None:
+        query = {"limit": limit, **({"cursor": cursor} if cursor else {}), **({"state": state} if state else {})}
+        answer = self._ask(substation, "GET", f"/charge?{urlencode(query)}", timeout_s)
+        if answer is not None and answer.status == 422:
+            raise paging.wrong_cursor()
+        return (
+            member_answers.page(substation.name, answer.body) if answer is not None and answer.status == 200 else None
+        )
+
+    def _ask(self, substation: Substation, method: str, path: str, timeout_s: float) -> Answer | None:
+        sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
-            answer = entry.client.request(method, path, timeout_s=timeout_s, headers=tracing.outgoing())
+            answer = substation.client.request(
+                method, path, timeout_s=timeout_s, headers=sent, max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError):
             return None
-        self._grid.saw(entry, answer.headers.get(STATUS))
+        self._fleet.saw(substation, answer.headers.get(STATUS))
         return answer
 
 

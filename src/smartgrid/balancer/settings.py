@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from smartgrid.balancer import targets
+from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.settings import ServiceSettings
 
@@ -21,9 +23,7 @@ class BalancerSettings(ServiceSettings):
         "localhost,127.0.0.0/8,::1",
         description="Hosts, *.suffixes and networks that POST /substations may name, separated by commas.",
     )
-    policy: Literal["least-loaded", "best-fit", "power-of-two", "round-robin", "random", "polled"] = Field(
-        "least-loaded", description="Which substation a car is sent to (docs/routing.md)."
-    )
+    policy: str = Field(DEFAULT_POLICY, description="Which substation a car is sent to (docs/routing.md).")
     poll_interval_s: float = Field(
         5, ge=0.05, le=300, allow_inf_nan=False, description="Time between polls of a substation that does not push."
     )
@@ -33,12 +33,26 @@ class BalancerSettings(ServiceSettings):
     request_timeout_s: float = Field(
         1.7, ge=0.1, le=60, allow_inf_nan=False, description="Longest time spent on finding a place for one car."
     )
+    away_life_h: float = Field(
+        24,
+        ge=0,
+        le=24 * 30,
+        allow_inf_nan=False,
+        description="How long a substation that has left the fleet is remembered, with its sessions and keys.",
+    )
     discovery: Literal["static", "kubernetes"] = Field(
         "static", description="Whether substations are also found through the Kubernetes API."
     )
     kubernetes_namespace: str = Field("", description="Namespace of the substations; by default the pod's own.")
     kubernetes_service: str = Field("substation", description="The substations' headless Service.")
     kubernetes_port: str = Field("http", description="Name of the Service's port.")
+
+    @field_validator("policy")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        if value not in POLICIES:
+            raise PydanticCustomError("policy", "Input should be one of {policies}", {"policies": ", ".join(POLICIES)})
+        return value
 
     @field_validator("allowed_targets")
     @classmethod

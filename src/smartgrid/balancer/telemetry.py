@@ -1,64 +1,115 @@
-"""Keeps every member's status fresh: a long poll each, all on one event loop in one thread."""
+"""Keeps what is known of every member fresh: its status, and the keys that it holds.
+
+To each member that answers one long poll is open, `GET /status?epoch=E&since=R&keys=P&wait_s=S`. It returns as soon as
+something has changed there, and at once when the member has been started again, as its epoch is another then. In quiet
+times that costs two messages a minute. The first changes after a quiet time are told at once, so that a client that
+repeats its key through another balancer finds its session there; while cars keep coming, a pace of one poll in
+`INTERVAL_S` for each member makes a burst there one message here (`Pace`).
+
+E, R and P are the member's epoch, the revision of the newest status, and the position in its log of keys. Each member
+has a cursor of its own for E and P. R comes from the fleet's view, which is often newer, as every car's answer has
+brought a status; it is only named where it is of the same epoch.
+
+A member that does not answer is polled each `poll_interval_s`, jittered, at first more often. What answers, but cannot
+be believed (too long, no status, a page of keys that cannot be) counts as not answering, and is said once in the log.
+
+All of it runs on one event loop; each member has one task there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-import threading
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import aiohttp
+from pydantic_core import from_json
 
-from smartgrid.balancer.grid import Entry, Grid
+from smartgrid.balancer.event_loop import EventLoop
+from smartgrid.balancer.live_fleet import LiveFleet, Substation
+from smartgrid.balancer.placement.directory import Directory
+from smartgrid.balancer.poll_client import PollClient
+from smartgrid.domain.status import Status
+from smartgrid.http_client.answer import Answer, BrokenAnswerError
+from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
+from smartgrid.protocol.keys import KeyPage, from_wire
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
-MIN_PAUSE_S = 0.15  # between two answers of one substation, so that a burst there is one message here
+INTERVAL_S = 0.1  # between two answers of one member in the long run
+AT_ONCE = 3  # answers of one member that need not wait, after a quiet time
 FIRST_RETRY_S = 0.25
 JITTER = 0.2
 POLL_TIMEOUT_S = 2.0
-STOP_TIMEOUT_S = 5.0
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class RefusedError(Exception):
+    """A member answers a poll with an error."""
+
+
+class AbsurdAnswerError(Exception):
+    """A member answers a poll with what cannot be."""
+
+
 @dataclass(slots=True)
-class Watch:
+class _Cursor:
+    """How far a member's log of keys has been read."""
+
+    epoch: int = 0
+    position: int = 0
+
+
+@dataclass(slots=True)
+class Pace:
+    """When to ask again: at once a few times, and then not more often than once in `interval_s` in the long run.
+
+    The generic cell rate algorithm: each answer puts off the time at which all would be on time by one interval, and it
+    may be ahead by `at_once` of them.
+    """
+
+    interval_s: float
+    at_once: int
+    on_time_s: float = 0.0
+
+    def pause_s(self, now_s: float) -> float:
+        """How long to wait after an answer that came at `now_s`."""
+        self.on_time_s = max(self.on_time_s, now_s) + self.interval_s
+        return max(0.0, self.on_time_s - now_s - self.at_once * self.interval_s)
+
+
+@dataclass(slots=True)
+class _Watch:
     """One member being watched. `fresh` while its last poll was answered, so that a long poll is open to it."""
 
-    entry: Entry
-    task: asyncio.Task[None]
+    substation: Substation
+    client: PollClient
+    cursor: _Cursor = field(default_factory=_Cursor)
+    task: asyncio.Task[None] | None = None
     fresh: bool = False
+    complaint: str = ""  # what was said last about its answers
 
 
 class Telemetry:
-    """While a member answers, one long poll is open to it (`GET /status?since=`), which returns as soon as something
-    changes there; when it does not answer, it is polled each `poll_interval_s`, jittered, at first more often.
-    """
+    """Watches the members of the fleet."""
 
     def __init__(
         self,
-        grid: Grid,
+        loop: EventLoop,
+        fleet: LiveFleet,
+        directory: Directory,
         poll_interval_s: float,
         *,
-        on_answer: Callable[[str], None],
-        observe_s: Callable[[float], None],
+        observe_s: Callable[[float], None] = lambda _duration_s: None,
     ) -> None:
-        """`on_answer` hears the name of a member that answers again; `observe_s` the duration of each plain poll."""
-        self._grid, self._poll_interval_s = grid, poll_interval_s
-        self._on_answer, self._observe_s = on_answer, observe_s
+        """`observe_s` hears the duration of each poll that does not wait."""
+        self._loop, self._fleet, self._directory = loop, fleet, directory
+        self._poll_interval_s, self._observe_s = poll_interval_s, observe_s
         self._hold_s = min(MAX_HOLD_S, LONG_POLL_INTERVALS * poll_interval_s)
-        self._loop = asyncio.new_event_loop()
-        self._watches: dict[str, Watch] = {}
-        self._session: aiohttp.ClientSession | None = None
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._thread.start()
+        self._watches: dict[str, _Watch] = {}
 
     @property
     def max_view_age_s(self) -> float:
@@ -66,119 +117,129 @@ class Telemetry:
         return self._hold_s + self._poll_interval_s + 2 * POLL_TIMEOUT_S
 
     def follow(self) -> None:
-        """Watch just the members that the grid has now."""
-        self._soon(self._follow)
+        """Watch just the members that the fleet has now."""
+        self._loop.soon(self._follow)
 
     def check(self, name: str) -> None:
         """Ask a member at once, as it has just let a car down."""
-        self._soon(self._check, name)
-
-    def run(self, work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, T]], timeout_s: float) -> T:
-        """Do something else over the same kept connections. Raises TimeoutError."""
-
-        async def on_the_loop() -> T:
-            return await work(self._client())
-
-        future = asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop)
-        try:
-            return future.result(timeout_s)
-        except TimeoutError:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(STOP_TIMEOUT_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_TIMEOUT_S)
-        if not self._thread.is_alive():
-            self._loop.close()
-
-    def _soon(self, work: Callable[..., None], *args: str) -> None:
-        with suppress(RuntimeError):  # it has been stopped: no one needs to know any more
-            self._loop.call_soon_threadsafe(work, *args)
+        self._loop.soon(self._check, name)
 
     # ------------------------------------------------------------------ on the loop
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=90)
-            self._session = aiohttp.ClientSession(
-                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
-
-    async def _close(self) -> None:
-        tasks = [watch.task for watch in self._watches.values()]
-        self._watches.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-
     def _follow(self) -> None:
-        entries = {entry.member.name: entry for entry in self._grid.entries()}
+        substations = {each.name: each for each in self._fleet.substations()}
         for name, watch in list(self._watches.items()):
-            if entries.get(name) is not watch.entry:
-                watch.task.cancel()
+            if substations.get(name) is not watch.substation:
+                self._end(watch)
                 del self._watches[name]
-        for name, entry in entries.items():
+        for name, substation in substations.items():
             if name not in self._watches:
-                self._watch(entry)
+                client = PollClient(substation.member.url, connect_timeout_s=POLL_TIMEOUT_S)
+                self._watches[name] = _Watch(substation, client)
+                self._begin(self._watches[name])
 
     def _check(self, name: str) -> None:
         """Break off a long poll. A poll under way stays: cars that fail faster than it takes would starve it."""
         watch = self._watches.get(name)
         if watch is not None and watch.fresh:
+            self._end(watch)
+            watch.fresh = False
+            self._begin(watch)
+
+    def _begin(self, watch: _Watch) -> None:
+        watch.task = self._loop.task(self._watch_forever(watch))
+
+    def _end(self, watch: _Watch) -> None:
+        if watch.task is not None:
             watch.task.cancel()
-            self._watch(watch.entry)
+        watch.client.close()
 
-    def _watch(self, entry: Entry) -> None:
-        task = self._loop.create_task(self._watch_forever(entry))
-        self._watches[entry.member.name] = Watch(entry, task)
+    async def _watch_forever(self, watch: _Watch) -> None:
+        try:
+            while True:
+                await self._poll_until_answered(watch)
+                await self._long_poll_until_broken(watch)
+        finally:
+            watch.client.close()
 
-    async def _watch_forever(self, entry: Entry) -> None:
-        watch = self._watches[entry.member.name]
+    async def _poll_until_answered(self, watch: _Watch) -> None:
+        """A member that is not polled could never come back, so whatever it answers, it is asked again."""
         failures = 0
         while True:
             try:
-                await (self._long_poll(entry) if watch.fresh else self._poll(entry))
-            except Exception as error:  # whatever it answers: a member that is not polled could never come back
-                if not isinstance(error, (aiohttp.ClientError, TimeoutError, OSError)):
-                    log.exception("unexpected answer", extra={"substation": entry.member.name})
-                if watch.fresh:  # a kept connection may just have been closed: only a poll of its own tells
-                    watch.fresh = False
-                    continue
+                begun_s = time.monotonic()
+                await self._ask(watch, "", 0, POLL_TIMEOUT_S)
+                self._observe_s(time.monotonic() - begun_s)
+            except Exception as error:
                 failures += 1
-                self._grid.missed(entry, refused=not isinstance(error, TimeoutError))
+                self._failed(watch, error)
                 await asyncio.sleep(_jittered(min(self._poll_interval_s, FIRST_RETRY_S * 2 ** min(failures - 1, 16))))
             else:
-                if not watch.fresh:
-                    self._on_answer(entry.member.name)
-                watch.fresh, failures = True, 0
-                await asyncio.sleep(_jittered(min(MIN_PAUSE_S, self._poll_interval_s)))
+                watch.fresh = True
+                return
 
-    async def _poll(self, entry: Entry) -> None:
-        begun_s = time.monotonic()
-        await self._get(entry, "/status", POLL_TIMEOUT_S)
-        self._observe_s(time.monotonic() - begun_s)
+    async def _long_poll_until_broken(self, watch: _Watch) -> None:
+        """Its end is no failure yet: a kept connection may just have been closed, and only a poll of its own tells."""
+        pace = Pace(min(INTERVAL_S, self._poll_interval_s), AT_ONCE)
+        hold_s, timeout_s = round(self._hold_s), self._hold_s + self._poll_interval_s + POLL_TIMEOUT_S
+        more = not watch.substation.keys_known
+        try:
+            while True:
+                if not more and (pause_s := pace.pause_s(time.monotonic())):
+                    await asyncio.sleep(_jittered(pause_s))
+                status = self._fleet.status_of(watch.substation.name)
+                known = status is not None and status.epoch == watch.cursor.epoch
+                since = f"&since={status.revision}" if status is not None and known else "&since=0"
+                more = await self._ask(watch, since, hold_s, timeout_s)
+        except Exception as error:
+            self._complain(watch, error)
+        finally:
+            watch.fresh = False
 
-    async def _long_poll(self, entry: Entry) -> None:
-        revision = self._grid.revision_of(entry.member.name)
-        path = f"/status?since={revision or 0}&wait_s={round(self._hold_s)}"
-        await self._get(entry, path, self._hold_s + self._poll_interval_s + POLL_TIMEOUT_S)
+    async def _ask(self, watch: _Watch, since: str, wait_s: int, timeout_s: float) -> bool:
+        """One poll; whether there is more to be had at once."""
+        mark, cursor = self._directory.mark(), watch.cursor
+        path = f"/status?epoch={cursor.epoch}{since}&keys={cursor.position}&wait_s={wait_s}"
+        answer = await watch.client.get(path, timeout_s)
+        status, page = _read(answer)
+        if status.epoch != cursor.epoch and not page.reset:
+            raise AbsurdAnswerError("its epoch is another, and its keys do not begin anew")
+        cursor.epoch, cursor.position = status.epoch, page.position
+        self._directory.read(watch.substation.name, page, mark)
+        watch.substation.keys_known |= not page.more
+        watch.complaint = ""
+        self._fleet.saw_status(watch.substation, status)
+        return page.more
 
-    async def _get(self, entry: Entry, path: str, timeout_s: float) -> None:
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=POLL_TIMEOUT_S)
-        async with self._client().get(entry.member.url + path, timeout=timeout, allow_redirects=False) as response:
-            await response.read()
-            if response.status != 200:
-                raise aiohttp.ClientPayloadError(f"status {response.status}")
-            self._grid.saw(entry, response.headers.get(STATUS))
+    def _failed(self, watch: _Watch, error: Exception) -> None:
+        self._complain(watch, error)
+        if isinstance(error, TimeoutError):
+            self._fleet.missed(watch.substation)
+        else:
+            self._fleet.unanswered(watch.substation)
+
+    def _complain(self, watch: _Watch, error: Exception) -> None:
+        """Say what a member answers that cannot be, once; that it does not answer is told by the metrics."""
+        name = watch.substation.name
+        if isinstance(error, (AbsurdAnswerError, BrokenAnswerError)):
+            if watch.complaint != str(error):
+                log.warning("absurd answer to a poll: %s", error, extra={"substation": name})
+            watch.complaint = str(error)
+        elif not isinstance(error, (RefusedError, TimeoutError, OSError)):
+            log.error("a poll failed", extra={"substation": name}, exc_info=error)
+
+
+def _read(answer: Answer) -> tuple[Status, KeyPage]:
+    """The status and the page of keys. Raises RefusedError or AbsurdAnswerError."""
+    if answer.status != 200:
+        raise RefusedError(f"status {answer.status}")
+    found = status_header.decode(answer.headers.get(STATUS), time.monotonic())
+    if found is None:
+        raise AbsurdAnswerError("no status, or one that cannot be")
+    try:
+        return found[1], from_wire(from_json(answer.body)["keys"], time.time())
+    except (ValueError, KeyError, TypeError) as error:
+        raise AbsurdAnswerError(f"no page of its keys: {error}") from error
 
 
 def _jittered(duration_s: float) -> float:

@@ -1,4 +1,4 @@
-"""What the commands' options have in common: one sentence and exit code 2 for what cannot be."""
+"""What the commands' options have in common: one sentence and exit code 2 for what is invalid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OneSentenceCommand(click.Command):
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range; `nan` and `inf` are none."""
+    """A number in a range; `nan` and `inf` are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))

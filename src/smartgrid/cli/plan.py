@@ -11,7 +11,7 @@ MAX_SUBSTATIONS = 1000
 
 
 class PlanError(Exception):
-    """The options cannot be; the message is one sentence that says what would be right."""
+    """Invalid options; the message is one sentence that says what would be valid."""
 
 
 @dataclass(frozen=True, slots=True)

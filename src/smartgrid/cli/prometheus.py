@@ -21,7 +21,7 @@ END_TIMEOUT_S = 10.0
 
 
 class PrometheusError(Exception):
-    """It cannot be started; the message is one sentence that says what would be right."""
+    """Prometheus cannot be started; the message is one sentence that says what would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Prometheus:
     """One Prometheus as a child process."""
 
     def __init__(self, data_dir: Path, targets: Iterable[Target], port: int) -> None:
-        """Raises PrometheusError."""
+        """Write its configuration to `data_dir`. Raises PrometheusError where Prometheus cannot be started."""
         self.url = f"http://{HOST}:{port}"
         _check_port(port)
         self._command, self._log_path = command(data_dir, targets, port), data_dir / "prometheus.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it without waiting."""
+        """Start Prometheus; does not wait until it answers."""
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,

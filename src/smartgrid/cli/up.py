@@ -28,7 +28,7 @@ PORT = click.IntRange(1, 65535)
 
 
 class Ending(Exception):  # noqa: N818 - no error
-    """Someone asked for the end."""
+    """Raised by SIGINT and SIGTERM: the user wants `smartgrid up` to end."""
 
 
 @click.command()

@@ -1,4 +1,18 @@
-"""What a balancer believes of its substations, and what it has reserved on them."""
+"""What a balancer believes of its members, what it has reserved on them, and whom each car should ask next.
+
+Three things are kept of each member: a `Belief` (its last status, and the reservations made since), the `Candidate`
+that follows from it, and what it adds to the sums of the fleet (`Totals`). A belief may change at any time; the other
+two follow by one method, `_refresh`: it makes the new candidate, which is where an impossible status would show, and
+only then gives it to the `FleetIndex` in place of the former one. So a member is never left out of the index, nor in it
+at a place that is not its own.
+
+A status counts if its numbers are possible and nothing newer of the same epoch is known (`Status.replaces`). The answer
+to a car carries a status that has the car in it, if it was admitted; that is why `confirm` takes the reservation back
+and the status over in one step. If the answer never comes, the reservation is taken back and the next poll tells.
+
+A reservation is not sorted in at once: its answer, a few milliseconds later, mostly changes the member again, and
+another car seldom comes in between. If one does, those reserved on are sorted in first (`_settle`).
+"""
 
 from __future__ import annotations
 
@@ -7,26 +21,29 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from smartgrid.domain import microwatts
+from smartgrid.domain.belief import Belief
+from smartgrid.domain.doubts import Doubts, most_promising
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.routing.candidate import TIES, Candidate
-from smartgrid.domain.routing.doubt import Doubts
+from smartgrid.domain.routing.candidate import TIES
+from smartgrid.domain.routing.index import FleetIndex
 from smartgrid.domain.routing.policy import Policy
-from smartgrid.domain.routing.totals import MILLIWATTS, Totals
 from smartgrid.domain.status import Status
+from smartgrid.domain.totals import Totals
 
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """Power held for one car on one substation until the substation has answered."""
+    """Power held for one car on one member until that has answered."""
 
     name: str
     power: PowerRange
-    joined: int  # which of the substations that ever had this name
+    joined: int  # which of the members that ever had this name
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known of one substation: its last status, and what is reserved on top of it."""
+    """What is known of one member: its last status, and what is reserved on top of it."""
 
     name: str
     status: Status | None
@@ -37,179 +54,177 @@ class View:
 
 
 class Fleet:
-    """The substations of one balancer, as far as it knows, and which of them each car should ask next.
+    """The members of one balancer, as far as it knows, and which of them each car should ask next.
 
-    It has no lock and no clock: the caller holds a lock around every call and passes the time, on a clock that does
-    not jump. `next_release_s` of every status is on that clock too.
+    It has no lock and no clock: the caller holds a lock around every call and passes the time, on a clock that does not
+    jump. `next_release_s` of every status is on that clock too.
 
-    A car asks in this order: the substation that the policy likes best of those with room as far as is known; then
-    those that the view shows as full but may be wrong about (a release was expected since, the status is older than
+    A car asks in this order: the member that the policy likes best of those with room as far as is known; then those
+    that the view shows as full but may be wrong about (a release was expected since, the status is older than
     `trust_view_s`, or the room is held for cars that have not been admitted yet). So a car is refused only when every
-    substation that could have room has just said no. A substation's no carries its status, so until its next
-    expected release no other car asks it again.
+    member that could have room has just said no. A no carries the member's status, so until its next expected release
+    no other car asks it again.
     """
 
-    def __init__(self, policy: Policy, rng: Random, first_revision: int = 0, trust_view_s: float = 5.0) -> None:
-        """`first_revision` should be above any revision that an earlier process gave out, e.g. the time in µs."""
+    def __init__(self, policy: Policy, rng: Random, trust_view_s: float = 5.0, epoch: int = 0) -> None:
+        """`epoch` names this fleet in its totals: their revisions begin at 0 with every new one."""
         self._policy = policy
         self._rng = rng
-        self._revision = first_revision
         self._trust_view_s = trust_view_s
-        self._candidates: dict[str, Candidate] = {}
-        self._unsettled: dict[Candidate, None] = {}  # reserved on, but still in the policy's order as before
+        self._epoch = epoch
+        self._revision = 0
+        self._beliefs: dict[str, Belief] = {}
+        self._index = FleetIndex()
+        self._unsettled: dict[Belief, None] = {}  # reserved on since they were sorted in
         self._doubts = Doubts()
         self._totals = Totals()
         self._joined = 0
 
     def __len__(self) -> int:
-        return len(self._candidates)
+        return len(self._beliefs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._candidates
+        return name in self._beliefs
 
     def join(self, name: str) -> None:
-        """Know of a substation. It gets cars after its first status. Joining again changes nothing."""
-        if name not in self._candidates:
+        """Know of a member. It gets cars after its first status. Joining again changes nothing."""
+        if name not in self._beliefs:
             self._joined += 1
             self._revision += 1
-            self._candidates[name] = Candidate(name, self._joined)
+            self._beliefs[name] = Belief(name, self._joined)
 
     def leave(self, name: str) -> None:
-        """Forget a substation; its open reservations end with it. Unknown names are ignored."""
-        candidate = self._candidates.pop(name, None)
-        if candidate is not None:
+        """Forget a member; its open reservations end with it. Unknown names are ignored."""
+        belief = self._beliefs.pop(name, None)
+        if belief is not None:
             self._revision += 1
-            self._take_out(candidate)
-            candidate.in_rotation = candidate.routable = False
-            candidate.due_s = math.inf
+            belief.in_rotation = False
+            belief.due_s = math.inf
+            self._refresh(belief)
 
     def update(self, name: str, status: Status, now_s: float) -> bool:
-        """Take over a status; False if it is older than what is known, or the substation has left."""
-        candidate = self._candidates.get(name)
-        if candidate is None or _is_older(status, candidate):
+        """Take over a status, and tell whether it was.
+
+        It is not if it is older than what is known, if its numbers are impossible, or if the member has left.
+        """
+        belief = self._beliefs.get(name)
+        if belief is None or not _counts(status, belief):
             return False
-        is_news = candidate.status is None or status.revision > candidate.status.revision
-        self._revision += is_news
-        self._take_out(candidate)
-        self._see(candidate, status, now_s)
-        self._put_in(candidate)
+        self._revision += status.says_more_than(belief.status)
+        self._see(belief, status, now_s)
+        self._refresh(belief)
         return True
 
     def set_in_rotation(self, name: str, in_rotation: bool) -> None:
         """Whether it may get cars; its view is kept. Unknown names are ignored."""
-        candidate = self._candidates.get(name)
-        if candidate is not None and candidate.in_rotation != in_rotation:
+        belief = self._beliefs.get(name)
+        if belief is not None and belief.in_rotation != in_rotation:
             self._revision += 1
-            self._take_out(candidate)
-            candidate.in_rotation = in_rotation
-            self._put_in(candidate)
+            belief.in_rotation = in_rotation
+            self._refresh(belief)
 
     def reserve(self, power: PowerRange, now_s: float, exclude: Collection[str] = ()) -> Reservation | None:
-        """Choose a substation and hold the power there, or None if no one is left to ask.
+        """Choose a member and hold the power there, or None if no one is left to ask.
 
-        `exclude` names the substations that this car has asked already.
+        `exclude` names the members that this car has asked already.
         """
         if exclude and not self._policy.corrects_view:
             return None
-        if self._unsettled:
-            self._settle()
+        self._settle()
         excluded = frozenset(exclude) if exclude else exclude
-        candidate = self._policy.choose(power, excluded)
+        candidate = self._policy.choose(self._index, power, excluded)
         if candidate is None and self._policy.corrects_view:
-            candidate = self._doubts.most_promising(power, now_s, excluded)
+            for doubtful in self._doubts.come_due(now_s):
+                self._refresh(doubtful)
+            candidate = most_promising(self._index, power, excluded)
         if candidate is None:
             return None
         self._revision += 1
-        candidate.reserve(power.min_kw, power.max_kw)
-        self._unsettled[candidate] = None
-        return Reservation(candidate.name, power, candidate.order)
+        belief = self._beliefs[candidate.name]
+        belief.reserve(power)
+        self._unsettled[belief] = None
+        return Reservation(belief.name, power, belief.order)
 
     def confirm(self, reservation: Reservation, status: Status | None, now_s: float) -> None:
-        """The substation answered, yes or no: its status, newer than the reservation, takes the reservation's place.
+        """The member answered, yes or no: its status, newer than the reservation, takes the reservation's place.
 
         Every reservation must end in exactly one call of `confirm` or `release`.
         """
-        candidate = self._candidates.get(reservation.name)
-        if candidate is None or candidate.order != reservation.joined:
+        belief = self._beliefs.get(reservation.name)
+        if belief is None or belief.order != reservation.joined:
             return
         self._revision += 1
-        self._take_out(candidate)
-        candidate.release(reservation.power.min_kw, reservation.power.max_kw)
-        if status is not None and self._policy.corrects_view and not _is_older(status, candidate):
-            self._see(candidate, status, now_s)
-        self._put_in(candidate)
+        belief.release(reservation.power)
+        if status is not None and self._policy.corrects_view and _counts(status, belief):
+            self._see(belief, status, now_s)
+        self._refresh(belief)
 
     def release(self, reservation: Reservation) -> None:
         """The attempt ended without an answer (or with one that has no status): hold nothing for it any more."""
         self.confirm(reservation, None, 0.0)
 
     def totals(self) -> Status:
-        """The substations that are in rotation, as one status: sums with the reservations counted.
+        """The members that are in rotation, as one status: sums with the reservations counted.
 
         `largest_free_kw` is that of the roomiest one that takes cars.
         """
         self._settle()
-        sums, next_release_s = self._totals.settle()
+        sums, next_release_s = self._totals.as_of_now()
         return Status(
-            capacity_kw=sums.capacity_mw / MILLIWATTS,
-            load_kw=sums.load_mw / MILLIWATTS,
-            committed_kw=sums.committed_mw / MILLIWATTS,
-            demand_kw=sums.demand_mw / MILLIWATTS,
+            capacity_kw=microwatts.to_kw(sums.capacity_uw),
+            load_kw=microwatts.to_kw(sums.load_uw),
+            committed_kw=microwatts.to_kw(sums.committed_uw),
+            demand_kw=microwatts.to_kw(sums.demand_uw),
             active_sessions=sums.active_sessions,
             revision=self._revision,
             next_release_s=next_release_s,
-            largest_free_kw=self._policy.largest_free_kw(),
+            largest_free_kw=self._index.largest_room_kw(),
+            epoch=self._epoch,
         )
 
     def view(self, name: str) -> View:
-        """What is known of one substation. Raises KeyError for an unknown name."""
-        return _view(self._candidates[name])
+        """What is known of one member. Raises KeyError for an unknown name."""
+        return _view(self._beliefs[name])
 
     def views(self) -> Iterator[View]:
         """What is known of each, in the order in which they joined."""
-        return map(_view, self._candidates.values())
+        return map(_view, self._beliefs.values())
 
-    def _see(self, candidate: Candidate, status: Status, now_s: float) -> None:
-        candidate.status = status
-        candidate.updated_at_s = now_s
-        candidate.due_s = now_s + self._trust_view_s
-        if status.next_release_s is not None:
-            candidate.due_s = min(candidate.due_s, status.next_release_s)
-        self._doubts.watch(candidate)
+    def _see(self, belief: Belief, status: Status, now_s: float) -> None:
+        belief.status = status
+        belief.updated_at_s = now_s
+        belief.due_s = now_s + self._trust_view_s
+        if status.next_release_s is not None and status.next_release_s < belief.due_s:
+            belief.due_s = status.next_release_s
+        self._doubts.watch(belief)
 
     def _settle(self) -> None:
-        """Move those reserved on to their new places. Mostly there are none: the answer has moved them already."""
+        """Sort in those reserved on. Mostly there are none: the answer has done it already."""
         while self._unsettled:
-            candidate = next(iter(self._unsettled))
-            self._take_out(candidate)
-            self._put_in(candidate)
+            self._refresh(next(iter(self._unsettled)))
 
-    def _take_out(self, candidate: Candidate) -> None:
-        self._unsettled.pop(candidate, None)
-        self._totals.note(candidate)
-        if candidate.routable:
-            self._policy.discard(candidate)
-            if candidate.doubtful or candidate.reservations:
-                self._doubts.discard(candidate)
-
-    def _put_in(self, candidate: Candidate) -> None:
-        candidate.refresh(self._rng.getrandbits(TIES))
-        if candidate.routable:
-            self._policy.add(candidate)
-            if candidate.doubtful or candidate.reservations:
-                self._doubts.add(candidate)
+    def _refresh(self, belief: Belief) -> None:
+        """Let the index and the sums follow what is believed now. Whatever may fail comes before anything is
+        changed."""
+        candidate = belief.candidate(self._rng.getrandbits(TIES))
+        if candidate is None:
+            self._index.drop(belief.order)
+        else:
+            self._index.put(candidate)
+        self._unsettled.pop(belief, None)
+        self._totals.note(belief)
 
 
-def _is_older(status: Status, candidate: Candidate) -> bool:
-    return candidate.status is not None and status.revision < candidate.status.revision
+def _counts(status: Status, belief: Belief) -> bool:
+    return status.is_possible and status.replaces(belief.status)
 
 
-def _view(candidate: Candidate) -> View:
+def _view(belief: Belief) -> View:
     return View(
-        candidate.name,
-        candidate.status,
-        candidate.reserved_min_kw,
-        candidate.reserved_max_kw,
-        candidate.updated_at_s,
-        candidate.in_rotation,
+        belief.name,
+        belief.status,
+        belief.reserved_min_kw,
+        belief.reserved_max_kw,
+        belief.updated_at_s,
+        belief.in_rotation,
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_POWER_KW = 1e9  # more than all power stations together: what is beyond is no measurement
+ROUNDING_KW = 1e-6  # what a sum of floats may be below zero
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -31,3 +34,40 @@ class Status:
     def load_percentage(self) -> float:
         """Load in % of capacity; 0 for a substation without capacity."""
         return 100 * self.load_kw / self.capacity_kw if self.capacity_kw else 0.0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether every power is a number that there can be: not negative, not NaN, at most `MAX_POWER_KW`."""
+        return (
+            -ROUNDING_KW <= self.capacity_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.load_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.committed_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.demand_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.largest_free_kw <= MAX_POWER_KW
+            and self.next_release_s == self.next_release_s
+        )
+
+    def replaces(self, known: Status | None) -> bool:
+        """Whether this status, which came now, counts in place of what was known.
+
+        Within one epoch the newer revision counts, since answers overtake each other. Of two epochs what came later
+        counts: a process may have started again with a clock behind, or two may answer in turn at one address.
+        """
+        return known is None or self.epoch != known.epoch or self.revision >= known.revision
+
+    def says_more_than(self, known: Status | None) -> bool:
+        """Whether it may differ from what was known: a greater revision, or of another epoch other numbers."""
+        if known is None or self.epoch == known.epoch:
+            return known is None or self.revision > known.revision
+        return self._numbers() != known._numbers()
+
+    def _numbers(self) -> tuple[float, float, float, float, int, float, bool]:
+        return (
+            self.capacity_kw,
+            self.load_kw,
+            self.committed_kw,
+            self.demand_kw,
+            self.active_sessions,
+            self.largest_free_kw,
+            self.draining,
+        )

@@ -62,6 +62,11 @@ class Substation:
         return chain(self._fed.values(), self._suspended.values())
 
     @property
+    def suspended_sessions(self) -> int:
+        """How many of them get no power, as the minimums of the older ones take all of it."""
+        return len(self._suspended)
+
+    @property
     def meter_kwh(self) -> float:
         """The integral of the load since this object was made."""
         return quanta.to_kwh(self._water.given() + self._corrected)

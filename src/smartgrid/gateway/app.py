@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from pydantic_core import from_json
 
 from smartgrid.domain.session import SessionState
-from smartgrid.gateway.first_answers import FirstAnswer, FirstAnswers, KeyReusedError
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.http_client.connection import Answer
+from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -24,7 +24,6 @@ from smartgrid.web.app import (
     JSON,
     KEY_HEADER,
     PAGE_QUERY,
-    UNREACHABLE,
     answer,
     create_app,
     finish_app,
@@ -33,12 +32,10 @@ from smartgrid.web.app import (
     query_choice,
     read_body,
 )
-from smartgrid.web.keys_under_way import KeyBusyError, KeysUnderWay
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 
-KEY_WAIT_S = 5.0
-PASSED_ON = ("Retry-After", UNREACHABLE)
+PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +44,6 @@ class Api:
 
     def __init__(self, balancer: Balancer, metrics: GatewayMetrics) -> None:
         self.balancer, self.metrics = balancer, metrics
-        self._answers, self._keys = FirstAnswers(), KeysUnderWay()
         self._started_s = time.monotonic()
 
     @operation(
@@ -59,11 +55,8 @@ class Api:
     )
     def charge(self) -> Response:
         try:
-            body, key = read_body(ChargeBody), idempotency_key()
-            if key is None:
-                response = self._place(body, secrets.token_hex(16), first_attempt=True)
-            else:
-                response = self._place_once(body, key)
+            body, key = read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
+            response = self._place(body.filled_in(), key)
         except Exception:
             self.metrics.requests.labels("failed").inc()
             raise
@@ -97,51 +90,52 @@ class Api:
             }
         )
 
-    def _place_once(self, body: ChargeBody, key: str) -> Response:
+    def _place(self, body: bytes, key: str) -> Response:
         try:
-            with self._keys.holding(key, KEY_WAIT_S):
-                known = self._answers.find(key, body, time.monotonic())
-                if known is None:
-                    return self._place(body, key, first_attempt=False)
-        except KeyReusedError as error:
-            detail = "The Idempotency-Key belongs to another request; use a new one for each car."
-            raise ProblemError(422, "idempotency-key-reused", detail) from error
-        except KeyBusyError as error:
-            detail = "A request with this Idempotency-Key is under way."
-            raise ProblemError(409, "request-in-progress", detail, headers={"Retry-After": "1"}) from error
-        self.metrics.requests.labels("replayed").inc()
-        return Response(known.body, 201, {"Location": known.location}, content_type=JSON)
-
-    def _place(self, body: ChargeBody, key: str, *, first_attempt: bool) -> Response:
-        try:
-            found = self.balancer.charge(request.get_data(), key, first_attempt=first_attempt)
+            found = self.balancer.charge(body, key)
             response = _passed_on(found)
+            if found.status == 201:
+                response.headers["Location"] = f"/sessions/{quote(_session_id(found.body), safe='')}"
+            elif found.status >= 500:
+                response.headers[KEY] = key
         except ProblemError as problem:
-            problem.headers["Idempotency-Key"] = key
+            problem.headers[KEY] = key
             raise
-        if found.status >= 500:
-            response.headers["Idempotency-Key"] = key
-        self.metrics.requests.labels(_RESULTS.get(found.status, "failed")).inc()
-        if found.status == 201:
-            location = f"/sessions/{from_json(found.body)['session_id']}"
-            response.headers["Location"] = location
-            self._answers.remember(key, FirstAnswer(body, found.body, location, time.monotonic()))
+        replayed = REPLAYED in found.headers
+        self.metrics.requests.labels("replayed" if replayed else _RESULTS.get(found.status, "failed")).inc()
         return response
 
     def count_problem(self, response: Response) -> Response:
         """Count an answer that is a problem, also one passed on from the balancer, by its code."""
-        if response.mimetype == MEDIA_TYPE:
-            self.metrics.failed(str(from_json(response.get_data()).get("code", "none")))
+        if response.content_type == MEDIA_TYPE:
+            self.metrics.failed(_code(response.get_data()))
         return response
 
 
 _RESULTS = {201: "admitted", 503: "rejected"}
 
 
+def _session_id(session: bytes) -> str:
+    """Raises a problem (504) for an answer that says that the car is placed and does not say where."""
+    try:
+        return str(from_json(session)["session_id"])
+    except (ValueError, KeyError, TypeError) as error:
+        detail = "The balancer's answer cannot be read; the car may have been admitted. Repeat with the same key."
+        raise ProblemError(504, "outcome-unknown", detail, headers={"Retry-After": "1"}) from error
+
+
+def _code(problem: bytes) -> str:
+    """The code of a problem; "none" where there is none, as in the answer of something that is no balancer."""
+    try:
+        return str(from_json(problem)["code"])
+    except (ValueError, KeyError, TypeError):
+        return "none"
+
+
 def _passed_on(found: Answer) -> Response:
     """The balancer's answer as the gateway's. Raises a problem (502) if it is not a balancer's at all."""
     if found.status >= 300 and found.headers.get("Content-Type") != MEDIA_TYPE:
-        detail = f"What answers as the balancer is none: status {found.status} without a problem document."
+        detail = f"The balancer URL does not lead to a balancer: it answered {found.status} without a problem document."
         raise ProblemError(502, "bad-upstream", detail, headers={"Retry-After": "1"})
     headers = {name: value for name in PASSED_ON if (value := found.headers.get(name)) is not None}
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)

@@ -1,53 +1,76 @@
-"""Calls to the balancer."""
+"""Calls to the balancer.
+
+Each call is tried twice: behind a Service, the second connection may reach a balancer that lives. A try to charge has a
+number (docs/protocol.md), and its second sending has the next one: the first may be under way still, at another
+balancer perhaps, and what has the greater number counts, whichever comes last. For the same reason a charge is never
+sent again with the number that it had.
+"""
 
 from __future__ import annotations
 
 import threading
 
 from smartgrid.domain.status import Status
+from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
-from smartgrid.http_client.connection import Answer
-from smartgrid.protocol import status_header, tracing
-from smartgrid.protocol.headers import STATUS
-from smartgrid.web.app import FIRST_ATTEMPT, JSON
+from smartgrid.protocol import numbers, status_header, tracing
+from smartgrid.protocol.headers import KEY, NUMBER, STATUS
+from smartgrid.protocol.numbers import Number
+from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
+NO_PLACE = 503
+REFUSED = 503
 RETRY_AFTER = {"Retry-After": "1"}
+STATUS_WANTED = {STATUS: status_header.WANTED}
 
 
 class Balancer:
-    """Each call is tried twice: behind a Service, the second connection may reach a balancer that lives."""
+    """The balancers behind one URL."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._client, self._timeout_s = HttpClient(url), timeout_s
+        self._numbers = numbers.NumberSource()
         self._reached = threading.Event()
 
-    def charge(self, body: bytes, key: str, *, first_attempt: bool) -> Answer:
+    def charge(self, body: bytes, key: str) -> Answer:
         """Have a car placed, once for each key.
 
         Raises a problem: 503 if the balancer cannot be reached, 504 if it may have placed the car and did not say so.
         """
-        headers = {"Content-Type": JSON, "Idempotency-Key": key, **tracing.outgoing()}
-        first = {**headers, FIRST_ATTEMPT: "true"} if first_attempt else headers
+        number = self._numbers.next()
         try:
-            return self._request("POST", "/charge", body, first, resend=not first_attempt)
+            return self._send(body, key, number)
         except NotSentError:
-            return self._again("POST", "/charge", body, headers)
+            may_be_placed = False
         except OutcomeUnknownError:
-            return self._again("POST", "/charge", body, headers, unknown=True)
+            may_be_placed = True
+        try:
+            answer = self._send(body, key, numbers.second_sending(number))
+        except NotSentError as error:
+            raise (_unknown() if may_be_placed else _unavailable()) from error
+        except OutcomeUnknownError as error:
+            raise _unknown() from error
+        if may_be_placed and answer.status == NO_PLACE:
+            raise _unknown()  # it is sure of this sending only: the first may yet be done
+        return answer
 
     def call(self, method: str, path: str) -> Answer:
-        """Anything that can be repeated. Raises a problem (503)."""
+        """Anything that can be repeated as it is. Raises a problem (503)."""
         try:
-            return self._request(method, path, None, tracing.outgoing())
+            return self._request(method, path)
         except (NotSentError, OutcomeUnknownError):
-            return self._again(method, path, None, tracing.outgoing())
+            pass
+        try:
+            return self._request(method, path)
+        except (NotSentError, OutcomeUnknownError) as error:
+            raise _unavailable() from error
 
     def status(self) -> Status | None:
         """The fleet's totals, or None if the balancer does not answer."""
         try:
-            answer = self._client.request("GET", "/status", timeout_s=PROBE_TIMEOUT_S)
+            answer = self._client.request("GET", "/status", timeout_s=PROBE_TIMEOUT_S, headers=STATUS_WANTED)
         except (NotSentError, OutcomeUnknownError):
             return None
         found = status_header.decode(answer.headers.get(STATUS), 0.0)
@@ -67,23 +90,22 @@ class Balancer:
         except (NotSentError, OutcomeUnknownError):
             return False
 
-    def _request(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, resend: bool = True
-    ) -> Answer:
-        """A request that says it is the first must not be sent again saying so: the first may have been done."""
-        return self._client.request(method, path, timeout_s=self._timeout_s, body=body, headers=headers, resend=resend)
+    def _send(self, body: bytes, key: str, number: Number) -> Answer:
+        headers = {
+            "Content-Type": JSON,
+            KEY: key,
+            NUMBER: numbers.encode(number),
+            tracing.HEADER: tracing.outgoing_value(),
+        }
+        return self._client.request(
+            "POST", "/charge", timeout_s=self._timeout_s, body=body, headers=headers, resend=False
+        )
 
-    def _again(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, unknown: bool = False
-    ) -> Answer:
-        try:
-            return self._request(method, path, body, headers)
-        except NotSentError as error:
-            if not unknown:
-                raise _unavailable() from error
-            raise _unknown() from error
-        except OutcomeUnknownError as error:
-            raise (_unknown() if method == "POST" else _unavailable()) from error
+    def _request(self, method: str, path: str) -> Answer:
+        headers = tracing.outgoing()
+        return self._client.request(
+            method, path, timeout_s=self._timeout_s, headers=headers, max_answer_bytes=MAX_LIST_BYTES
+        )
 
 
 def _unavailable() -> ProblemError:

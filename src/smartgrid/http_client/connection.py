@@ -1,121 +1,104 @@
-"""One HTTP/1.1 connection: requests go out as bytes, answers come back whole, parsed by llhttp (httptools).
-
-`http.client` costs three times the CPU a call here: most of it goes into reading the headers as those of an e-mail.
-"""
+"""One HTTP/1.1 connection: a request goes out as bytes, its answer comes back whole, all of it before a deadline."""
 
 from __future__ import annotations
 
 import functools
+import select
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from urllib.parse import SplitResult
 
-import httptools
+from smartgrid.http_client.addresses import Address, Addresses
+from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
 
-MIN_WAIT_S = 0.01  # a socket with a timeout of 0 does not wait at all
+__all__ = ["Answer", "ClosedError", "Connection", "connect"]  # Answer: until all who want it look in `answer`
 CHUNK_BYTES = 64 * 1024
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_TRIED = 4
+"""Addresses of a host that are tried for one connection."""
 
 
-class Headers(Mapping[str, str]):
-    """An answer's headers; names in any case."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, str] = {}
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self._values[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, whole."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class BrokenAnswerError(Exception):
-    """The connection ended within an answer, or what came was none."""
+class ClosedError(BrokenAnswerError):
+    """The connection was closed before one byte of the answer: mostly by a server that had found it idle for long."""
 
 
 class Connection:
-    """Raises OSError from each method; TimeoutError, which is one, when `end_s` on the monotonic clock has passed."""
+    """A connection that is open. Deadlines are on the monotonic clock."""
 
-    def __init__(self, target: SplitResult, timeout_s: float) -> None:
-        host, port = target.hostname or "", target.port or DEFAULT_PORTS[target.scheme]
-        self._socket = socket.create_connection((host, port), timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if target.scheme == "https":
-            self._socket = _tls().wrap_socket(self._socket, server_hostname=host)
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+        self._readable = select.poll()
+        self._readable.register(opened, select.POLLIN)
         self.opened_s = time.monotonic()
 
-    def exchange(self, request: bytes, end_s: float) -> tuple[Answer, bool]:
-        """Send and wait for the answer; also whether the connection can be used again.
+    def is_idle(self) -> bool:
+        """Whether nothing has come since the last answer: no end of the connection, and no bytes that were asked for
+        by no one, which would be taken for the next answer."""
+        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
+        return not buffered and not self._readable.poll(0)
 
-        Raises BrokenAnswerError too.
+    def exchange(self, request: bytes, end_s: float, max_answer_bytes: int) -> tuple[Answer, bool]:
+        """Send, and wait for the answer; also whether the connection can be used again.
+
+        Raises TimeoutError, or BrokenAnswerError.
         """
-        self._socket.settimeout(left_s(end_s))
-        self._socket.sendall(request)
-        answer = _Incoming()
-        while not answer.complete:
-            self._socket.settimeout(left_s(end_s))
-            answer.feed(self._socket.recv(CHUNK_BYTES))
-            if time.monotonic() > end_s + MIN_WAIT_S:
-                raise TimeoutError("the answer comes too slowly")
-        return Answer(answer.status, answer.headers, b"".join(answer.body)), answer.keep_alive
+        parser = AnswerParser(max_answer_bytes)
+        try:
+            self._send(request, end_s)
+            while not parser.complete:
+                self._socket.settimeout(left_s(end_s))
+                parser.feed(self._socket.recv(CHUNK_BYTES))
+        except TimeoutError:
+            raise
+        except (OSError, BrokenAnswerError) as error:
+            if not parser.begun:
+                raise ClosedError(str(error) or type(error).__name__) from error
+            raise BrokenAnswerError(str(error) or type(error).__name__) from error
+        return parser.answer(), parser.keep_alive
 
     def close(self) -> None:
         self._socket.close()
 
+    def _send(self, request: bytes, end_s: float) -> None:
+        """`sendall` of TLS would give every part of it the whole time."""
+        sent = 0
+        while sent < len(request):
+            self._socket.settimeout(left_s(end_s))
+            sent += self._socket.send(request[sent:] if sent else request)
 
-class _Incoming:
-    """An answer as it comes in; the parser calls the methods whose names begin with `on_`."""
 
-    def __init__(self) -> None:
-        self.headers, self.body = Headers(), list[bytes]()
-        self.complete = self.keep_alive = False
-        self._parser = httptools.HttpResponseParser(self)
-        self._size = 0
+def connect(addresses: Addresses, end_s: float, tls_name: str | None) -> Connection:
+    """Connect to one of the host's addresses, and shake hands where there is a name for TLS, all before `end_s`.
 
-    @property
-    def status(self) -> int:
-        return int(self._parser.get_status_code())
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes; none means the end of the connection. Raises BrokenAnswerError."""
-        self._size += len(data)
-        if not data:
-            raise BrokenAnswerError("the connection was closed before the end of the answer")
-        if self._size > MAX_ANSWER_BYTES:
-            raise BrokenAnswerError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+    Each address gets an equal share of the time that is left, so one that drops packets does not use up that of the
+    next. Raises OSError.
+    """
+    failure = OSError("the host has no address")
+    candidates = addresses.find(end_s)[:MAX_TRIED]
+    for index, address in enumerate(candidates):
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            raise BrokenAnswerError(f"no HTTP answer: {error}") from error
+            return Connection(_open(address, left_s(end_s) / (len(candidates) - index), tls_name))
+        except OSError as error:
+            failure = error
+            addresses.demote(address)
+    raise failure
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.add(name, value)
 
-    def on_body(self, part: bytes) -> None:
-        self.body.append(part)
-
-    def on_message_complete(self) -> None:
-        self.complete, self.keep_alive = True, self._parser.should_keep_alive()
+def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.socket:
+    end_s = time.monotonic() + timeout_s
+    family, place = address
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.settimeout(timeout_s)
+        opened.connect(place)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls_name is not None:
+            opened.settimeout(left_s(end_s))
+            # not suppressed: without it, who cuts the connection could shorten an answer that ends with it
+            opened = _tls().wrap_socket(opened, server_hostname=tls_name, suppress_ragged_eofs=False)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 @functools.cache
@@ -124,5 +107,8 @@ def _tls() -> ssl.SSLContext:
 
 
 def left_s(end_s: float) -> float:
-    """Seconds until `end_s`, and a little where it has passed."""
-    return max(MIN_WAIT_S, end_s - time.monotonic())
+    """Seconds until `end_s`. Raises TimeoutError if it has passed."""
+    left = end_s - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is up")
+    return left

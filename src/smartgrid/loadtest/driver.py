@@ -109,7 +109,7 @@ class CarUser(User):
         try:
             with self.drive.turnstile:
                 if not self.drive.waiting:
-                    Event().wait()  # until the runner ends all users: one that ended by itself would cross that
+                    Event().wait()  # until the runner kills all users; one that returned would race with its quit()
                 gevent.sleep(max(0.0, self.drive.waiting[0].due_s - self.drive.elapsed_s))
                 return self.drive.waiting.popleft()
         finally:

@@ -16,7 +16,7 @@ MANY_SERIES = 8
 
 
 def page_of(report: Report, run: Run) -> str:
-    """The whole page."""
+    """The report as one HTML file that loads nothing from elsewhere."""
     style = (files("smartgrid.loadtest") / "page.css").read_text(encoding="utf-8")
     title = f"Load test: {report['scenario']}"
     return (

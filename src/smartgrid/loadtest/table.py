@@ -43,7 +43,7 @@ def _requests(report: Report, run: Run) -> str:
 
 
 def _late(report: Report, run: Run) -> int:
-    """How many requests went out late because no user was free. Where all are due at once that is meant so."""
+    """How many requests went out late because no user was free. None where all are due at once, as they must wait."""
     paced = report["settings"]["trace"] is not None or report["settings"]["ramp_up_s"] > 0
     return sum(outcome.sent_s - outcome.due_s > LATE_S for outcome in run.outcomes) if paced else 0
 

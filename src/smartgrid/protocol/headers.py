@@ -13,3 +13,6 @@ STATUS = "Smartgrid-Status"
 
 UNREACHABLE = "Smartgrid-Unreachable"
 """The substations whose sessions are missing from a list, separated by commas."""
+
+REPLAYED = "Smartgrid-Replayed"
+"""`true` where the key had its session before this try."""

@@ -75,6 +75,11 @@ class KeyLog:
         found = self._latest.get(session_id)
         return found[1] if found else None
 
+    def changed_at(self, session_id: str) -> int:
+        """The position of its latest change; 0 for one that is not there."""
+        found = self._latest.get(session_id)
+        return found[0] if found else 0
+
     def note(self, entry: KeyEntry) -> None:
         """A new entry, or one that has changed."""
         self.position += 1

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import to_json
 
 from smartgrid.domain.request import DEFAULT_MAX_POWER_KW, PowerRange, default_min_power_kw
 from smartgrid.domain.session import EndReason, SessionState
@@ -74,6 +75,18 @@ class ChargeBody(WireModel):
     def power(self) -> PowerRange:
         floor_kw = self.min_power_kw if self.min_power_kw is not None else default_min_power_kw(self.max_power_kw)
         return PowerRange(floor_kw, self.max_power_kw)
+
+    def filled_in(self) -> bytes:
+        """The same request as JSON with nothing left out, so that whoever gets it means the same by it."""
+        whole = {
+            "vehicle_id": self.vehicle_id,
+            "energy_kwh": self.energy_kwh,
+            "max_power_kw": self.max_power_kw,
+            "min_power_kw": self.power.min_kw,
+        }
+        if self.departure_time is not None:
+            whole["departure_time"] = self.departure_time
+        return to_json(whole)
 
 
 class CapacityBody(WireModel):
@@ -144,6 +157,7 @@ class Problem(WireModel):
     detail: str
     code: str
     errors: list[FieldError] | None = None
+    superseded_by: str | None = Field(None, description="With `superseded`: the session of the key that counts.")
 
 
 class Health(WireModel):

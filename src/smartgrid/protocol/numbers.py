@@ -6,6 +6,7 @@ when it starts. So the attempts of one try are numbered on from the try, no two 
 and a balancer behind a balancer does just the same with the number that it gets:
 
     1795391275132946             a try, as the gateway numbers it
+    1795391275132947             the gateway's second sending of it, where the first was not answered
     1795391275132946.1.77        the second attempt that balancer 77 makes of it
     1795391275132946.1.77.0.58   the first attempt that the region's balancer 58 makes of that
 
@@ -28,8 +29,15 @@ CLOCK_TOLERANCE_S = 60.0
 """How far ahead of one's own clock a number is believed."""
 
 
+SENDINGS = 2
+"""A gateway may send a try a second time, with the number after the first one's."""
+
+
 class NumberSource:
-    """Numbers tries by the time of day. Strictly growing, also when the clock is set back. Thread-safe."""
+    """Numbers tries by the time of day. Strictly growing, also when the clock is set back. Thread-safe.
+
+    It leaves the number after each for a second sending.
+    """
 
     def __init__(self) -> None:
         self._last = 0
@@ -37,13 +45,22 @@ class NumberSource:
 
     def next(self) -> Number:
         with self._lock:
-            self._last = max(self._last + 1, time.time_ns() // 1000)
+            self._last = max(self._last + SENDINGS, time.time_ns() // 1000)
             return (self._last,)
 
 
 def draw_balancer_id() -> int:
     """A number of a balancer's own, so that two balancers never number two attempts alike."""
     return secrets.randbelow(2**31)
+
+
+def second_sending(try_number: Number) -> Number:
+    """The number with which a gateway sends a try again.
+
+    Above the first sending, which may be under way still. Below the client's next try, whenever it is sent: the client
+    has given this one up by then, and a number made anew from the time would let it win.
+    """
+    return (try_number[0] + 1, *try_number[1:])
 
 
 def attempt(try_number: Number, hop: int, balancer_id: int) -> Number:

@@ -11,16 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
 
-from smartgrid.domain.status import Status
+from smartgrid.domain.status import MAX_POWER_KW, ROUNDING_KW, Status
 
 WANTED = "wanted"
 """The header's value in a request: a balancer sends its status only to who asks for it."""
-MAX_POWER_KW = 1e9
 MAX_SESSIONS = 100_000_000
 MAX_COUNT = 2**53
 MAX_RELEASE_S = 366 * 86400.0
 MAX_LENGTH = 2048
-ROUNDING_KW = 1e-6
 
 PowerKw = Annotated[float, Field(ge=0, le=MAX_POWER_KW)]
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.mt import MTServer
 
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -21,6 +22,10 @@ WsgiApp = Callable[..., Iterable[bytes]]
 log = logging.getLogger(__name__)
 THREAD_IDLE_TIMEOUT_S = 30
 SIGNAL_LOOK_S = 0.5
+HEAD_TIMEOUT_S = 5
+"""Longest wait for a request's headers; a kept connection may be idle for as long."""
+MAX_CONNECTIONS = 8192
+"""More are not accepted until others have ended. Silent ones end with the time for headers."""
 
 
 class CannotListenError(Exception):
@@ -101,6 +106,9 @@ def serve(app: WsgiApp, settings: ServiceSettings, lifecycle: Lifecycle) -> None
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,  # HTTP/2 lets a few bytes hold many threads, and much memory for headers
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT_S * 1000),
+        backpressure=MAX_CONNECTIONS,
         blocking_threads=settings.threads,
         blocking_threads_idle_timeout=THREAD_IDLE_TIMEOUT_S,
         log_enabled=False,

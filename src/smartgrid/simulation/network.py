@@ -39,7 +39,7 @@ class Clock:
 
 
 class Wire:
-    """Carries messages; each takes `delay_s`."""
+    """Carries messages between two nodes; each takes `delay_s` of virtual time."""
 
     def __init__(self, clock: Clock, delay_s: float) -> None:
         self._clock = clock
@@ -55,10 +55,10 @@ class Node(Protocol):
     name: str
 
     def ask(self, car: int, request: ChargeRequest, reply: Reply) -> None:
-        """May this car charge here?"""
+        """Ask whether this car may charge here; the answer comes by `reply`."""
 
     def status(self) -> Status:
-        """As of now."""
+        """What the node says of itself at this moment of virtual time."""
 
 
 class SubstationNode:

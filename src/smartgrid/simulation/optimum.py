@@ -1,4 +1,4 @@
-"""What no placement can beat."""
+"""An upper bound on the energy that any placement of the same cars could deliver, for comparison."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from smartgrid.simulation.workload import Car, Workload
 
 
 class Admission(NamedTuple):
-    """A substation took a car."""
+    """A substation admitted a car at this virtual time; cars and substations by their index."""
 
     time_s: float
     car: int

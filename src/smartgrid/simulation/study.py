@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Study:
-    """What to simulate. The workload is `recorded`, or made from `recipe` anew for each seed."""
+    """What to simulate. The workload is `recorded`, or made from `recipe` for each seed."""
 
     policies: Sequence[str]
     seeds: Sequence[int]
@@ -69,7 +69,7 @@ def find_all(study: Study, workers: int, progress: Callable[[], None], keep_logs
 
 
 def size(study: Study) -> int:
-    """How many steps it takes."""
+    """How many runs the study has, for the progress bar."""
     return len(study.seeds) * len(_columns(study))
 
 

@@ -42,7 +42,7 @@ class Workload:
 
     @property
     def end_s(self) -> float:
-        """The last arrival."""
+        """When the last car arrives, in seconds from the start; 0 without cars."""
         return self.cars[-1].arrival_s if self.cars else 0.0
 
 

@@ -1,4 +1,19 @@
-"""The substation's books: the domain under one lock, and a keeper thread that puts every change on disk."""
+"""The ledger of a substation: what a method has returned is on the disk.
+
+A question or a change takes one lock, lets the time pass in the `Book`, and is done in memory within microseconds.
+A change then waits, without the lock, for the commit that it has joined (`group_commit`); what the disk is
+doing holds up no one else, and no status poll ever. What the waiter is told:
+
+- written: the answer;
+- failed: a session that was just started is taken back, and the car is told that surely nothing was started. What
+  cannot be taken back holds: a session that was stopped has ended, a new limit is in force. Both are written as soon as
+  the disk takes changes, and the caller is told that until then a crash would undo it;
+- not known, as the disk does not answer: 504, and the session stays. If it is written after all, a repeat finds it.
+
+While the last commit has failed, or one has been under way for longer than STALL_S, there is a `storage_fault`: no new
+car is admitted, the status shows no room, and the service is not ready. The keeper's heart goes on trying, and the
+first commit that succeeds ends it. A file that turns out to be damaged does not heal: that stays until the end.
+"""
 
 from __future__ import annotations
 
@@ -6,116 +21,62 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from smartgrid.domain.request import ChargeRequest
-from smartgrid.domain.session import Session
 from smartgrid.domain.status import Status
-from smartgrid.domain.substation import Substation
-from smartgrid.protocol.attempts import NEVER, AttemptNumbers
+from smartgrid.protocol import keys
+from smartgrid.protocol.keys import KeyPage
+from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.record import Record, is_same_request, to_record, to_session
-from smartgrid.substation.store import Batch, Meta, Store
+from smartgrid.substation.book import Book, Holding, Taken, to_record
+from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
+from smartgrid.substation.keeper import Keeper
+from smartgrid.substation.record import Record
+from smartgrid.substation.refusals import (
+    LedgerError,
+    NotDurableError,
+    StorageError,
+    SupersededError,
+    UnknownOutcomeError,
+    UnreadableError,
+)
+from smartgrid.substation.store import Store, is_damage
 
-HEARTBEAT_S = 1.0  # so much metering at most is lost to a kill -9
-MIN_PAUSE_S = 0.05  # between two rounds of the keeper; who asks in between gets the exact state all the same
-COMMIT_TIMEOUT_S = 10.0
-LEAST_MAX_ACTIVE = 2000  # and one more for every kW beyond: so many cars of 1 W are no cars, and each costs time
-PRUNE_EVERY_COMMITS = 1000
-VOIDED_KEY_LIFE_S = 7 * 86400.0
+STALL_S = 2.0
+"""A disk that has not answered for so long takes no changes."""
+KEEP_ENDED = 100_000
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class LedgerError(Exception):
-    """The operation was not done."""
-
-
-class NoRoomError(LedgerError):
-    """The minimum does not fit."""
-
-
-class DrainingError(LedgerError):
-    """No new sessions: the substation is about to end."""
-
-
-class DepartureError(LedgerError):
-    """The departure is not in the future."""
-
-
-class KeyReusedError(LedgerError):
-    """The idempotency key belongs to a different request."""
-
-
-class KeyVoidedError(LedgerError):
-    """The idempotency key has been voided."""
-
-
-class StorageError(LedgerError):
-    """The disk does not take it; nothing was changed."""
-
-
 @dataclass(frozen=True, slots=True)
-class Charged:
-    """The answer to a request to charge; `replayed` where the key had been seen before."""
+class Told:
+    """A session, and the status as of the same moment; `replayed` where the key had the session before."""
 
     record: Record
-    replayed: bool
-
-
-@dataclass(slots=True)
-class Ticket:
-    """The commit that will hold a change: not done yet, done, or failed."""
-
-    done: bool = False
-    error: StorageError | None = None
+    status: Status
+    replayed: bool = False
 
 
 class Ledger:
-    """Thread-safe. What a method returned is on the disk.
+    """Thread-safe."""
 
-    Changes of concurrent callers are committed together: the first to get the commit lock writes what all have changed
-    so far, and the others find theirs written, so a burst pays for a few writes and not one each. The keeper thread
-    ends sessions when they are due, and notes once a second that the substation is alive, so that after a crash the
-    time of the outage is known and not counted as delivered.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        clock: GridClock,
-        *,
-        on_end: Callable[[Session], None],
-        keep_ended: int,
-        drawn_capacity_kw: float,
-    ) -> None:
-        """A new file gets `drawn_capacity_kw`; `on_end` hears of every session that ends."""
-        self._store, self._clock, self._on_end, self._keep_ended = store, clock, on_end, keep_ended
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # whoever waits for a new revision
-        self._alarm = threading.Condition(lock)  # the keeper, which sleeps until the next event
-        self._alarm_s = 0.0
-        self._beat_s = 0.0  # when the keeper next writes, in wall time
-        self._commit_lock = threading.Lock()  # taken before `_changed`, never after
-        self._keys: dict[str, str] = {}  # session id -> idempotency key, of all sessions held in memory
-        self._by_key: dict[str, str] = {}
-        self._unsaved: set[str] = set()  # admitted, and not on disk yet
-        self._saving: set[str] = set()  # those of them in the commit under way
-        self._ended: dict[str, Session] = {}  # ended, and not on disk yet
-        self._voided: dict[str, tuple[int, float]] = {}  # key -> before which attempt, and when it was voided
-        self._detached: set[str] = set()  # sessions whose keys were voided, until that is on disk
-        self._attempts: dict[str, int] = {}  # session id -> latest attempt, of all sessions held in memory
-        self._adopted: dict[str, int] = {}  # the same for all whose latest attempt is not on disk yet
-        self._numbers = AttemptNumbers()
-        self._dirty = False
-        self._batch: Ticket = Ticket()
-        self._storage_fault: str | None = None
-        self._commits = 0
-        self._stopping = False
-        self._configured_kw: float | None = None
-        self._substation = self._recover(drawn_capacity_kw)
-        self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
+    def __init__(self, store: Store, clock: GridClock, book: Book, *, keep_ended: int = KEEP_ENDED) -> None:
+        """Keep `book`, which is what the store has (`recovery.open_book`), and `keep_ended` ended sessions at least."""
+        self._store, self._clock, self._book, self._keep_ended = store, clock, book, keep_ended
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)  # whoever waits for news
+        self._commits: GroupCommit[Taken] = GroupCommit(
+            self._lock, take=book.take, write=self._write, written=self._written, lost=self._lost
+        )
+        self._keeper = Keeper(self._lock, self._look_after, self._beat)
+        self._numbers = NumberSource()
+        self._damage: str | None = None
+        self._beaten_s = 0.0  # of wall time, when there was the last sign of life
 
     # ------------------------------------------------------------------ life
 
@@ -125,102 +86,86 @@ class Ledger:
         A configured capacity that differs from the one at the last start takes effect; the same one does not undo
         what the grid operator has set since (`set_capacity`). Raises StorageError.
         """
-        with self._changed:
-            if configured_kw is not None and configured_kw != self._configured_kw:
-                self._substation.set_capacity(configured_kw, self._clock.now_s())
-            self._configured_kw = configured_kw
-            batch = self._mark()
+        with self._lock:
+            self._book.configure(configured_kw, self._clock.wall_s())
+            ticket = self._commits.join()
+        if self._commits.wait(ticket) is not Outcome.WRITTEN:
+            raise StorageError(ticket.reason or "it does not answer")
         self._keeper.start()
-        self._wait(batch)
 
     def drain(self) -> None:
         """Admit no one any more."""
-        with self._changed:
-            self._substation.drain(self._clock.now_s())
+        with self._lock:
+            self._book.drain(self._clock.wall_s())
             self._changed.notify_all()
 
     def close(self) -> None:
         """Write what is left and end."""
-        with self._changed:
-            self._stopping = True
-            self._alarm.notify()
-            self._advance()
-            batch = self._mark()
-        self._keeper.join(COMMIT_TIMEOUT_S)
-        try:
-            self._wait(batch)
-        except StorageError as error:
-            log.error("the last changes are not on disk: %s", error)
+        self._keeper.stop()
+        with self._lock:
+            self._book.advance(self._clock.wall_s())
+            self._book.want_checkpoint()
+            ticket = self._commits.join()
+        if self._commits.wait(ticket) is not Outcome.WRITTEN:
+            log.error("the last changes are not on disk: %s", ticket.reason)
         self._store.close()
 
     # ------------------------------------------------------------------ changes
 
-    def charge(self, request: ChargeRequest, key: str | None, attempt: int | None = None) -> Charged:
-        """Admit a car, once for each idempotency key.
+    def charge(
+        self, request: ChargeRequest, key: str | None = None, number: Number | None = None, fingerprint: str = ""
+    ) -> Told:
+        """The session of the key: the one that it has, or one that starts now.
 
-        A session belongs to the latest attempt that was answered with it: `void` of an earlier one leaves it alone,
-        as someone has been promised it since. Without an `attempt` it is one made now.
-
-        Raises NoRoomError, DrainingError, DepartureError, KeyReusedError, KeyVoidedError or StorageError.
+        A request without key or number gets them here. Raises NoRoomError, DrainingError, DepartureError,
+        KeyReusedError, SupersededError, StorageError or UnknownOutcomeError.
         """
-        attempt = self._numbers.next() if attempt is None else attempt
-        with self._changed:
-            self._advance()
-            known = self._find_key(key) if key else None
-            if known is None:
-                self._check_admission(request, key, attempt)
-                charged = Charged(self._admit(request, key, attempt), replayed=False)
-            elif is_same_request(known, request, self._clock):
-                self._adopt(known, attempt)
-                charged = Charged(known, replayed=True)
-            else:
-                raise KeyReusedError
-            batch = self._mark()
-        self._wait(batch)
-        return charged
+        digest = secrets.token_urlsafe(16) if key is None else keys.digest(key)
+        number = self._believed(number)
+        with self._lock:
+            wall_s = self._look()
+            try:
+                holding, replayed = self._book.charge(request, digest, number, fingerprint, wall_s)
+            except LedgerError as error:
+                error.status = self._book.status()
+                raise
+            told = self._told(holding, replayed)
+            ticket = self._join(holding)
+        if ticket is not None:
+            self._expect_session(ticket, holding)
+        if holding.superseded_by:
+            raise SupersededError(holding.superseded_by)
+        return self._complete(holding, told)
 
-    def stop(self, session_id: str) -> Record | None:
-        """End a session; stopping twice gives the same record. None if there is none. Raises StorageError."""
-        with self._changed:
-            self._advance()
-            session = self._substation.stop(session_id, self._clock.now_s())
-            if session is not None:
-                self._note_ended()
-            record, batch = self._find(session_id), self._mark()
-        self._wait(batch)
-        return record
+    def stop(self, session_id: str) -> Told | None:
+        """End a session; stopping twice gives the same record. None if there is none.
 
-    def void(self, key: str, before: int = NEVER) -> Record | None:
-        """See to it that no attempt before this one has a session by this key, now or later.
-
-        Returns the session that it had, ended; it has no key any more. Raises StorageError.
+        Raises NotDurableError, UnknownOutcomeError or UnreadableError.
         """
-        with self._changed:
-            self._advance()
-            known = self._find_key(key)
-            record = None
-            if known is None or known.attempt < before:
-                record = known and self._end_voided(key, known.session_id)
-                earlier, _ = self._voided.get(key, (0, 0.0))
-                self._voided[key] = max(before, earlier), self._clock.wall_s()
-            batch = self._mark()
-        self._wait(batch)
-        return record
+        return self._end(session_id, lambda wall_s: self._book.stop(session_id, wall_s))
 
-    def set_capacity(self, capacity_kw: float) -> None:
-        """Change the limit. Raises StorageError if it could not be recorded; it holds all the same."""
-        with self._changed:
-            self._advance()
-            self._substation.set_capacity(capacity_kw, self._clock.now_s())
-            batch = self._mark()
-        self._wait(batch)
+    def supersede(self, session_id: str, before: Number, by: str) -> Told | None:
+        """End a session if its number is below `before`, as superseded by the session `by`; else show it as it is.
+
+        None if there is none. Raises NotDurableError, UnknownOutcomeError or UnreadableError.
+        """
+        return self._end(session_id, lambda wall_s: self._book.supersede(session_id, before, by, wall_s))
+
+    def set_capacity(self, capacity_kw: float) -> Status:
+        """Change the limit. Raises NotDurableError or UnknownOutcomeError; it is in force all the same."""
+        with self._lock:
+            self._book.set_capacity(capacity_kw, self._clock.wall_s())
+            status, ticket = self._book.status(), self._commits.join()
+            self._expect_next_event()
+        self._expect_written(ticket)
+        return status
 
     # ------------------------------------------------------------------ questions
 
     def status(self) -> Status:
-        with self._changed:
-            self._advance()
-            return self._substation.status()
+        with self._lock:
+            self._look()
+            return self._book.status()
 
     def release_in_s(self, status: Status) -> float | None:
         """Wall seconds until the next expected release."""
@@ -228,292 +173,227 @@ class Ledger:
             return None
         return max(0.0, self._clock.to_wall_s(status.next_release_s) - self._clock.wall_s())
 
-    def wait_for_change(self, revision: int, timeout_s: float) -> Status:
-        """The status as soon as its revision is past `revision`, or after `timeout_s`."""
-        with self._changed:
-            self._advance()
-            self._changed.wait_for(lambda: self._substation.revision > revision or self._substation.draining, timeout_s)
-            self._advance()
-            return self._substation.status()
+    def news(
+        self, epoch: int, revision: int | None, keys_position: int | None, wait_s: float
+    ) -> tuple[Status, KeyPage | None]:
+        """The status, and what has changed in the log of keys after a position, if one is named.
 
-    def find(self, session_id: str) -> Record | None:
-        with self._changed:
-            self._advance()
-            return self._find(session_id)
+        Waits up to `wait_s` until the revision is past `revision` or there are other keys, where both are of this
+        epoch. An `epoch` of 0 names none: then a revision is taken for one of this epoch, a position is not.
+        """
+        with self._lock:
+            self._look()
+            book, known = self._book, epoch == self._book.epoch
+            if revision is not None and (known or epoch == 0):
+                after = keys_position if known and keys_position is not None else None
+                self._changed.wait_for(
+                    lambda: (
+                        book.revision > revision or book.draining or (after is not None and book.log.position > after)
+                    ),
+                    wait_s,
+                )
+                self._look()
+            status = book.status()
+            if keys_position is None:
+                return status, None
+            page = book.log.since(keys_position if known else 0)
+        return status, page if known else page._replace(reset=True)
 
-    def find_key(self, key: str) -> Record | None:
-        """The session of this key, once it is on the disk: who asks for it may promise it on. Raises StorageError."""
-        with self._changed:
-            self._advance()
-            record = self._find_key(key)
-            unsaved = record is not None and record.session_id in self._unsaved | self._saving
-            batch = self._mark() if unsaved else None
-        if batch is not None:
-            self._wait(batch)
-        return record
+    def find(self, session_id: str) -> Told | None:
+        """Raises UnreadableError."""
+        with self._lock:
+            self._look()
+            holding, status = self._book.find(session_id), self._book.status()
+            record = to_record(holding) if holding is not None and holding.live is not None else None
+            ticket = self._join_ends([record])
+        if ticket is not None:
+            self._commits.wait(ticket)
+        record = record or self._from_disk(session_id, holding)
+        return None if record is None else Told(record, status)
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[tuple[int, Record]]:
-        """Sessions with their sequence numbers, newest first; as far as they are on the disk while it is full."""
-        with self._changed:
-            self._advance()
-            batch = self._mark() if self._dirty else None
-        if batch is not None:
-            with suppress(StorageError):
-                self._wait(batch)
-        rows = self._store.page(limit, before_seq, active)
-        with self._changed:
-            return [(seq, self._live(record)) for seq, record in rows]
+    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[Record]:
+        """Sessions, newest first; as far as they are on the disk while it is full. Raises UnreadableError."""
+        with self._lock:
+            self._look()
+            ticket = self._commits.join() if self._book.is_dirty() else None
+        if ticket is not None:
+            self._commits.wait(ticket)
+        records = self._guarded(lambda: self._store.page(limit, before_seq, active))
+        with self._lock:
+            self._look()
+            shown = [self._book.as_it_is(record) for record in records]
+            ticket = self._join_ends(shown)
+        if ticket is not None:
+            self._commits.wait(ticket)
+        return [record or self._reread(read) for read, record in zip(records, shown, strict=True)]
 
     def storage_fault(self) -> str | None:
         """Why the disk does not take changes at present, or None."""
-        return self._storage_fault
+        stalled_s = self._commits.under_way_s()
+        if stalled_s > STALL_S:
+            return f"it has not answered for more than {STALL_S:g} s"
+        return self._book.fault
 
     def metered_kwh(self) -> float:
         """Energy delivered since this process started."""
-        with self._changed:
-            self._advance()
-            return self._substation.meter_kwh
+        with self._lock:
+            self._look()
+            return self._book.metered_kwh
 
-    def active_count(self, state: str) -> int:
-        with self._changed:
-            return sum(1 for session in self._substation.active if session.state == state)
+    def suspended_sessions(self) -> int:
+        """How many sessions get no power for want of capacity."""
+        with self._lock:
+            self._look()
+            return self._book.suspended_sessions
 
     # ------------------------------------------------------------------ with the lock held
 
-    def _check_admission(self, request: ChargeRequest, key: str | None, attempt: int) -> None:
-        if request.departure_s is not None and request.departure_s <= self._clock.now_s():
-            raise DepartureError
-        if self._storage_fault is not None:
-            raise StorageError(self._storage_fault)
-        if self._substation.draining:
-            raise DrainingError
-        if key is not None and attempt < max(self._voided.get(key, (0, 0.0))[0], self._store.voided_before(key)):
-            raise KeyVoidedError
+    def _look(self) -> float:
+        """Let the time pass in the book; returns the wall time."""
+        wall_s = self._clock.wall_s()
+        revision = self._book.revision
+        self._book.advance(wall_s)
+        if self._commits.under_way_s() > STALL_S:
+            self._set_fault(self.storage_fault())
+        if self._book.revision != revision:
+            self._changed.notify_all()
+        return wall_s
 
-    def _adopt(self, known: Record, attempt: int) -> None:
-        if attempt > known.attempt:
-            self._adopted[known.session_id] = attempt
-            if known.session_id in self._attempts:
-                self._attempts[known.session_id] = attempt
-
-    def _end_voided(self, key: str, session_id: str) -> Record | None:
-        if self._substation.stop(session_id, self._clock.now_s()) is not None:
-            self._note_ended()
-        record = self._find(session_id)
-        self._keys.pop(session_id, None)
-        self._by_key.pop(key, None)
-        self._detached.add(session_id)
-        return record
-
-    def _admit(self, request: ChargeRequest, key: str | None, attempt: int) -> Record:
-        session_id = secrets.token_urlsafe(16)
-        most = max(LEAST_MAX_ACTIVE, self._substation.capacity_kw)
-        has_place = self._substation.status().active_sessions < most
-        session = self._substation.admit(session_id, request, self._clock.now_s()) if has_place else None
-        if session is None:
-            raise NoRoomError
-        self._unsaved.add(session_id)
-        if key is not None:
-            self._keys[session_id], self._by_key[key] = key, session_id
-        self._attempts[session_id] = attempt
-        return to_record(session, key, self._clock, attempt)
-
-    def _advance(self) -> None:
-        revision = self._substation.revision
-        self._note_ended()
-        if self._substation.revision != revision:
-            self._mark()
-
-    def _note_ended(self, except_for: Collection[str] = ()) -> None:
-        for session in self._substation.advance(self._clock.now_s()):
-            if session.session_id not in except_for:
-                self._ended[session.session_id] = session
-                self._on_end(session)
-
-    def _mark(self) -> Ticket:
-        """Note a change; returns the commit that will hold all changes up to here."""
-        self._dirty = True
-        self._changed.notify_all()
-        next_event_s = self._substation.next_event_s()
-        if next_event_s is not None and next_event_s < self._alarm_s:
-            self._alarm.notify()
-        return self._batch
-
-    def _find(self, session_id: str) -> Record | None:
-        session = self._substation.find(session_id) or self._ended.get(session_id)
-        if session is not None:
-            return self._frozen(session)
-        return self._store.find(session_id)
-
-    def _find_key(self, key: str) -> Record | None:
-        session_id = self._by_key.get(key)
-        if session_id is not None:
-            return self._find(session_id)
-        found = self._store.find_key(key)
-        if found is None or found.session_id in self._detached:
+    def _told(self, holding: Holding, replayed: bool) -> Told | None:
+        if holding.live is None:
             return None
-        return replace(found, attempt=self._adopted.get(found.session_id, found.attempt))
+        return Told(to_record(holding), self._book.status(), replayed)
 
-    def _frozen(self, session: Session) -> Record:
-        session_id = session.session_id
-        return to_record(session, self._keys.get(session_id), self._clock, self._attempts.get(session_id, 0))
+    def _join(self, holding: Holding) -> Ticket | None:
+        """The commit that will hold all of it; None where it is on the disk."""
+        self._expect_next_event()
+        return self._commits.join() if self._book.is_pending(holding) else None
 
-    def _live(self, record: Record) -> Record:
-        return (record.ended_wall_s is None and self._find(record.session_id)) or record
+    def _join_ends(self, shown: Iterable[Record | None]) -> Ticket | None:
+        """The commit that will hold the ends that are about to be shown; None where they are on the disk.
 
-    # ------------------------------------------------------------------ the keeper
+        A session that was full a moment ago would charge again after a crash, for up to a heartbeat's energy.
+        """
+        ended = (self._book.find(record.session_id) for record in shown if record and record.ended_wall_s is not None)
+        if any(holding is not None and self._book.is_pending(holding) for holding in ended):
+            return self._commits.join()
+        return None
 
-    def _keep(self) -> None:
-        while not self._stopping:
-            try:
-                self._tend()
-            except StorageError:
-                threading.Event().wait(HEARTBEAT_S)  # it is tried again then; a full disk does not empty in between
-            except Exception:
-                log.exception("the keeper goes on after an unexpected error")
-                threading.Event().wait(HEARTBEAT_S)
+    def _expect_next_event(self) -> None:
+        self._keeper.expect(self._book.next_event_in_s())
 
-    def _tend(self) -> None:
-        with self._changed:
-            if not self._stopping:
-                self._alarm.wait(self._pause_s())
-            self._advance()
-            now_s = self._clock.wall_s()
-            if now_s < self._beat_s:
-                return  # what ended by itself waits for the next commit: no one was promised anything by it
-            self._beat_s = now_s + HEARTBEAT_S
-            batch = self._batch if self._dirty else None
-            idle = self._storage_fault is None and not self._substation.status().active_sessions
-        if batch is not None:
-            self._wait(batch)
-        elif not idle:
-            self._touch()
+    def _written(self, taken: Taken) -> None:
+        self._book.written(taken)
+        self._set_fault(self._damage)
+        self._book.forget()
+        self._changed.notify_all()
 
-    def _pause_s(self) -> float:
-        event_s = self._substation.next_event_s()
-        event_in_s = HEARTBEAT_S if event_s is None else self._clock.to_wall_s(event_s) - self._clock.wall_s()
-        beat_in_s = min(HEARTBEAT_S, self._beat_s - self._clock.wall_s())
-        pause_s = max(MIN_PAUSE_S, min(beat_in_s, event_in_s))
-        self._alarm_s = self._clock.to_grid_s(self._clock.wall_s() + pause_s)
-        return pause_s
-
-    def _take_batch(self) -> Batch:
-        self._batch, self._dirty = Ticket(), False
-        self._saving, self._unsaved = self._unsaved, set()
-        sessions = [*self._substation.active, *self._ended.values()]
-        voided = [(key, before, wall_s) for key, (before, wall_s) in self._voided.items()]
-        adopted = [(attempt, session_id) for session_id, attempt in self._adopted.items()]
-        return Batch(self._meta(), [*map(self._frozen, sessions)], voided, list(self._detached), adopted)
-
-    def _meta(self) -> Meta:
-        metered_wall_s = self._clock.to_wall_s(self._substation.now_s)
-        revision, capacity_kw = self._substation.revision, self._substation.capacity_kw
-        return Meta(capacity_kw, self._configured_kw, revision, metered_wall_s, metered_wall_s)
-
-    def _commit(self) -> None:
-        """Write all changes so far; the commit lock is held."""
-        with self._changed:
-            batch, content = self._batch, self._take_batch()
-        try:
-            self._store.commit(content)
-        except sqlite3.Error as error:
-            self._undo(batch, StorageError(str(error)))
-            return
-        self._note_committed(content)
-        batch.done = True
-        self._commits += 1
-        if self._commits % PRUNE_EVERY_COMMITS == 0:
-            self._prune()
-
-    def _note_committed(self, content: Batch) -> None:
-        with self._changed:
-            self._set_fault(None)
-            self._saving = set()
-            for record in content.records:
-                if record.ended_wall_s is not None:
-                    self._forget(record.session_id)
-            for key, before, wall_s in content.voided_keys:
-                if self._voided.get(key) == (before, wall_s):  # else it has been voided again since
-                    del self._voided[key]
-            self._detached.difference_update(content.detached)
-            for attempt, session_id in content.adopted:
-                if self._adopted.get(session_id) == attempt:
-                    del self._adopted[session_id]
-
-    def _undo(self, batch: Ticket, error: StorageError) -> None:
-        """Take back the sessions that no one has been promised yet; all else is written with the next commit."""
-        with self._changed:
-            self._set_fault(str(error))
-            self._take_back(self._saving | self._unsaved)
-            self._saving, self._unsaved = set(), set()
-            later, self._batch, self._dirty = self._batch, Ticket(), True
-            for ticket in (batch, later):
-                ticket.error, ticket.done = error, True
-
-    def _take_back(self, session_ids: set[str]) -> None:
-        for session_id in session_ids:
-            self._substation.stop(session_id, self._clock.now_s())
-        self._note_ended(except_for=session_ids)
-        for session_id in session_ids:
-            self._forget(session_id)
-
-    def _prune(self) -> None:
-        try:
-            self._store.prune(self._keep_ended, self._clock.wall_s() - VOIDED_KEY_LIFE_S)
-        except sqlite3.Error as error:
-            log.warning("cannot forget old sessions: %s", error)
-
-    def _touch(self) -> None:
-        with self._commit_lock:
-            try:
-                self._store.touch(self._clock.wall_s())
-                self._set_fault(None)
-            except sqlite3.Error as error:
-                self._set_fault(str(error))
+    def _lost(self, taken: Taken, error: Exception) -> None:
+        if not isinstance(error, sqlite3.Error):
+            log.error("a commit failed unexpectedly", exc_info=error)
+        self._look()  # until now it took its share of the power
+        self._book.lost(taken)
+        self._note_damage(error)
+        self._set_fault(str(error))
+        self._changed.notify_all()
 
     def _set_fault(self, fault: str | None) -> None:
-        if fault != self._storage_fault:
+        if self._book.set_fault(fault):
             log.log(logging.ERROR if fault else logging.INFO, "storage: %s", fault or "works again")
-        self._storage_fault = fault
 
-    def _forget(self, session_id: str) -> None:
-        self._ended.pop(session_id, None)
-        self._attempts.pop(session_id, None)
-        key = self._keys.pop(session_id, None)
-        if key is not None and self._by_key.get(key) == session_id:
-            del self._by_key[key]
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error):
+            self._damage = str(error)
 
-    def _wait(self, batch: Ticket) -> None:
-        """Return once the batch is on the disk, by whoever's hand. Raises StorageError."""
-        if not self._commit_lock.acquire(timeout=COMMIT_TIMEOUT_S):
-            raise StorageError(f"the disk did not answer within {COMMIT_TIMEOUT_S:g} s")
+    def _look_after(self) -> float:
+        self._look()
+        return self._book.next_event_in_s()
+
+    # ------------------------------------------------------------------ without it
+
+    def _believed(self, number: Number | None) -> Number:
+        """The number of the try; the time of this machine's clock in place of one that is too far ahead of it."""
+        if number is None:
+            return self._numbers.next()
+        if is_believable(number, time.time()):
+            return number
+        return (*self._numbers.next(), *number[1:])
+
+    def _end(self, session_id: str, change: Callable[[float], Holding | None]) -> Told | None:
+        with self._lock:
+            wall_s = self._look()
+            holding = change(wall_s)
+            status = self._book.status()
+            told = self._told(holding, replayed=False) if holding is not None else None
+            ticket = self._join(holding) if holding is not None else None
+        if ticket is not None:
+            self._expect_written(ticket)
+        record = told.record if told is not None else self._from_disk(session_id, holding)
+        return None if record is None else Told(record, status)
+
+    def _expect_session(self, ticket: Ticket, holding: Holding) -> None:
+        """Return once what a car is to be told is on the disk."""
+        outcome = self._commits.wait(ticket)
+        if outcome is Outcome.WRITTEN:
+            return
+        if outcome is Outcome.FAILED and not holding.saved:
+            raise StorageError(ticket.reason)  # taken back
+        raise UnknownOutcomeError  # it may be here, or surely is, with an older number: no one else should take the car
+
+    def _expect_written(self, ticket: Ticket) -> None:
+        outcome = self._commits.wait(ticket)
+        if outcome is Outcome.FAILED:
+            raise NotDurableError(ticket.reason)
+        if outcome is Outcome.UNKNOWN:
+            raise UnknownOutcomeError
+
+    def _complete(self, holding: Holding, told: Told | None) -> Told:
+        if told is not None:
+            return told
+        status = self.status()
         try:
-            if not batch.done:
-                self._commit()
-        finally:
-            self._commit_lock.release()
-        if batch.error is not None:
-            raise batch.error
+            record = self._from_disk(holding.session_id, holding)
+        except UnreadableError as error:
+            raise UnknownOutcomeError from error  # there is a session, so no one else should take the car
+        if record is None:
+            raise UnknownOutcomeError
+        return Told(record, status, replayed=True)
 
-    # ------------------------------------------------------------------ recovery
+    def _from_disk(self, session_id: str, holding: Holding | None) -> Record | None:
+        record = self._guarded(lambda: self._store.find(session_id))
+        if record is None or holding is None:
+            return record
+        return record._replace(superseded_by=holding.superseded_by)
 
-    def _recover(self, drawn_capacity_kw: float) -> Substation:
-        """The substation as the file has it: metered up to its last sign of life, and no further."""
-        now_s = self._clock.now_s()
-        boot_revision = int(self._clock.wall_s() * 1000)  # so that it grows even where the file was lost
-        meta = self._store.meta()
-        if meta is None:
-            return Substation(drawn_capacity_kw, now_s, boot_revision)
-        self._configured_kw = meta.configured_kw
-        revision = max(boot_revision, meta.revision + 1)
-        substation = Substation(meta.capacity_kw, self._clock.to_grid_s(meta.metered_wall_s), revision)
-        records = self._store.active()
-        self._keys = {r.session_id: r.idempotency_key for r in records if r.idempotency_key}
-        self._by_key = {key: session_id for session_id, key in self._keys.items()}
-        self._attempts = {r.session_id: r.attempt for r in records}
-        substation.restore(to_session(record, self._clock) for record in records)
-        ended = substation.advance(self._clock.to_grid_s(meta.alive_wall_s))
-        substation.resume(now_s)
-        for session in ended + substation.advance(now_s):
-            self._ended[session.session_id] = session
-        return substation
+    def _reread(self, record: Record) -> Record:
+        return self._from_disk(record.session_id, None) or record
+
+    def _guarded(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except sqlite3.Error as error:
+            with self._lock:
+                self._note_damage(error)
+                self._set_fault(self._damage or self._book.fault)
+                self._changed.notify_all()
+            raise UnreadableError(str(error)) from error
+
+    def _write(self, taken: Taken) -> None:
+        self._store.commit(taken.batch)
+        if taken.batch.checkpoint is not None:
+            try:
+                self._store.prune(self._keep_ended, self._clock.wall_s())
+            except Exception as error:  # what was to be written is on the disk
+                log.warning("cannot forget old sessions: %s", error)
+
+    def _beat(self) -> None:
+        """Write what is not on the disk, or else a sign of life if there is anyone whose metering depends on it."""
+        with self._lock:
+            wall_s, book = self._look(), self._book
+            book.forget()
+            if wall_s > self._beaten_s and (book.fault is not None or book.status().active_sessions):
+                book.want_sign_of_life()
+                self._beaten_s = wall_s
+            ticket = self._commits.join() if book.is_dirty() else None
+        if ticket is not None:
+            self._commits.wait(ticket)

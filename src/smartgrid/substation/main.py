@@ -10,8 +10,11 @@ from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
-from smartgrid.substation.ledger import Ledger, StorageError
+from smartgrid.substation.book import Limits
+from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
+from smartgrid.substation.recovery import open_book
+from smartgrid.substation.refusals import StorageError
 from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
 from smartgrid.web import metrics
@@ -24,13 +27,16 @@ def run(settings: SubstationSettings) -> None:
     registry, lifecycle, clock = metrics.registry(), Lifecycle(), GridClock(settings.time_scale)
     counted = SubstationMetrics(registry)
     drawn_kw = round(random.uniform(*DRAWN_CAPACITY_KW), 1)
-    ledger = Ledger(
-        Store(settings.data_dir),
+    store = Store(settings.data_dir)
+    book = open_book(
+        store,
         clock,
-        on_end=counted.ended,
-        keep_ended=settings.keep_ended,
         drawn_capacity_kw=drawn_kw,
+        limits=Limits(settings.max_active, settings.max_session_h * 3600),
+        max_clock_back_s=settings.max_clock_back_s,
+        on_end=counted.ended,
     )
+    ledger = Ledger(store, clock, book, keep_ended=settings.keep_ended)
     try:
         ledger.start(settings.capacity_kw)
     except StorageError as error:

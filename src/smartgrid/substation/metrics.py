@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from smartgrid.domain.session import Session, SessionState
+from smartgrid.domain.session import Session
 from smartgrid.substation.ledger import Ledger
 
 DURATION_BUCKETS_S = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 57600)
@@ -47,7 +47,7 @@ class BooksCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         status = self._ledger.status()
-        suspended = self._ledger.active_count(SessionState.SUSPENDED_EVSE)
+        suspended = self._ledger.suspended_sessions()
         curtailed_kw = max(0.0, status.demand_kw - status.load_kw)
         disk = shutil.disk_usage(self._data_dir)
         yield GaugeMetricFamily("current_load", "Power given to sessions now, in kW.", status.load_kw)

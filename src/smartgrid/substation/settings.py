@@ -8,6 +8,8 @@ from pydantic import Field
 
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.settings import ServiceSettings
+from smartgrid.substation.ledger import KEEP_ENDED
+from smartgrid.substation.recovery import MAX_CLOCK_BACK_S
 
 
 def _host_label() -> str:
@@ -29,4 +31,23 @@ class SubstationSettings(ServiceSettings):
     time_scale: float = Field(
         1, ge=0.001, le=100_000, allow_inf_nan=False, description="How much faster than the wall clock its clock runs."
     )
-    keep_ended: int = Field(100_000, ge=0, description="How many ended sessions to keep on record.")
+    keep_ended: int = Field(KEEP_ENDED, ge=0, description="How many ended sessions to keep on record.")
+    max_active: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Most sessions at once. When not set: one for each kW of capacity, but at least 2000.",
+    )
+    max_session_h: float = Field(
+        48,
+        gt=0,
+        le=8784,
+        allow_inf_nan=False,
+        description="Longest session in hours of its own clock; it ends then as if the car had departed.",
+    )
+    max_clock_back_s: float = Field(
+        MAX_CLOCK_BACK_S,
+        ge=0,
+        allow_inf_nan=False,
+        description="How far the clock may be behind the last sign of life in the data at a start.",
+    )

@@ -1,4 +1,9 @@
-"""The substation's file: SQLite with a write-ahead log, one writer."""
+"""The substation's file: SQLite with a write-ahead log, one writer.
+
+What is written is what was promised: starts, ends, numbers of tries, limits. Power and energy of the sessions follow
+from it by replay (`recovery`) from a checkpoint, which holds what each had been delivered at one moment, up to the last
+sign of life. So a commit costs the same with ten sessions and with ten thousand.
+"""
 
 from __future__ import annotations
 
@@ -6,87 +11,94 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from array import array
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from pydantic_core import to_json
-
+from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
 from smartgrid.runtime.start_error import StartError
-from smartgrid.substation.record import Record
+from smartgrid.substation import migrations
+from smartgrid.substation.migrations import APPLICATION_ID, OLDEST_VERSION, SCHEMA_VERSION
+from smartgrid.substation.record import COLUMNS, Record
 
-APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
-SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 SQLITE_MAGIC = b"SQLite format 3\0"
-_COLUMNS = ", ".join(field.name for field in fields(Record))
-_row = attrgetter(*(field.name for field in fields(Record)))  # dataclasses.astuple copies deeply: a quarter of a charge
-_SCHEMA = f"""
-CREATE TABLE meta (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), capacity_kw REAL NOT NULL, configured_kw REAL,
-                   revision INTEGER NOT NULL, metered_wall_s REAL NOT NULL, alive_wall_s REAL NOT NULL);
-CREATE TABLE session (seq INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE,
-                      idempotency_key TEXT UNIQUE, vehicle_id TEXT NOT NULL, energy_kwh REAL NOT NULL,
-                      min_power_kw REAL NOT NULL, max_power_kw REAL NOT NULL, departure_wall_s REAL,
-                      started_wall_s REAL NOT NULL, state TEXT NOT NULL, power_kw REAL NOT NULL,
-                      delivered_kwh REAL NOT NULL, ended_wall_s REAL, end_reason TEXT, attempt INTEGER NOT NULL);
-CREATE INDEX session_active ON session (seq) WHERE ended_wall_s IS NULL;
-CREATE TABLE voided_key (idempotency_key TEXT PRIMARY KEY, before_attempt INTEGER NOT NULL, voided_wall_s REAL NOT NULL)
-    WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-# All rows in one statement: each one lets go of the interpreter, and gets it back only in turn with the busy threads.
-_UPSERT = f"""
-INSERT INTO session ({_COLUMNS}) SELECT {", ".join(f"value ->> {i}" for i in range(len(fields(Record))))}
-FROM json_each(?) WHERE true ON CONFLICT (session_id) DO UPDATE
-SET state = excluded.state, power_kw = excluded.power_kw,
-    delivered_kwh = excluded.delivered_kwh, ended_wall_s = excluded.ended_wall_s, end_reason = excluded.end_reason
-"""
-_VOID = """
-INSERT INTO voided_key VALUES (?, ?, ?) ON CONFLICT (idempotency_key) DO UPDATE
-SET before_attempt = max(before_attempt, excluded.before_attempt), voided_wall_s = excluded.voided_wall_s
-"""
+OWNER_ONLY = 0o600
+ROWS_A_STATEMENT = 500  # SQLite takes 32,766 values in one
+_ALL = ", ".join(COLUMNS)
+_CHANGING = ("number", "superseded_by", "leaves_wall_s", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
+_EXPIRED = "max(ended_wall_s, CAST(number AS INTEGER) / 1e6) < ?"  # a number begins with the microseconds of its try
 
 
 class StoreError(StartError):
     """The file cannot be used; the message says which file, why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What the substation is, besides its sessions.
+class KeyRow(NamedTuple):
+    """What is remembered of the key of a session that has ended."""
 
-    `configured_kw` is the capacity that its settings gave at the last start, None if they gave none. Sessions stand as
-    of `metered_wall_s`; the substation was alive until `alive_wall_s` at least.
+    seq: int
+    session_id: str
+    key_digest: str
+    number: str
+    fingerprint: str
+    superseded_by: str
+    ended_wall_s: float
+
+
+class CapacityChange(NamedTuple):
+    """A new limit, in the order of all events."""
+
+    event: int
+    wall_s: float
+    capacity_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where replay begins: what had happened up to `last_event` is in it.
+
+    `delivered_kwh` is of the sessions that had not ended, by the numbers of their rows. `time_scale` is None where it
+    was not written down. `configured_kw` is the capacity in the settings at the last start, None if they gave none.
     """
 
+    last_event: int
+    wall_s: float
+    time_scale: float | None
     capacity_kw: float
     configured_kw: float | None
-    revision: int
-    metered_wall_s: float
-    alive_wall_s: float
+    delivered_kwh: dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one commit writes.
 
-    `voided_keys` are keys, refused before which attempt, and when; `detached` are sessions whose keys were voided;
-    `adopted` are the latest attempts of sessions, and the sessions.
+    `records` are sessions that have started or ended, whole; `marks` are number, `superseded_by` and row of sessions
+    of which no more has changed. A sign of life is written where `alive_wall_s` is given.
     """
 
-    meta: Meta
+    records: Sequence[Record] = ()
+    marks: Sequence[tuple[str, str, int]] = ()
+    capacity_changes: Sequence[CapacityChange] = ()
+    checkpoint: Checkpoint | None = None
+    alive_wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All of a file that a substation begins with; `records` are those that replay needs, oldest first."""
+
+    checkpoint: Checkpoint
+    alive_wall_s: float
     records: Sequence[Record]
-    voided_keys: Sequence[tuple[str, int, float]] = ()
-    detached: Sequence[str] = ()
-    adopted: Sequence[tuple[int, str]] = ()
-
-
-_meta_row = attrgetter(*(field.name for field in fields(Meta)))
+    capacity_changes: Sequence[CapacityChange]
+    last_seq: int
 
 
 class Store:
@@ -108,85 +120,136 @@ class Store:
         self._writer.close()
         os.close(self._lock_fd)
 
-    def meta(self) -> Meta | None:
-        """None in a new file."""
-        rows = self._read("SELECT capacity_kw, configured_kw, revision, metered_wall_s, alive_wall_s FROM meta")
-        return Meta(*rows[0]) if rows else None
+    # ------------------------------------------------------------------ reading; all of it raises sqlite3.Error
 
-    def active(self) -> list[Record]:
-        """The sessions that have not ended, oldest first."""
-        return [
-            Record(*row)
-            for row in self._read(f"SELECT {_COLUMNS} FROM session WHERE ended_wall_s IS NULL ORDER BY seq")
-        ]
+    def load(self) -> Found | None:
+        """What a substation begins with; None in a new file."""
+        checkpoints = self._read(
+            "SELECT last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh FROM checkpoint"
+        )
+        if not checkpoints:
+            return None
+        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh = checkpoints[0]
+        delivered = dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True))
+        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered)
+        rows = self._read(
+            f"SELECT {_ALL} FROM session WHERE ended_wall_s IS NULL OR ended_event > ? ORDER BY seq",
+            checkpoint.last_event,
+        )
+        changes = self._read("SELECT event, wall_s, capacity_kw FROM capacity_change ORDER BY event")
+        last_seq = self._read("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'session'), 0)")
+        alive = self._read("SELECT alive_wall_s FROM life")
+        return Found(
+            checkpoint,
+            alive[0][0] if alive else checkpoint.wall_s,
+            [Record(*row) for row in rows],
+            [CapacityChange(*change) for change in changes],
+            last_seq[0][0],
+        )
+
+    def load_keys(self, now_wall_s: float) -> list[KeyRow]:
+        """The keys of ended sessions that are still to be remembered, oldest first."""
+        rows = self._read(
+            f"SELECT {', '.join(KeyRow._fields)} FROM session WHERE ended_wall_s IS NOT NULL AND NOT {_EXPIRED} "
+            "ORDER BY seq DESC LIMIT ?",
+            now_wall_s - KEY_LIFE_S,
+            MAX_KEYS,
+        )
+        return [KeyRow(*row) for row in reversed(rows)]
 
     def find(self, session_id: str) -> Record | None:
-        return self._one("session_id = ?", session_id)
+        rows = self._read(f"SELECT {_ALL} FROM session WHERE session_id = ?", session_id)
+        return Record(*rows[0]) if rows else None
 
-    def find_key(self, idempotency_key: str) -> Record | None:
-        return self._one("idempotency_key = ?", idempotency_key)
-
-    def voided_before(self, idempotency_key: str) -> int:
-        """Attempts with lower numbers are refused; 0 for a key that has not been voided."""
-        rows = self._read("SELECT before_attempt FROM voided_key WHERE idempotency_key = ?", idempotency_key)
-        return int(rows[0][0]) if rows else 0
-
-    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[tuple[int, Record]]:
-        """Up to `limit` sessions with their sequence numbers, newest first, from before `before_seq`."""
+    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[Record]:
+        """Up to `limit` sessions, newest first, from before the row `before_seq`."""
         wanted = {None: "1", True: "ended_wall_s IS NULL", False: "ended_wall_s IS NOT NULL"}[active]
         rows = self._read(
-            f"SELECT seq, {_COLUMNS} FROM session WHERE seq < ? AND {wanted} ORDER BY seq DESC LIMIT ?",
+            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted} ORDER BY seq DESC LIMIT ?",
             before_seq if before_seq is not None else 2**62,
             limit,
         )
-        return [(row[0], Record(*row[1:])) for row in rows]
+        return [Record(*row) for row in rows]
+
+    # ------------------------------------------------------------------ writing
 
     def commit(self, batch: Batch) -> None:
         """Write all of it or nothing, and only return once it is on the disk.
 
         Raises sqlite3.Error, with nothing written.
         """
+        statements = _statements(batch)
+        if len(statements) == 1:  # is a transaction by itself; each one more lets go of the interpreter once more
+            self._writer.execute(*statements[0])
+            return
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            if batch.detached:  # first, so that a new session can have the key
-                sessions = [(session_id,) for session_id in batch.detached]
-                self._writer.executemany("UPDATE session SET idempotency_key = NULL WHERE session_id = ?", sessions)
-            if batch.records:
-                self._writer.execute(_UPSERT, (to_json([_row(record) for record in batch.records]).decode(),))
-            if batch.voided_keys:
-                self._writer.executemany(_VOID, batch.voided_keys)
-            if batch.adopted:
-                self._writer.executemany("UPDATE session SET attempt = ? WHERE session_id = ?", batch.adopted)
-            self._writer.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?)", _meta_row(batch.meta))
+            for statement in statements:
+                self._writer.execute(*statement)
 
-    def touch(self, alive_wall_s: float) -> None:
-        """Note that the substation is alive. Raises sqlite3.Error."""
+    def prune(self, keep_ended: int, now_wall_s: float) -> None:
+        """Forget the oldest ended sessions beyond `keep_ended` whose keys need not be remembered any more."""
+        beyond = (
+            "ended_wall_s IS NOT NULL AND seq <= "
+            "(SELECT seq FROM session WHERE ended_wall_s IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)"
+        )
         with self._writer:
-            self._writer.execute("UPDATE meta SET alive_wall_s = ?", (alive_wall_s,))
-
-    def prune(self, keep_ended: int, voided_before_wall_s: float) -> None:
-        """Forget the oldest ended sessions beyond `keep_ended`, and old voided keys."""
-        with self._writer:
-            self._writer.execute(
-                "DELETE FROM session WHERE ended_wall_s IS NOT NULL AND seq <= "
-                "(SELECT seq FROM session WHERE ended_wall_s IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-                (keep_ended,),
-            )
-            self._writer.execute("DELETE FROM voided_key WHERE voided_wall_s < ?", (voided_before_wall_s,))
-
-    def _one(self, condition: str, value: str) -> Record | None:
-        rows = self._read(f"SELECT {_COLUMNS} FROM session WHERE {condition}", value)
-        return Record(*rows[0]) if rows else None
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute(f"DELETE FROM session WHERE {beyond}", (max(keep_ended, MAX_KEYS),))
+            expired_before_s = now_wall_s - KEY_LIFE_S
+            self._writer.execute(f"DELETE FROM session WHERE {beyond} AND {_EXPIRED}", (keep_ended, expired_before_s))
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._read_lock:
             return self._reader.execute(query, values).fetchall()
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether it says that the file is damaged, or no database."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _statements(batch: Batch) -> list[tuple[str, Sequence[Any]]]:
+    """The batch as SQL with its values, as few statements as can be."""
+    found: list[tuple[str, Sequence[Any]]] = []
+    for begin in range(0, len(batch.records), ROWS_A_STATEMENT):
+        rows = batch.records[begin : begin + ROWS_A_STATEMENT]
+        found.append((_upsert(len(rows)), [value for row in rows for value in row[: len(COLUMNS)]]))
+    found += [("UPDATE session SET number = ?, superseded_by = ? WHERE seq = ?", mark) for mark in batch.marks]
+    if batch.checkpoint is not None:
+        found += [("DELETE FROM capacity_change", ()), _checkpoint(batch.checkpoint)]
+    found += [("INSERT INTO capacity_change VALUES (?, ?, ?)", change) for change in batch.capacity_changes]
+    if batch.alive_wall_s is not None:
+        found.append(("INSERT OR REPLACE INTO life VALUES (1, ?)", (batch.alive_wall_s,)))
+    return found
+
+
+@lru_cache
+def _upsert(count: int) -> str:
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    updates = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
+    return f"INSERT INTO session VALUES {', '.join([row] * count)} ON CONFLICT (seq) DO UPDATE SET {updates}"
+
+
+def _checkpoint(checkpoint: Checkpoint) -> tuple[str, Sequence[Any]]:
+    return (
+        "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            checkpoint.last_event,
+            checkpoint.wall_s,
+            checkpoint.time_scale,
+            checkpoint.capacity_kw,
+            checkpoint.configured_kw,
+            array("q", checkpoint.delivered_kwh.keys()).tobytes(),
+            array("d", checkpoint.delivered_kwh.values()).tobytes(),
+        ),
+    )
+
+
 def _lock_folder(data_dir: Path) -> int:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
     except OSError as error:
         raise StoreError(f"the data directory {data_dir} cannot be used: {error.strerror}") from error
     try:
@@ -199,13 +262,22 @@ def _lock_folder(data_dir: Path) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        if path.exists():
-            _check(path)
-        return _prepared(_connect(path))
+        version = _check(path) if path.exists() else 0
+        _keep_private(path)
+        return _prepared(_connect(path), version)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if is_damage(error):
             raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
         raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+def _keep_private(path: Path) -> None:
+    """Vehicles are in it: for its owner alone. What SQLite puts beside it gets the same rights."""
+    with suppress(OSError):  # whoever may not is told so when it is opened
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            with suppress(FileNotFoundError):
+                (path.parent / name).chmod(OWNER_ONLY)
 
 
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
@@ -215,23 +287,28 @@ def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     return connection
 
 
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _prepared(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        if _is_new(connection):
-            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        if version == 0:
+            migrations.create(connection)
+        else:
+            migrations.migrate(connection, version)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check(path: Path) -> None:
-    """Refuse a file that is not ours or not whole; it is opened for reading, as closing it would merge its log."""
+def _check(path: Path) -> int:
+    """Refuse a file that is not ours or not whole; returns its version, 0 for an empty one.
+
+    It is opened for reading, as closing it would merge its log.
+    """
     if path.is_file() and _first_bytes(path, len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
         raise StoreError(_refusal(path, "is damaged or no database"))  # SQLite might believe its log instead
     with closing(_connect(path, "ro")) as connection:
-        _check_contents(connection, path)
+        return _checked_version(connection, path)
 
 
 def _first_bytes(path: Path, count: int) -> bytes:
@@ -239,24 +316,26 @@ def _first_bytes(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
-    if _is_new(connection):
-        return
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    version = _pragma(connection, "user_version")
+    if _is_empty(connection) and version == 0:
+        return 0
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreError(_refusal(path, "is a database of another program"))
-    if _pragma(connection, "user_version") != SCHEMA_VERSION:
-        raise StoreError(
-            _refusal(path, f"has schema {_pragma(connection, 'user_version')}, and this is {SCHEMA_VERSION}")
-        )
+    if version > SCHEMA_VERSION:
+        raise StoreError(_refusal(path, f"has schema {version}, and this program knows {SCHEMA_VERSION} at the most"))
+    if version < OLDEST_VERSION:
+        raise StoreError(_refusal(path, f"has schema {version}, and this program knows {OLDEST_VERSION} at the least"))
     with closing(connection.execute("PRAGMA quick_check(1)")) as found:
         verdict = " ".join(found.fetchone()[0].split())
     if verdict != "ok":
         raise StoreError(_refusal(path, f"is damaged ({verdict})"))
+    return version
 
 
-def _is_new(connection: sqlite3.Connection) -> bool:
-    tables: Iterable[object] = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-    return not tables and _pragma(connection, "application_id") == 0 and _pragma(connection, "user_version") == 0
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    tables = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    return not tables and _pragma(connection, "application_id") == 0
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

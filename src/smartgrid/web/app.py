@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, TypeVar
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from flask.json.provider import DefaultJSONProvider
+from flask.sessions import NullSession, SessionInterface
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from smartgrid.protocol import attempts, tracing
+from smartgrid.protocol import tracing
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import metrics, openapi, otel, problems
@@ -21,8 +24,8 @@ from smartgrid.web.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
-FIRST_ATTEMPT = "Smartgrid-First-Attempt"  # "true": the sender made this key just now, no one has seen it before
-UNREACHABLE = "Smartgrid-Unreachable"  # the substations whose sessions are missing from a list
+BEGUN_S = "smartgrid.begun_s"
+"""When the request came, on `time.perf_counter`, in its WSGI environment."""
 MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
@@ -37,20 +40,40 @@ _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+class _NoSessions(SessionInterface):
+    """No service keeps browser sessions, so no cookie need be looked for at every request."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return _NO_SESSION
+
+
 class _App(Flask):
-    """No view here is a coroutine, so that need not be asked at every request."""
+    """Flask, without what no service needs at every request: coroutines, browser sessions, hooks for the trace."""
+
+    session_interface = _NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Note the time, begin or take over the trace, and say in the answer which trace it is."""
+        environ[BEGUN_S] = time.perf_counter()
+        request_id = tracing.begin(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_X_REQUEST_ID"))
+
+        def start(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
+            headers.append((tracing.REQUEST_ID_HEADER, request_id))
+            return start_response(status, headers, error)
+
+        return super().wsgi_app(environ, start)
+
+
+_NO_SESSION = NullSession()
 
 
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
     app = _App(name, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # a body in chunks is cut off there, and one more tells it
     app.json = DefaultJSONProvider(app)
-    app.before_request(_begin_trace)
-    app.after_request(_answer_trace)
     otel.install(app, name)
     problems.install(app)
     metrics.install(app, registry)
@@ -69,12 +92,23 @@ def read_body(model: type[ModelT]) -> ModelT:
 
     Raises a problem: 415 for another media type, 413 over 64 KiB, 400 where it is not JSON, 422 where it does not fit.
     """
-    if request.mimetype != JSON:
+    environ = request.environ
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != JSON:
         raise ProblemError(415, "unsupported-media-type", f"Send the body as Content-Type: {JSON}.")
-    body = request.get_data()
-    if len(body) > MAX_BODY_BYTES:
-        raise ProblemError(413, "body-too-large", f"A body may have {MAX_BODY_BYTES} bytes at the most.")
+    body = _body(environ["wsgi.input"])
+    environ["wsgi.input"] = BytesIO(body)  # for who wants to read it again, to pass it on
     return model.model_validate_json(body)
+
+
+def _body(stream: Any) -> bytes:
+    """The server ends the stream with the body, whether it came with a length or in chunks. Raises a problem (413)."""
+    parts, left_bytes = [], MAX_BODY_BYTES + 1
+    while left_bytes > 0 and (part := stream.read(left_bytes)):
+        parts.append(part)
+        left_bytes -= len(part)
+    if left_bytes <= 0:
+        raise ProblemError(413, "body-too-large", f"A body may have {MAX_BODY_BYTES} bytes at the most.")
+    return b"".join(parts)
 
 
 def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -88,11 +122,6 @@ def idempotency_key() -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         raise ProblemError(422, "invalid-request", "Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key
-
-
-def attempt_number() -> int | None:
-    """The request's `Smartgrid-Attempt`, where a balancer sent one."""
-    return attempts.decode(request.headers.get(attempts.HEADER))
 
 
 def query_int(name: str, default: int, low: int, high: int) -> int:
@@ -118,15 +147,6 @@ def query_choice(name: str, choices: type[Any]) -> Any | None:
     except ValueError:
         allowed = ", ".join(member.value for member in choices)
         raise ProblemError(422, "invalid-request", f"{name} must be one of {allowed}.") from None
-
-
-def _begin_trace() -> None:
-    tracing.begin(request.headers.get(tracing.HEADER), request.headers.get(tracing.REQUEST_ID_HEADER))
-
-
-def _answer_trace(response: Response) -> Response:
-    response.headers[tracing.REQUEST_ID_HEADER] = tracing.current() or ""
-    return response
 
 
 def _install_probes(app: Flask, lifecycle: Lifecycle) -> None:

@@ -3,65 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from flask import Response, request
+from flask import request
 
-from smartgrid.protocol import attempts, numbers
-from smartgrid.protocol.models import SessionPage
+from smartgrid.protocol import numbers
+from smartgrid.protocol.headers import NUMBER
 from smartgrid.protocol.numbers import Number
-from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, query_int
-from smartgrid.web.openapi import operation
+from smartgrid.web.app import MAX_WAIT_S, query_int
 from smartgrid.web.problems import ProblemError
 
-KEY = "idempotency_key"
-LIST_QUERY = {**PAGE_QUERY, KEY: "Only the session of this key."}
-STATUS_QUERY = {
-    "since": "Answer only once the revision is past this one,",
-    "wait_s": f"or after so many seconds, 0 to {MAX_WAIT_S}.",
+STATUS_AND_KEYS_QUERY = {
+    "epoch": "The epoch of the last answer, that of `since` and `keys`.",
+    "since": "Wait until the revision is greater than this one.",
+    "keys": "Tell which keys have changed after this position of the log, or wait until one does.",
+    "wait_s": f"Longest wait in seconds, 0 to {MAX_WAIT_S}, with `since`.",
 }
+SUPERSEDE_QUERY = {
+    "before": "End the session only if the number of its latest try is below this one.",
+    "superseded_by": "The session of the same key that counts, as a path such as ../substation-1.x.",
+}
+NUMBER_MEANING = "The number of the try, between services."
 SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
-ViewT = TypeVar("ViewT", bound=Callable[..., Any])
-
-
-def void_operation(*problems: int) -> Callable[[ViewT], ViewT]:
-    """The description of the view that voids a key."""
-    return operation(
-        "Void an idempotency key: end its session, and refuse the key from now on",
-        answers={200: SessionPage},
-        problems=problems,
-        query={
-            KEY: "The key.",
-            "before": "Only what attempts with lower numbers (Smartgrid-Attempt) have started or will start.",
-        },
-    )
-
-
-def key_to_void() -> tuple[str, int]:
-    """The key, and the number before which its attempts are to be voided; a problem (422) where no key is named."""
-    key = request.args.get(KEY)
-    if not key:
-        raise ProblemError(422, "invalid-request", f"Name the {KEY} to void in the query.")
-    return key, query_int("before", attempts.NEVER, 0, attempts.NEVER)
-
-
-def key_to_find() -> str | None:
-    """The key whose session alone is asked for."""
-    return request.args.get(KEY)
-
-
-def page_of_key(session: Mapping[str, object] | None, attempt: int | None = None) -> Response:
-    """The page with the session of a key, if it has one, and the attempt that it belongs to."""
-    headers = {attempts.HEADER: str(attempt)} if session is not None and attempt is not None else None
-    return answer({"sessions": [] if session is None else [session], "next_cursor": None}, headers=headers)
-
-
-def wait_wanted() -> tuple[int | None, int]:
-    """The revision that the status must be past, if one is named, and for how many seconds to wait for that."""
-    since = query_int("since", -1, 0, 10**18)
-    return None if since < 0 else since, query_int("wait_s", MAX_WAIT_S, 0, MAX_WAIT_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +49,16 @@ def status_query() -> StatusQuery:
     return StatusQuery(
         query_int("epoch", 0, 0, 10**18), None if since < 0 else since, None if keys < 0 else keys, wait_s
     )
+
+
+def try_number() -> Number | None:
+    """The number of the try that the request is; None where it has none, a problem (422) where it cannot be one."""
+    text = request.headers.get(NUMBER)
+    number = numbers.decode(text)
+    if number is None and text is not None:
+        detail = f"{NUMBER} must be whole numbers separated by dots, microseconds since 1970 first."
+        raise ProblemError(422, "invalid-request", detail)
+    return number
 
 
 @dataclass(frozen=True, slots=True)

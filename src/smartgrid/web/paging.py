@@ -22,5 +22,9 @@ def decode(cursor: str, *types: type) -> list[Any]:
     except (ValueError, binascii.Error):
         position = None
     if not isinstance(position, list) or len(position) != len(types) or not all(map(isinstance, position, types)):
-        raise ProblemError(422, "invalid-request", "cursor must be the next_cursor of a page before.")
+        raise wrong_cursor()
     return position
+
+
+def wrong_cursor() -> ProblemError:
+    return ProblemError(422, "invalid-request", "cursor must be the next_cursor of a page before.")

@@ -8,8 +8,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
+from support.processes import wait_until
 
 LIMIT_S = 20.0
 TOKEN = "a-service-account-token"
@@ -180,20 +179,12 @@ class Fleet:
         self.history: list[dict[str, str]] = []
 
     def __call__(self, members: frozenset[Member]) -> None:
-        self.history.append({member.name: member.url for member in members})
+        self.history.append({member.name: member.url for member in members if not member.away})
 
     def until(self, *names: str) -> dict[str, str]:
         """Wait for a fleet of exactly these names."""
-        eventually(lambda: bool(self.history) and set(self.history[-1]) == set(names), f"a fleet of {names}")
+        wait_until(lambda: bool(self.history) and set(self.history[-1]) == set(names), what=f"a fleet of {names}")
         return self.history[-1]
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Poll until it holds; the limit only ends a test that has failed."""
-    deadline_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited {LIMIT_S:.0f} s for {what}"
-        time.sleep(0.005)
 
 
 @dataclass

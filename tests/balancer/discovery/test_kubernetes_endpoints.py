@@ -51,11 +51,17 @@ def test_an_ipv6_address_is_put_in_brackets() -> None:
         pytest.param({"ready": True, "serving": False, "terminating": False}, False, id="not ready, published anyway"),
     ],
 )
-def test_only_pods_that_serve_and_are_not_leaving_are_members(
-    conditions: dict[str, bool | None], is_member: bool
-) -> None:
+def test_pods_that_do_not_serve_or_are_leaving_are_away(conditions: dict[str, bool | None], is_member: bool) -> None:
     found = members([endpoint_slice("a", endpoint("s-0", "10.0.0.1", **conditions))], "http")
-    assert bool(found) is is_member
+    assert found == {Member("s-0", "http://10.0.0.1:8080", away=not is_member)}
+
+
+def test_a_pod_that_serves_by_one_slice_is_not_away_by_another() -> None:
+    slices = [
+        endpoint_slice("a", endpoint("s-0", "10.0.0.1", ready=True)),
+        endpoint_slice("b", endpoint("s-0", "10.0.0.1", ready=False)),
+    ]
+    assert members(slices, "http") == {Member("s-0", "http://10.0.0.1:8080")}
 
 
 @pytest.mark.parametrize("endpoints", [None, []])

@@ -17,10 +17,10 @@ from balancer.discovery.scripted_api_server import (
     Stream,
     endpoint,
     endpoint_slice,
-    eventually,
 )
 from smartgrid.balancer.discovery import Member
 from support.ports import free_port
+from support.processes import wait_until
 
 Start = Callable[..., ApiServer]
 Discover = Callable[..., Running]
@@ -110,7 +110,7 @@ def test_streams_that_end_at_once_are_followed_by_pauses(
     wait = running.stop.wait
     monkeypatch.setattr(running.stop, "wait", lambda timeout=None: waits.append(timeout or 0) or wait(timeout))
     first.end()
-    eventually(lambda: script.count(watch=True) == 22, "twenty short streams")
+    wait_until(lambda: script.count(watch=True) == 22, what="twenty short streams")
     assert len(waits) >= len(short)
 
 
@@ -149,7 +149,7 @@ def test_while_the_api_server_is_away_the_last_fleet_stands_and_ages_and_its_ret
     running.fleet.until("s-0")
     script.stream()
     server.stop()
-    eventually(lambda: running.discovery._problem is not None, "the outage to be noticed")
+    wait_until(lambda: running.discovery._problem is not None, what="the outage to be noticed")
     confirmed = running.discovery.sync_age_s(0.0)
     assert running.fleet.history == [{"s-0": "http://10.0.0.1:8080"}]
     assert running.discovery.sync_age_s(60.0) == confirmed + 60.0
@@ -164,7 +164,7 @@ def test_an_api_server_that_is_not_up_yet_is_waited_for(start_server: Start, dis
     first = start_server(Script(Listing([])), port)
     first.stop()
     running = discover(first)
-    eventually(lambda: running.discovery._problem is not None, "the first refused connection")
+    wait_until(lambda: running.discovery._problem is not None, what="the first refused connection")
     start_server(Script(Listing([ONE])), port)
     running.fleet.until("s-0")
 

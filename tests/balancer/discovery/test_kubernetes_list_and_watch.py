@@ -16,10 +16,10 @@ from balancer.discovery.scripted_api_server import (
     Stream,
     endpoint,
     endpoint_slice,
-    eventually,
 )
 from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
 from smartgrid.runtime.start_error import StartError
+from support.processes import wait_until
 
 Start = Callable[..., ApiServer]
 Discover = Callable[..., Running]
@@ -126,11 +126,11 @@ def test_before_the_first_list_the_age_is_infinite_then_each_sign_of_life_renews
 
     discovery = discover(server).discovery
     stream: Stream = script.stream()
-    eventually(lambda: script.count(watch=True) == 1 and discovery.sync_age_s(0.0) < math.inf, "the first sync")
+    wait_until(lambda: script.count(watch=True) == 1 and discovery.sync_age_s(0.0) < math.inf, what="the first sync")
     for kind, body in (("BOOKMARK", {"metadata": {"resourceVersion": "20"}}), ("MODIFIED", TWO)):
         before_s = discovery.sync_age_s(0.0)
         stream.send(kind, body)
-        eventually(lambda before_s=before_s: discovery.sync_age_s(0.0) < before_s, f"{kind} to renew the age")  # type: ignore[misc]
+        wait_until(lambda before_s=before_s: discovery.sync_age_s(0.0) < before_s, what=f"{kind} to renew the age")  # type: ignore[misc]
 
 
 def test_it_lists_anew_now_and_then_whatever_the_watch_says(start_server: Start, discover: Discover) -> None:

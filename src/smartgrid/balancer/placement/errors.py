@@ -1,0 +1,46 @@
+"""Why a car is not placed. What each answers to a client stands in one place, `PlacingViews.refused`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smartgrid.http_client.answer import Answer
+
+
+class PlacementError(Exception):
+    """The car is not placed, or may be and no one knows."""
+
+
+@dataclass(eq=False)  # not frozen: a context manager on the way sets its traceback
+class NoPlaceError(PlacementError):
+    """Surely no substation has taken the car, in so many attempts."""
+
+    attempts: int
+
+
+@dataclass(eq=False)
+class NotKnownError(PlacementError):
+    """No substation has said that it took the car, and one has not said that it did not."""
+
+    attempts: int
+
+
+@dataclass(eq=False)
+class HolderAwayError(PlacementError):
+    """The key has a session at this member, which is away."""
+
+    member: str
+
+
+@dataclass(eq=False)
+class FaultyRequestError(PlacementError):
+    """A substation says that the request itself is wrong."""
+
+    answer: Answer
+
+
+@dataclass(eq=False)
+class SupersededAboveError(PlacementError):
+    """The key's session is beyond this balancer's members: a balancer in front of it finds it at this path."""
+
+    path: str

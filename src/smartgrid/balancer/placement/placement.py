@@ -1,0 +1,207 @@
+"""The way of one car: to the holder of its key, or from substation to substation, the best first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from smartgrid.balancer.live_fleet import LiveFleet, Substation
+from smartgrid.balancer.placement import attempt
+from smartgrid.balancer.placement.attempt import (
+    Admitted,
+    Asked,
+    Car,
+    Faulty,
+    HolderAway,
+    NotSent,
+    Outcome,
+    Refused,
+    Superseded,
+    Unknown,
+)
+from smartgrid.balancer.placement.directory import Directory
+from smartgrid.balancer.placement.errors import (
+    FaultyRequestError,
+    HolderAwayError,
+    NoPlaceError,
+    NotKnownError,
+    SupersededAboveError,
+)
+from smartgrid.protocol import numbers
+from smartgrid.protocol.headers import STATUS
+from smartgrid.protocol.keys import KeyEntry
+from smartgrid.protocol.session_id import is_above, split
+from smartgrid.web.keys_under_way import KeysUnderWay
+
+MIN_ATTEMPT_S = 0.05
+SILENT_TIMEOUT_S = 0.2
+"""For a holder that has not answered lately: time to notice that it is back."""
+MAX_FOLLOWED = 8
+"""Sessions superseded by sessions that are superseded: each has a greater number, so this many are never met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The session that the car has, at which member, and in how many attempts; `replayed` where it had it before."""
+
+    session: dict[str, Any]
+    member: str
+    attempts: int
+    replayed: bool
+
+
+@dataclass(slots=True)
+class _Way:
+    """How far one car has come."""
+
+    car: Car
+    end_s: float
+    attempts: int = 0
+    asked: list[str] = field(default_factory=list)
+    not_known: bool = False
+    not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
+    named: str | None = None  # the session that a superseded one has named
+    followed: set[str] = field(default_factory=set)
+
+
+class Placement:
+    """Places cars, each key once at a time.
+
+    A try that is made of several attempts goes on numbering them (`_Way.attempts` is the hop), also over the holders
+    that it is sent to, so the attempt that is answered last has the greatest number of all that may have arrived.
+    """
+
+    def __init__(
+        self,
+        fleet: LiveFleet,
+        directory: Directory,
+        *,
+        balancer_id: int,
+        attempt_timeout_s: float,
+        request_timeout_s: float,
+        let_down: Callable[[str], None] = lambda _member: None,
+    ) -> None:
+        """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives."""
+        self._fleet, self._directory, self._balancer_id = fleet, directory, balancer_id
+        self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
+        self._let_down = let_down
+        self._keys = KeysUnderWay()
+
+    def place(self, car: Car) -> Placed:
+        """Find the car's place, or a new one. Raises PlacementError or KeyBusyError."""
+        end_s = time.monotonic() + self._request_timeout_s
+        with self._keys.holding(car.digest, self._request_timeout_s):
+            return self._find(_Way(car, end_s))
+
+    def _find(self, way: _Way) -> Placed:
+        while True:
+            session_id = way.named or self._holder(way)
+            if session_id is None:
+                if (asked := self._ask_best(way)) is None:
+                    raise NotKnownError(way.attempts) if way.not_known else NoPlaceError(way.attempts)
+                name, outcome = asked
+            else:
+                name, outcome = self._ask_holder(way, session_id)
+            way.named = None
+            match outcome:
+                case Admitted(session, replayed):
+                    self._note(way, name, session)
+                    return Placed(session, name, way.attempts, replayed)
+                case Superseded(by):
+                    self._follow(way, session_id, by)
+                case Faulty(answer):
+                    raise NotKnownError(way.attempts) if way.not_known else FaultyRequestError(answer)
+                case HolderAway():
+                    raise HolderAwayError(name)
+
+    def _holder(self, way: _Way) -> str | None:
+        holder = self._directory.holder(way.car.digest)
+        return holder.session_id if holder and holder.session_id not in way.not_there else None
+
+    def _ask_holder(self, way: _Way, session_id: str) -> tuple[str, Outcome]:
+        """Ask for the session where it is. Raises HolderAwayError for one that is away, or does not answer."""
+        name, _ = split(session_id)
+        substation = self._fleet.substation(name)
+        if substation is None:
+            if way.named is None and not self._fleet.is_away(name):  # it has been away for so long that it is forgotten
+                self._directory.drop(session_id)
+                return name, NotSent()
+            raise HolderAwayError(name)
+        timeout_s = self._timeout_s(way) if self._fleet.is_in_rotation(name) else SILENT_TIMEOUT_S
+        asked = self._ask(way, substation, timeout_s)
+        if asked.answer is None:
+            self._fleet.unanswered(substation)
+            self._let_down(name)
+            raise HolderAwayError(name)
+        self._fleet.saw(substation, asked.answer.headers.get(STATUS))
+        match asked.outcome:
+            case Unknown() | Refused(attempt.NO_STORAGE):
+                raise HolderAwayError(name)
+            case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
+                way.not_there.add(session_id)
+                way.asked.append(name)
+            case Admitted(session, _) if session["session_id"] != session_id:
+                self._directory.drop(session_id)
+        return name, asked.outcome
+
+    def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
+        """Ask the best member that has not been asked; None where there is none, or no time left."""
+        if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
+            return None
+        choice = self._fleet.choose(way.car.power, way.asked)
+        if choice is None:
+            return None
+        name = choice.substation.name
+        way.asked.append(name)
+        try:
+            asked = self._ask(way, choice.substation, self._timeout_s(way))
+        except BaseException:  # whatever it was, the reservation must not stay
+            self._fleet.give_up(choice)
+            raise
+        if asked.answer is None:
+            self._fleet.give_up(choice)
+            self._let_down(name)
+        else:
+            self._fleet.settle(choice, asked.answer.headers.get(STATUS))
+        way.not_known |= isinstance(asked.outcome, Unknown)
+        return name, asked.outcome
+
+    def _ask(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
+        """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.
+
+        After that only a session or a supersession is certain: the first attempt may have been done, or be done yet.
+        """
+        end_s = time.monotonic() + timeout_s
+        first = self._attempt(way, substation, timeout_s)
+        if first != Asked(Unknown()) or time.monotonic() >= end_s:
+            return first
+        second = self._attempt(way, substation, end_s - time.monotonic())
+        way.not_known |= not isinstance(second.outcome, Admitted | Superseded)
+        return first if second == Asked(NotSent()) else second
+
+    def _attempt(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
+        number = numbers.attempt(way.car.number, way.attempts, self._balancer_id)
+        way.attempts += 1
+        return attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+
+    def _timeout_s(self, way: _Way) -> float:
+        """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
+        return max(MIN_ATTEMPT_S, min(self._attempt_timeout_s, (way.end_s - time.monotonic()) / 2))
+
+    def _note(self, way: _Way, name: str, session: dict[str, Any]) -> None:
+        number = numbers.attempt(way.car.number, way.attempts - 1, self._balancer_id)
+        _, inner = split(session["session_id"])
+        self._directory.note(name, KeyEntry(way.car.digest, number, inner))
+
+    def _follow(self, way: _Way, superseded: str | None, by: str) -> None:
+        """Go on to the session that counts. Raises SupersededAboveError where it is none of this balancer's."""
+        if superseded is not None:
+            self._directory.note_superseded(superseded)
+        if is_above(by):
+            raise SupersededAboveError(by)
+        if by in way.followed or len(way.followed) >= MAX_FOLLOWED:
+            raise HolderAwayError(split(by)[0])
+        way.followed.add(by)
+        way.named = by

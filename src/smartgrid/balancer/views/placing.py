@@ -1,0 +1,132 @@
+"""`POST /charge`: a car is placed, or the client is told in one of a few ways that it is not."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+
+from flask import Response, request
+
+from smartgrid.balancer.live_fleet import LiveFleet
+from smartgrid.balancer.metrics import BalancerMetrics
+from smartgrid.balancer.placement.attempt import SUPERSEDED, Car
+from smartgrid.balancer.placement.errors import (
+    FaultyRequestError,
+    HolderAwayError,
+    NoPlaceError,
+    NotKnownError,
+    PlacementError,
+    SupersededAboveError,
+)
+from smartgrid.balancer.placement.placement import Placed, Placement
+from smartgrid.balancer.sessions import unavailable
+from smartgrid.balancer.tries import Tries
+from smartgrid.balancer.views.fleet import release_in_s
+from smartgrid.protocol import headers
+from smartgrid.protocol.models import ChargeBody, SessionBody
+from smartgrid.runtime import logs
+from smartgrid.web import charge_views
+from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
+from smartgrid.web.keys_under_way import KeyBusyError
+from smartgrid.web.openapi import operation
+from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
+from smartgrid.web.routes import route
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacingViews:
+    """With what they need."""
+
+    placement: Placement
+    fleet: LiveFleet
+    metrics: BalancerMetrics
+    tries: Tries
+
+    @route("POST", "/charge")
+    @operation(
+        "Charge a car on the best substation",
+        body=ChargeBody,
+        answers={201: SessionBody},
+        problems=(400, 409, 413, 415, 422, 503, 504),
+        headers=KEY_HEADER | {headers.NUMBER: charge_views.NUMBER_MEANING},
+    )
+    def charge(self) -> Response:
+        begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
+        number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
+        car = Car(request.get_data(), body.power, key, number)
+        try:
+            placed = self.placement.place(car)
+        except (PlacementError, KeyBusyError) as error:
+            return self.refused(error, key)
+        self.metrics.decision_s.observe(time.monotonic() - begun_s)
+        return self.admitted(placed, body.vehicle_id)
+
+    def admitted(self, placed: Placed, vehicle_id: str) -> Response:
+        self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()
+        if not placed.replayed:
+            self.metrics.decisions.count(placed.member)
+        log.info(
+            "placed",
+            extra={"vehicle": logs.vehicle(vehicle_id), "substation": placed.member, "attempts": placed.attempts},
+        )
+        return answer(placed.session, 201, {headers.REPLAYED: "true"} if placed.replayed else None)
+
+    def refused(self, error: PlacementError | KeyBusyError, key: str) -> Response:
+        """Count each way of not placing a car, and answer it."""
+        self.metrics.requests.labels("rejected" if isinstance(error, NoPlaceError) else "failed").inc()
+        match error:
+            case NoPlaceError():
+                response = self.no_place(error).response()
+            case NotKnownError():
+                response = _not_known(error).response()
+            case HolderAwayError():
+                response = unavailable(error.member).response()
+            case FaultyRequestError():
+                response = _passed_on(error)
+            case SupersededAboveError():
+                response = _superseded(error).response()
+            case KeyBusyError():
+                response = _busy().response()
+            case _:
+                raise error
+        if response.status_code >= 500:  # the client may not know the key, which makes a repeat safe
+            response.headers[headers.KEY] = key
+        return response
+
+    def no_place(self, error: NoPlaceError) -> ProblemError:
+        out, size = self.fleet.out_of_rotation(), self.fleet.size()
+        down = f" {out} of {size} substations do not answer." if out else ""
+        nobody = "There is no substation yet." if not size else "No substation can take the car now."
+        reason = "no-substation" if out == size else "no-capacity"
+        self.metrics.rejections.labels(reason).inc()
+        log.info("rejected", extra={"reason": reason, "attempts": error.attempts})
+        return ProblemError(503, "no-capacity", nobody + down, headers=retry_after(release_in_s(self.fleet.totals())))
+
+
+def _not_known(error: NotKnownError) -> ProblemError:
+    log.warning("outcome unknown", extra={"attempts": error.attempts})
+    detail = (
+        "No substation took the car, and one did not answer, so it may charge there. "
+        "Repeat the request with the Idempotency-Key of this answer."
+    )
+    return ProblemError(504, "outcome-unknown", detail, headers={"Retry-After": "1"})
+
+
+def _superseded(error: SupersededAboveError) -> ProblemError:
+    detail = "The key's session is not here but at superseded_by."
+    return ProblemError(409, SUPERSEDED, detail, superseded_by=error.path)
+
+
+def _busy() -> ProblemError:
+    detail = "A request with this Idempotency-Key is under way."
+    return ProblemError(409, "request-in-progress", detail, headers={"Retry-After": "1"})
+
+
+def _passed_on(error: FaultyRequestError) -> Response:
+    retry = error.answer.headers.get("Retry-After")
+    sent = {"Retry-After": retry} if retry else None
+    return Response(error.answer.body, error.answer.status, sent, content_type=MEDIA_TYPE)

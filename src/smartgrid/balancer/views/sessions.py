@@ -1,0 +1,64 @@
+"""Sessions, wherever they are: one, all page by page, and their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Response, request
+
+from smartgrid.balancer.sessions import Sessions
+from smartgrid.domain.session import SessionState
+from smartgrid.protocol.headers import UNREACHABLE
+from smartgrid.protocol.models import SessionBody, SessionPage
+from smartgrid.web import charge_views
+from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
+from smartgrid.web.openapi import operation
+from smartgrid.web.routes import route
+
+MAX_UNREACHABLE_LENGTH = 2000  # of the header's value: proxies refuse answers whose headers are too long
+
+
+@dataclass(frozen=True, slots=True)
+class SessionViews:
+    """With what they need."""
+
+    sessions: Sessions
+
+    @route("GET", "/charge")
+    @operation(
+        "List sessions, substation by substation, newest first within each",
+        answers={200: SessionPage},
+        problems=(422,),
+        query=PAGE_QUERY,
+    )
+    def list_sessions(self) -> Response:
+        state = query_choice("state", SessionState)
+        page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
+        sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
+        return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
+
+    @route("GET", "/charge/<session_id>")
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    def session(self, session_id: str) -> Response:
+        return answer(self.sessions.get(session_id))
+
+    @route("DELETE", "/charge/<session_id>")
+    @operation(
+        "Stop a session, or end it as superseded by another one of its key",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        query=charge_views.SUPERSEDE_QUERY,
+    )
+    def stop(self, session_id: str) -> Response:
+        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
+
+
+def listed(names: list[str]) -> str:
+    """As the header's value; where they are too many, the first of them and how many more."""
+    shown = 0
+    length = 0
+    while shown < len(names) and length + len(names[shown]) + 2 <= MAX_UNREACHABLE_LENGTH:
+        length += len(names[shown]) + 2
+        shown += 1
+    more = [f"and {len(names) - shown} more"] if shown < len(names) else []
+    return ", ".join([*names[:shown], *more])

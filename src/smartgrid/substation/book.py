@@ -1,0 +1,459 @@
+"""The book of a substation, in memory: who charges, by which key and number, and what of it is not on the disk yet.
+
+It knows no lock, no disk and no thread; wall time comes in as an argument. One row a session, a `Holding`, ties the
+session that the domain meters to what the protocol knows of it (docs/protocol.md): the digest of its key, the number
+of its latest try, the fingerprint of its request, and the session that counts in its place. Rows of ended sessions
+stay for as long as their keys are to be remembered, so a repeat is recognised without asking the disk.
+
+What has changed since the last commit is one value, `Pending`. A commit takes it (`take`) and then tells what has
+become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions that were
+never on the disk are taken back, as if they had never been; all else has happened, and stays pending.
+
+Every start, end and new limit gets the next place in the order of events, and the wall time from which its grid time
+was reckoned. So the course of things can be replayed from the last checkpoint with the very same numbers
+(`recovery`), and a commit need not write what each session has been delivered. What was taken back had an influence on
+the others meanwhile that no replay knows of: after a lost commit the next one is a checkpoint.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from smartgrid.domain.request import ChargeRequest
+from smartgrid.domain.session import EndReason, Session
+from smartgrid.domain.status import Status
+from smartgrid.domain.substation import Substation
+from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog
+from smartgrid.protocol.numbers import Number, encode
+from smartgrid.runtime.clock import TimeScale
+from smartgrid.substation.record import Record
+from smartgrid.substation.refusals import (
+    DepartureError,
+    DrainingError,
+    KeyReusedError,
+    NoRoomError,
+    StorageError,
+)
+from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
+
+CHECKPOINT_EVERY_EVENTS = 5000
+"""So many events are replayed at the most after a crash."""
+LEAST_MAX_ACTIVE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most sessions at once, None for one a kW of capacity but at least 2000; and how long one lasts at the most,
+    in seconds of grid time."""
+
+    max_active: int | None = None
+    max_session_s: float = 48 * 3600.0
+
+    def most_active(self, capacity_kw: float) -> float:
+        return max(LEAST_MAX_ACTIVE, capacity_kw) if self.max_active is None else self.max_active
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """A session until its end is on the disk, with what its record needs besides (`record.Record`)."""
+
+    session: Session
+    departure_wall_s: float | None
+    leaves_wall_s: float
+    started_wall_s: float
+    started_event: int
+    ended_event: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Holding:
+    """A session by its key. There may be 100,000 of them, most of sessions that ended long ago.
+
+    `live` is None once its end is on the disk: who wants to see it reads its record there. `saved` is whether it is on
+    the disk at all.
+    """
+
+    seq: int
+    session_id: str
+    digest: str
+    number: Number
+    fingerprint: str
+    superseded_by: str = ""
+    ended_wall_s: float | None = None
+    live: Live | None = None
+    saved: bool = False
+
+    @property
+    def entry(self) -> KeyEntry:
+        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by))
+
+    def remembered_until_s(self) -> float:
+        """In wall time, once it has ended. A number begins with the microseconds of its try."""
+        return max(self.ended_wall_s or 0.0, self.number[0] / 1e6) + KEY_LIFE_S
+
+
+@dataclass(slots=True)
+class Pending:
+    """What is not on the disk yet: rows that have changed, new limits, a checkpoint or a sign of life that is due."""
+
+    changed: dict[int, Holding] = field(default_factory=dict)
+    capacity_changes: list[CapacityChange] = field(default_factory=list)
+    checkpoint: bool = False
+    alive: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.capacity_changes or self.checkpoint or self.alive)
+
+
+class Taken(NamedTuple):
+    """What a commit has taken: the pending, as it is written, and with the entries that the log gets then."""
+
+    pending: Pending
+    batch: Batch
+    entries: list[KeyEntry]
+    over: list[Holding]  # their ends are in the batch
+
+
+class Book:
+    """See above. Every method that takes a time first advances to it; a time before the last one counts as the last."""
+
+    def __init__(
+        self,
+        substation: Substation,
+        scale: TimeScale,
+        limits: Limits,
+        wall_s: float,
+        *,
+        on_end: Callable[[Session], None] = lambda _: None,
+        holdings: Iterable[Holding] = (),
+        changed: Iterable[Holding] = (),
+        last_seq: int = 0,
+        last_event: int = 0,
+        configured_kw: float | None = None,
+    ) -> None:
+        """`holdings` are those of the substation's active sessions and of ended ones, oldest first, all on the disk.
+
+        Those of them that are `changed` are not there as they are now.
+        """
+        self._substation, self._scale, self._limits, self._on_end = substation, scale, limits, on_end
+        self.wall_s, self.configured_kw = wall_s, configured_kw
+        self.epoch = secrets.randbelow(2**53 - 1) + 1
+        self.fault: str | None = None
+        self.log = KeyLog()
+        self._seq, self._event, self._checkpoint_event = last_seq, last_event, last_event
+        self._pending, self._in_flight = Pending(), Pending()
+        self._by_id: dict[str, Holding] = {}
+        self._by_digest: dict[str, Holding] = {}
+        self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
+        for holding in holdings:
+            self._take_over(holding)
+        self._pending.changed = {holding.seq: holding for holding in changed}
+
+    # ------------------------------------------------------------------ changes
+
+    def charge(
+        self, request: ChargeRequest, digest: str, number: Number, fingerprint: str, wall_s: float
+    ) -> tuple[Holding, bool]:
+        """The session of the key, maybe superseded, and whether the key had it before; else one that starts now.
+
+        Raises KeyReusedError, DepartureError, StorageError, DrainingError or NoRoomError.
+        """
+        self.advance(wall_s)
+        known = self._by_digest.get(digest)
+        if known is not None:
+            self._repeat(known, number, fingerprint)
+            return known, True
+        if request.departure_s is not None and request.departure_s <= self._substation.now_s:
+            raise DepartureError
+        if self.fault is not None:
+            raise StorageError(self.fault)
+        if self._substation.draining:
+            raise DrainingError
+        return self._admit(request, digest, number, fingerprint), False
+
+    def stop(self, session_id: str, wall_s: float) -> Holding | None:
+        """End a session, if it has not ended; None where it is not remembered."""
+        self.advance(wall_s)
+        holding = self._by_id.get(session_id)
+        if holding is not None:
+            self._end(holding, EndReason.STOPPED)
+        return holding
+
+    def supersede(self, session_id: str, before: Number, by: str, wall_s: float) -> Holding | None:
+        """End a session if its number is below `before`, and note by which it was superseded; else leave it alone.
+
+        It stays with the first that is told: that one knows by which it was superseded itself.
+        """
+        self.advance(wall_s)
+        holding = self._by_id.get(session_id)
+        if holding is not None and holding.number < before and not holding.superseded_by:
+            self._end(holding, EndReason.SUPERSEDED)
+            holding.superseded_by = by
+            self._pending.changed[holding.seq] = holding
+        return holding
+
+    def set_capacity(self, capacity_kw: float, wall_s: float) -> None:
+        self.advance(wall_s)
+        self._substation.set_capacity(capacity_kw, self._substation.now_s)
+        self._pending.capacity_changes.append(CapacityChange(self._next_event(), self.wall_s, capacity_kw))
+        self._collect()
+
+    def configure(self, configured_kw: float | None, wall_s: float) -> None:
+        """Begin with this capacity in the settings: it holds if it is another than at the last start."""
+        if configured_kw is not None and configured_kw != self.configured_kw:
+            self.set_capacity(configured_kw, wall_s)
+        self.configured_kw = configured_kw
+        self.want_checkpoint()
+
+    def drain(self, wall_s: float) -> None:
+        """Admit no one any more."""
+        self.advance(wall_s)
+        self._substation.drain(self._substation.now_s)
+
+    def advance(self, wall_s: float) -> None:
+        """Let time pass: sessions that are full or have left by then end."""
+        self.wall_s = max(self.wall_s, wall_s)
+        for session in self._substation.advance(self._scale.to_grid_s(self.wall_s)):
+            self._note_end(session, self._scale.to_wall_s(session.ended_s or 0.0))
+
+    def set_fault(self, fault: str | None) -> bool:
+        """Why the disk takes no changes at present: then no one is admitted. Returns whether that has changed."""
+        changed = fault != self.fault
+        if (fault is None) != (self.fault is None):
+            self._substation.revision += 1  # the room that the status tells is another
+        self.fault = fault
+        return changed
+
+    def forget(self) -> None:
+        """Forget the keys that were remembered for long enough, and the oldest of too many."""
+        while self._ended:
+            oldest = next(iter(self._ended.values()))
+            if oldest.live is not None or self.is_pending(oldest):
+                return  # its end is not on the disk yet
+            if len(self._ended) <= MAX_KEYS and oldest.remembered_until_s() > self.wall_s:
+                return
+            self._drop(oldest)
+
+    # ------------------------------------------------------------------ questions
+
+    @property
+    def revision(self) -> int:
+        return self._substation.revision
+
+    @property
+    def draining(self) -> bool:
+        return self._substation.draining
+
+    @property
+    def metered_kwh(self) -> float:
+        """Energy delivered since this process started."""
+        return self._substation.meter_kwh
+
+    @property
+    def suspended_sessions(self) -> int:
+        return self._substation.suspended_sessions
+
+    def status(self) -> Status:
+        """As of the last advance. There is no room where no one is admitted, for whatever reason."""
+        found = self._substation.status()
+        full = found.active_sessions >= self._limits.most_active(found.capacity_kw)
+        room_kw = 0.0 if full or self.fault is not None else found.largest_free_kw
+        return replace(found, epoch=self.epoch, largest_free_kw=room_kw)
+
+    def next_event_in_s(self) -> float:
+        """In how many seconds of wall time the next session ends by itself, as things stand."""
+        event_s = self._substation.next_event_s()
+        return float("inf") if event_s is None else self._scale.to_wall_s(event_s) - self.wall_s
+
+    def find(self, session_id: str) -> Holding | None:
+        return self._by_id.get(session_id)
+
+    def is_pending(self, holding: Holding) -> bool:
+        """Whether something of it is not on the disk yet."""
+        return holding.seq in self._pending.changed or holding.seq in self._in_flight.changed
+
+    def as_it_is(self, record: Record) -> Record | None:
+        """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
+        holding = self._by_id.get(record.session_id)
+        if holding is not None and holding.live is not None:
+            return to_record(holding)
+        if record.ended_wall_s is None:
+            return None
+        return record if holding is None else record._replace(superseded_by=holding.superseded_by)
+
+    # ------------------------------------------------------------------ commits
+
+    def is_dirty(self) -> bool:
+        """Whether there is something that no commit has taken."""
+        return bool(self._pending)
+
+    def want_sign_of_life(self) -> None:
+        self._pending.alive = True
+
+    def want_checkpoint(self) -> None:
+        self._pending.checkpoint = True
+
+    def take(self) -> Taken | None:
+        """All that is to be written now, or None; `written` or `lost` is to follow before the next."""
+        pending, self._pending = self._pending, Pending()
+        if self._event - self._checkpoint_event >= CHECKPOINT_EVERY_EVENTS:
+            pending.checkpoint = True
+        if not pending:
+            return None
+        whole = [holding for holding in pending.changed.values() if holding.live is not None]
+        marked = [holding for holding in pending.changed.values() if holding.live is None]
+        batch = Batch(
+            [to_record(holding) for holding in whole],
+            [(encode(holding.number), holding.superseded_by, holding.seq) for holding in marked],
+            [] if pending.checkpoint else pending.capacity_changes,
+            self._checkpoint() if pending.checkpoint else None,
+            self.wall_s if pending.alive or pending.checkpoint else None,
+        )
+        self._in_flight = pending
+        entries = [holding.entry for holding in pending.changed.values()]
+        return Taken(pending, batch, entries, [holding for holding in whole if holding.ended_wall_s is not None])
+
+    def written(self, taken: Taken) -> None:
+        """It is on the disk."""
+        self._in_flight = Pending()
+        for holding in taken.pending.changed.values():
+            holding.saved = True
+        for holding in taken.over:
+            if holding.live is not None:
+                self._on_end(holding.live.session)
+            holding.live = None
+        for entry in taken.entries:
+            if self.log.get(entry.session_id) != entry:
+                self.log.note(entry)
+
+    def lost(self, taken: Taken) -> None:
+        """It is not on the disk, and neither is what has happened since."""
+        changed = taken.pending.changed | self._pending.changed
+        self._pending, self._in_flight = Pending(checkpoint=True), Pending()
+        self._take_back([holding for holding in changed.values() if not holding.saved])
+        self._pending.changed |= {seq: holding for seq, holding in changed.items() if holding.saved}
+
+    # ------------------------------------------------------------------ within
+
+    def _repeat(self, known: Holding, number: Number, fingerprint: str) -> None:
+        if known.fingerprint != fingerprint:
+            raise KeyReusedError
+        if number > known.number and not known.superseded_by:
+            known.number = number
+            self._pending.changed[known.seq] = known
+            if known.session_id in self._ended:
+                self._ended.move_to_end(known.session_id)
+
+    def _admit(self, request: ChargeRequest, digest: str, number: Number, fingerprint: str) -> Holding:
+        substation, scale = self._substation, self._scale
+        if len(self._by_id) - len(self._ended) >= self._limits.most_active(substation.capacity_kw):
+            raise NoRoomError
+        departure_wall_s = None if request.departure_s is None else scale.to_wall_s(request.departure_s)
+        leaves_wall_s = self.wall_s + scale.to_wall_s(self._limits.max_session_s)
+        if departure_wall_s is not None:
+            leaves_wall_s = min(leaves_wall_s, departure_wall_s)
+        session_id = secrets.token_urlsafe(16)
+        limited = ChargeRequest(request.vehicle_id, request.energy_kwh, request.power, scale.to_grid_s(leaves_wall_s))
+        session = substation.admit(session_id, limited, substation.now_s)
+        if session is None:
+            raise NoRoomError
+        self._seq += 1
+        live = Live(session, departure_wall_s, leaves_wall_s, self.wall_s, self._next_event())
+        holding = Holding(self._seq, session_id, digest, number, fingerprint, live=live)
+        self._by_id[session_id] = self._by_digest[digest] = holding
+        self._pending.changed[holding.seq] = holding
+        return holding
+
+    def _end(self, holding: Holding, reason: EndReason) -> None:
+        if holding.ended_wall_s is None:
+            self._substation.stop(holding.session_id, self._substation.now_s, reason)
+            self._collect()
+
+    def _collect(self) -> None:
+        """Note what has ended just now."""
+        for session in self._substation.advance(self._substation.now_s):
+            self._note_end(session, self.wall_s)
+
+    def _note_end(self, session: Session, ended_wall_s: float) -> None:
+        holding = self._by_id.get(session.session_id)
+        if holding is None or holding.live is None:
+            return  # taken back
+        holding.ended_wall_s, holding.live.ended_event = ended_wall_s, self._next_event()
+        self._ended[holding.session_id] = holding
+        self._pending.changed[holding.seq] = holding
+
+    def _next_event(self) -> int:
+        self._event += 1
+        return self._event
+
+    def _checkpoint(self) -> Checkpoint:
+        self._checkpoint_event = self._event
+        self._substation.rebase(self._substation.now_s)
+        delivered_kwh = {
+            self._by_id[session.session_id].seq: session.delivered_kwh for session in self._substation.active
+        }
+        return Checkpoint(
+            self._event,
+            self.wall_s,
+            self._scale.time_scale,
+            self._substation.capacity_kw,
+            self.configured_kw,
+            delivered_kwh,
+        )
+
+    def _take_back(self, holdings: list[Holding]) -> None:
+        for holding in holdings:
+            self._drop(holding)
+            self._substation.stop(holding.session_id, self._substation.now_s)
+        self._collect()
+
+    def _take_over(self, holding: Holding) -> None:
+        """Remember what is on the disk; of two sessions of one key the later."""
+        earlier = self._by_digest.get(holding.digest)
+        if earlier is not None and earlier.live is None:
+            self._drop(earlier)
+        holding.saved = True
+        self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
+        if holding.ended_wall_s is not None:
+            self._ended[holding.session_id] = holding
+        self.log.note(holding.entry)
+
+    def _drop(self, holding: Holding) -> None:
+        del self._by_id[holding.session_id]
+        self._ended.pop(holding.session_id, None)
+        if self._by_digest.get(holding.digest) is holding:
+            del self._by_digest[holding.digest]
+        self.log.forget(holding.session_id)
+
+
+def to_record(holding: Holding) -> Record:
+    """A session as it is now; it is in memory."""
+    live = holding.live
+    assert live is not None, "only the disk has its record"
+    session, request = live.session, live.session.request
+    return Record(
+        holding.seq,
+        holding.session_id,
+        holding.digest,
+        encode(holding.number),
+        holding.fingerprint,
+        holding.superseded_by,
+        request.vehicle_id,
+        request.energy_kwh,
+        request.power.min_kw,
+        request.power.max_kw,
+        live.departure_wall_s,
+        live.leaves_wall_s,
+        live.started_wall_s,
+        live.started_event,
+        session.delivered_kwh,
+        holding.ended_wall_s,
+        live.ended_event,
+        session.end_reason.value if session.end_reason else None,
+        session.state.value,
+        session.power_kw,
+    )

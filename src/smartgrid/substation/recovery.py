@@ -1,0 +1,227 @@
+"""From what is on the disk back to a book: `recover`, a pure function, and around it `open_book`.
+
+The file has a checkpoint and all that was promised since: starts, ends, new limits, each with its place in the order
+of events and its wall time. They are played again on the domain, which ends by itself what was full or left in
+between, up to the last sign of life. That is where the sessions stood. The time from then until now is an outage:
+nothing was delivered in it, and a car that meant to leave in it has left with `PowerLoss`.
+
+The clock may be behind the file's last sign of life, as it was set back meanwhile or was wrong before. Sessions then
+go on from now; else they would charge unmetered until the clock has caught up. But a clock that is far behind is more
+likely wrong now, as on a machine that has not asked for the time yet: numbers of tries and departures would be judged
+by it, so that is refused, for the operator to look at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smartgrid.domain.session import EndReason, Session
+from smartgrid.domain.substation import Substation
+from smartgrid.protocol import numbers
+from smartgrid.protocol.numbers import ZERO
+from smartgrid.runtime.clock import GridClock, TimeScale, rfc3339
+from smartgrid.runtime.start_error import StartError
+from smartgrid.substation.book import Book, Holding, Limits, Live
+from smartgrid.substation.record import Record, to_request
+from smartgrid.substation.store import Found, KeyRow, Store
+
+MAX_CLOCK_BACK_S = 600.0
+ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What is played again: `do` gets the grid time."""
+
+    place: int
+    wall_s: float
+    do: Callable[[float], object]
+
+
+def open_book(
+    store: Store,
+    clock: GridClock,
+    *,
+    drawn_capacity_kw: float,
+    limits: Limits | None = None,
+    max_clock_back_s: float = MAX_CLOCK_BACK_S,
+    on_end: Callable[[Session], None] = lambda _: None,
+) -> Book:
+    """The book as the store has it, now; in a new file an empty one, with `drawn_capacity_kw`.
+
+    `on_end` hears of every session whose end is on the disk. Raises StartError for a file from further in the future
+    than `max_clock_back_s`.
+    """
+    now_s, limits = clock.wall_s(), limits or Limits()
+    found = store.load()
+    if found is None:
+        substation = Substation(drawn_capacity_kw, clock.to_grid_s(now_s), revision=1)
+        return Book(substation, clock, limits, now_s, on_end=on_end)
+    _check_time(store.path, _last_sign_of_life(found), now_s, max_clock_back_s)
+    return recover(found, store.load_keys(now_s), clock, limits, now_s, on_end)
+
+
+def _check_time(path: Path, alive_wall_s: float, now_wall_s: float, max_clock_back_s: float) -> None:
+    ahead_s = alive_wall_s - now_wall_s
+    if ahead_s <= 0:
+        return
+    told = f"{path} was last written at {rfc3339(alive_wall_s)}, and this machine's clock says {rfc3339(now_wall_s)}"
+    if ahead_s > max_clock_back_s:
+        raise StartError(
+            f"{told}: set the clock right; if it was wrong before and is right now, "
+            f"start once with SMARTGRID_MAX_CLOCK_BACK_S={int(ahead_s) + 60}"
+        )
+    log.warning("%s: its sessions go on from now", told)
+
+
+def recover(
+    found: Found,
+    keys: Sequence[KeyRow],
+    scale: TimeScale,
+    limits: Limits,
+    now_wall_s: float,
+    on_end: Callable[[Session], None],
+) -> Book:
+    """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first."""
+    alive_wall_s = _last_sign_of_life(found)
+    file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
+    replayed, ended = _replay(found, file_scale, alive_wall_s)
+    wall_s = min(alive_wall_s, now_wall_s)
+    there = [record for record in found.records if record.ended_wall_s is None]  # as far as the file knows
+    over = [
+        _over(record, ended[record.session_id], file_scale, _last_event(found) + place)
+        for place, record in enumerate((record for record in there if record.session_id in ended), 1)
+    ]
+    moved = [_at_scale(record, file_scale, scale, wall_s) for record in there if record.session_id not in ended]
+    active = [_holding(record, _session(record, scale, replayed)) for record in moved]
+    substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
+    substation.restore(holding.live.session for holding in active if holding.live is not None)
+    substation.resume(scale.to_grid_s(now_wall_s))
+    has_moved = file_scale.time_scale != scale.time_scale or alive_wall_s > now_wall_s
+    return Book(
+        substation,
+        scale,
+        limits,
+        now_wall_s,
+        on_end=on_end,
+        holdings=sorted([*map(_remembered, keys), *over, *active], key=lambda holding: holding.seq),
+        changed=over + active if has_moved else over,
+        last_seq=found.last_seq,
+        last_event=_last_event(found) + len(over),
+        configured_kw=found.checkpoint.configured_kw,
+    )
+
+
+def _last_sign_of_life(found: Found) -> float:
+    times_s = [found.checkpoint.wall_s, found.alive_wall_s]
+    times_s += [record.started_wall_s for record in found.records if record.started_event > found.checkpoint.last_event]
+    times_s += [record.ended_wall_s for record in found.records if record.ended_wall_s is not None]
+    times_s += [change.wall_s for change in found.capacity_changes]
+    return max(times_s)
+
+
+def _last_event(found: Found) -> int:
+    places = [found.checkpoint.last_event, *(change.event for change in found.capacity_changes)]
+    places += [max(record.started_event, record.ended_event or 0) for record in found.records]
+    return max(places)
+
+
+def _replay(found: Found, scale: TimeScale, until_wall_s: float) -> tuple[Substation, dict[str, Session]]:
+    """The substation at its last sign of life, and the sessions that have ended since the checkpoint."""
+    checkpoint = found.checkpoint
+    substation = Substation(checkpoint.capacity_kw, scale.to_grid_s(checkpoint.wall_s))
+    before = [record for record in found.records if record.seq in checkpoint.delivered_kwh]
+    substation.restore(
+        Session(
+            record.session_id,
+            to_request(record, scale),
+            scale.to_grid_s(record.started_wall_s),
+            delivered_kwh=checkpoint.delivered_kwh[record.seq],
+        )
+        for record in before
+    )
+    for event in sorted(_events(found, substation, scale), key=lambda event: event.place):
+        event.do(scale.to_grid_s(event.wall_s))
+    ended = substation.advance(scale.to_grid_s(until_wall_s))
+    return substation, {session.session_id: session for session in ended}
+
+
+def _events(found: Found, substation: Substation, scale: TimeScale) -> Iterable[_Event]:
+    after = found.checkpoint.last_event
+    for record in found.records:
+        if record.started_event > after:
+            yield _Event(record.started_event, record.started_wall_s, _start(record, substation, scale))
+        if record.ended_event is not None and record.ended_wall_s is not None and record.end_reason in ON_REQUEST:
+            yield _Event(record.ended_event, record.ended_wall_s, _stop(record, substation))
+    for change in found.capacity_changes:
+        yield _Event(change.event, change.wall_s, _set_capacity(change.capacity_kw, substation))
+
+
+def _start(record: Record, substation: Substation, scale: TimeScale) -> Callable[[float], object]:
+    def do(now_s: float) -> None:
+        request = to_request(record, scale)
+        if substation.admit(record.session_id, request, now_s) is None:  # it was promised, whatever is reckoned now
+            substation.restore([Session(record.session_id, request, now_s)])
+
+    return do
+
+
+def _stop(record: Record, substation: Substation) -> Callable[[float], object]:
+    reason = EndReason(record.end_reason or EndReason.STOPPED)
+    return lambda now_s: substation.stop(record.session_id, now_s, reason)
+
+
+def _set_capacity(capacity_kw: float, substation: Substation) -> Callable[[float], object]:
+    return lambda now_s: substation.set_capacity(capacity_kw, now_s)
+
+
+def _at_scale(record: Record, before: TimeScale, scale: TimeScale, wall_s: float) -> Record:
+    """The record of an active session on a clock whose scale may be another than before.
+
+    A departure is a time of day, and stays. The limit on sessions is in hours of the substation's clock: what is left
+    of it stays. No session has started later than now.
+    """
+    leaves_wall_s = record.leaves_wall_s
+    if scale.time_scale != before.time_scale and leaves_wall_s != record.departure_wall_s:
+        leaves_wall_s = wall_s + scale.to_wall_s(before.to_grid_s(leaves_wall_s - wall_s))
+    return record._replace(leaves_wall_s=leaves_wall_s, started_wall_s=min(record.started_wall_s, wall_s))
+
+
+def _session(record: Record, scale: TimeScale, replayed: Substation) -> Session:
+    """An active session as it was replayed."""
+    before = replayed.find(record.session_id)
+    delivered_kwh = 0.0 if before is None else before.delivered_kwh
+    started_s = scale.to_grid_s(record.started_wall_s)
+    return Session(record.session_id, to_request(record, scale), started_s, delivered_kwh=delivered_kwh)
+
+
+def _holding(record: Record, session: Session) -> Holding:
+    return Holding(
+        record.seq,
+        record.session_id,
+        record.key_digest,
+        numbers.decode(record.number) or ZERO,
+        record.fingerprint,
+        record.superseded_by,
+        live=Live(session, record.departure_wall_s, record.leaves_wall_s, record.started_wall_s, record.started_event),
+    )
+
+
+def _over(record: Record, session: Session, scale: TimeScale, event: int) -> Holding:
+    """A session that has ended by itself, which the file does not know yet."""
+    holding = _holding(record, session)
+    holding.ended_wall_s = scale.to_wall_s(session.ended_s or 0.0)
+    if holding.live is not None:
+        holding.live.ended_event = event
+    return holding
+
+
+def _remembered(row: KeyRow) -> Holding:
+    number = numbers.decode(row.number) or ZERO
+    return Holding(
+        row.seq, row.session_id, row.key_digest, number, row.fingerprint, row.superseded_by, row.ended_wall_s
+    )

@@ -1,0 +1,155 @@
+"""An upgrade loses nothing: `version_2.sql` is what the version before wrote, as its process was killed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from smartgrid.domain.request import ChargeRequest, PowerRange
+from smartgrid.protocol import keys
+from smartgrid.protocol.fingerprint import fingerprint_of
+from smartgrid.substation import migrations
+from smartgrid.substation.migrations import SCHEMA_VERSION
+from smartgrid.substation.refusals import KeyReusedError
+from smartgrid.substation.store import Store
+from support.books import START_WALL_S, Books, SetClock, a_car
+
+ALIVE_WALL_S = START_WALL_S + 2700
+ACTIVE = {"elastic": "jOHDdPfNjhX-oqhkeumQoA", "leaving": "a1Vih3UDrquNW_Xr_3dHEg", "keyless": "0CXw6nHySx3t8aMr6bnb-Q"}
+ENDED = {"full": "otlx4-tG6RJX-N5rACBXRA", "stopped": "qKXJ42qfHRb0FjxP0DHOag", "voided": "JVmcIpGaZm5La45LwdOkGw"}
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> Path:
+    """The folder of a substation of version 2."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "substation.db")) as connection:
+        connection.executescript((Path(__file__).parent / "version_2.sql").read_text())
+    return folder
+
+
+@pytest.fixture
+def open_books(old_file: Path) -> Iterator[Callable[..., Books]]:
+    opened: list[Books] = []
+
+    def open_at(outage_s: float = 0.0, capacity_kw: float | None = 90.0) -> Books:
+        clock = SetClock()
+        clock.set_s = ALIVE_WALL_S + outage_s
+        opened.append(Books(old_file, clock, capacity_kw))
+        return opened[-1]
+
+    yield open_at
+    for books in opened:
+        books.close()
+
+
+def test_every_session_is_there_as_it_was(open_books: Callable[..., Books]) -> None:
+    books = open_books()
+    assert [record.session_id for record in books.ledger.page(10, None, None)] == [
+        *reversed(ENDED.values()),
+        *reversed(ACTIVE.values()),
+    ]
+    elastic, full, stopped = (books.record(i) for i in (ACTIVE["elastic"], ENDED["full"], ENDED["stopped"]))
+    assert elastic is not None
+    assert (elastic.state, elastic.power_kw, elastic.started_wall_s) == ("Charging", 11, START_WALL_S)
+    assert elastic.delivered_kwh == pytest.approx(8.08333333325, abs=1e-9)  # metered up to its last sign of life
+    assert full is not None
+    assert (full.delivered_kwh, full.end_reason, full.ended_wall_s) == (1, "EnergyDelivered", START_WALL_S + 3600 / 11)
+    assert stopped is not None
+    assert (stopped.delivered_kwh, stopped.end_reason) == (5.5, "Stopped")
+
+
+def test_what_the_operator_set_is_kept(open_books: Callable[..., Books]) -> None:
+    assert open_books().ledger.status().capacity_kw == 33
+
+
+def test_a_setting_that_has_changed_counts(open_books: Callable[..., Books]) -> None:
+    assert open_books(capacity_kw=91.0).ledger.status().capacity_kw == 91
+
+
+def test_a_departure_in_the_outage_is_a_power_loss(open_books: Callable[..., Books]) -> None:
+    leaving = open_books(outage_s=10_000).record(ACTIVE["leaving"])
+    assert leaving is not None
+    assert (leaving.end_reason, leaving.ended_wall_s) == ("PowerLoss", START_WALL_S + 7200.5)
+
+
+def test_keys_keep_their_sessions_and_numbers(open_books: Callable[..., Books]) -> None:
+    _, page = open_books().ledger.news(0, None, 0, 0)
+    assert page is not None
+    told = {entry.digest: (entry.session_id, entry.number) for entry in page.entries}
+    assert told[keys.digest("key of elastic")] == (ACTIVE["elastic"], (1_800_001_800_000_000,))
+    assert told[keys.digest("key of full")] == (ENDED["full"], (1_800_000_000_000_004,))
+    assert len(told) == 6
+    assert keys.digest("key of voided") not in told
+
+
+def test_a_repeat_finds_the_session_and_another_request_does_not(open_books: Callable[..., Books]) -> None:
+    ledger = open_books().ledger
+    departure_ms = round((START_WALL_S + 7200.5) * 1000)
+    same, other = (fingerprint_of("EV-leaving", energy_kwh, 4, 11, departure_ms) for energy_kwh in (22, 23))
+    car = ChargeRequest("EV-leaving", 22.0, PowerRange(4.0, 11.0), START_WALL_S + 7200.5)
+    assert ledger.charge(car, "key of leaving", None, same).record.session_id == ACTIVE["leaving"]
+    with pytest.raises(KeyReusedError):
+        ledger.charge(car, "key of leaving", None, other)
+
+
+def test_a_session_without_an_end_ends_after_48_hours(open_books: Callable[..., Books]) -> None:
+    """One of a nanowatt would have stayed for millions of years."""
+    books = open_books()
+    books.clock.pass_s(48 * 3600)
+    keyless = books.record(ACTIVE["keyless"])
+    assert keyless is not None
+    assert (keyless.end_reason, keyless.ended_wall_s) == ("Departed", ALIVE_WALL_S + 48 * 3600)
+
+
+def test_the_oldest_is_still_the_oldest_and_new_rows_follow(open_books: Callable[..., Books]) -> None:
+    books = open_books()
+    new = books.charge(a_car()).record.session_id
+    books.ledger.set_capacity(7)
+    states = [record.state for i in (*ACTIVE.values(), new) if (record := books.record(i))]
+    assert states == ["Charging", "SuspendedEVSE", "SuspendedEVSE", "SuspendedEVSE"]
+    assert books.ledger.page(1, None, None)[0].session_id == new
+
+
+def test_it_is_done_once(open_books: Callable[..., Books], old_file: Path) -> None:
+    open_books().close()
+    again = open_books()
+    assert again.record(ACTIVE["elastic"]) is not None
+    with closing(sqlite3.connect(old_file / "substation.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    assert tables == {"session", "capacity_change", "checkpoint", "life", "sqlite_sequence"}
+
+
+def test_a_migration_that_breaks_off_changes_nothing(old_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate_whole = migrations.STEPS[2]
+
+    def migrate_and_fail(connection: sqlite3.Connection) -> None:
+        migrate_whole(connection)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setitem(migrations.STEPS, 2, migrate_and_fail)
+    before = contents(old_file)
+    with pytest.raises(Exception, match="disk is full"):
+        Store(old_file)
+    assert contents(old_file) == before
+
+
+def contents(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "substation.db")) as connection:
+        return [*connection.iterdump(), str(connection.execute("PRAGMA user_version").fetchone())]
+
+
+def test_a_new_file_of_version_2_is_taken_over_too(tmp_path: Path) -> None:
+    """Its process was killed between making the tables and the first commit."""
+    script = (Path(__file__).parent / "version_2.sql").read_text()
+    with closing(sqlite3.connect(tmp_path / "substation.db")) as connection:
+        connection.executescript("\n".join(line for line in script.splitlines() if not line.startswith("INSERT")))
+    books = Books(tmp_path, SetClock())
+    assert books.ledger.status().capacity_kw == 100
+    books.close()
