@@ -188,8 +188,7 @@ class Life(RuleBasedStateMachine):
         """What need not be remembered any more may be, or may not."""
         cars = self._exact_now().cars
         oldest_s = self.clock.to_grid_s(self.clock.wall_s() - KEY_LIFE_S + NEAR_S)
-        left_s = {key: cars[told.session_id].left_s for key, told in self.keys.items()}
-        self.keys = {key: told for key, told in self.keys.items() if (left_s[key] or oldest_s) >= oldest_s}
+        self.keys = {key: told for key, told in self.keys.items() if left_after(cars[told.session_id], oldest_s)}
 
     def _charge_anew(self, request: ChargeRequest, key: str | None, number: Number) -> None:
         committed_kw = self.books.ledger.status().committed_kw
@@ -222,6 +221,11 @@ class Life(RuleBasedStateMachine):
         now = deepcopy(self.exact)
         now.advance(self.clock.now_s())
         return now
+
+
+def left_after(car: Car, time_s: float) -> bool:
+    """Whether it is there still, or has left after that; who left in an outage has left at departure."""
+    return car.left_s is None or min(car.left_s, car.departure_s or car.left_s) >= time_s
 
 
 def may_be_gone(car: Car, now_s: float) -> set[bool]:
