@@ -221,8 +221,8 @@ def test_an_outage_delivers_nothing() -> None:
     substation = restored(Session("s", a_car(), 0), alive_s=HOUR_S, now_s=5 * HOUR_S)
     (session,) = substation.active
     assert (session.delivered_kwh, session.power_kw) == (11, 11)
-    substation.advance(6 * HOUR_S)
-    assert session.delivered_kwh == 22
+    (ended,) = substation.advance(7 * HOUR_S)
+    assert (ended.ended_s, ended.delivered_kwh) == (6 * HOUR_S, 22)
 
 
 def test_an_outage_delivers_nothing_to_cars_that_share_either() -> None:
@@ -233,6 +233,7 @@ def test_an_outage_delivers_nothing_to_cars_that_share_either() -> None:
     substation.advance(6 * HOUR_S)
     assert [s.delivered_kwh for s in substation.active] == [12, 12]
     assert substation.meter_kwh == 24
+    assert substation.next_event_s() == 5 * HOUR_S + 16 / 6 * HOUR_S
 
 
 def test_who_left_in_an_outage_left_without_power() -> None:

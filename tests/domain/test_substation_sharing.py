@@ -98,6 +98,65 @@ def test_sums_do_not_drift() -> None:
     assert (status.load_kw, status.committed_kw, status.demand_kw, status.largest_free_kw) == (0, 0, 0, 1e6)
 
 
+# ---------------------------------------------------------------------- energy at a level that goes up and down
+
+SOME_KW = st.integers(2, 48).map(lambda quarters: quarters / 4)
+RANGES = st.tuples(SOME_KW, SOME_KW).map(lambda pair: PowerRange(min(pair), max(pair)))
+ANY_LEVEL = PowerRange(0.25, 1000)  # of a car that is at the level always, so that the capacity sets the level
+COMINGS_AND_GOINGS = st.lists(RANGES | st.integers(0, 9), max_size=3)  # a number says who goes
+
+
+def at_level_kw(level_kw: float, power: PowerRange) -> float:
+    return min(max(level_kw, power.min_kw), power.max_kw)
+
+
+@given(st.lists(st.tuples(SOME_KW, COMINGS_AND_GOINGS), max_size=12))
+def test_each_gets_what_the_level_says_while_it_goes_up_and_down(
+    hours: list[tuple[float, list[PowerRange | int]]],
+) -> None:
+    substation, powers, expected_kwh = Substation(1, 0.0), {"any level": ANY_LEVEL}, {"any level": 0.0}
+    sessions = {"any level": substation.admit("any level", ChargeRequest("EV", 1e6, ANY_LEVEL), 0.0)}
+    before_kw = 1.0
+    for hour, (level_kw, events) in enumerate(hours):
+        now_s = 3600.0 * hour
+        for number, event in enumerate(events):
+            if isinstance(event, PowerRange):
+                name = f"{hour}.{number}"
+                powers[name], expected_kwh[name] = event, 0.0
+                set_level(substation, before_kw, powers, now_s)
+                sessions[name] = substation.admit(name, ChargeRequest("EV", 1e6, event), now_s)
+            elif event < len(powers) - 1:
+                name = list(powers)[event + 1]
+                del powers[name]
+                substation.stop(name, now_s)
+        set_level(substation, level_kw, powers, now_s)
+        substation.advance(now_s + 3600)
+        for name, power in powers.items():
+            expected_kwh[name] += at_level_kw(level_kw, power)
+        before_kw = level_kw
+        given_kwh = {name: session.delivered_kwh for name, session in sessions.items() if session}
+        assert given_kwh == pytest.approx(expected_kwh, rel=1e-12)
+
+
+def set_level(substation: Substation, level_kw: float, powers: dict[str, PowerRange], now_s: float) -> None:
+    substation.set_capacity(sum(at_level_kw(level_kw, power) for power in powers.values()), now_s)
+
+
+@pytest.mark.parametrize("levels_kw", [(3.75, 6.25), (6.25, 3.75), (5, 6.25, 3.75), (3.75, 5, 6.25, 5, 3.75)])
+def test_a_car_whose_whole_range_the_level_passes_gets_its_maximum_or_its_minimum(levels_kw: Sequence[float]) -> None:
+    a_car = PowerRange(4, 6)
+    powers = {"any level": ANY_LEVEL, "car": a_car}
+    substation = Substation(1000, 0.0)
+    substation.admit("any level", ChargeRequest("EV", 1e6, ANY_LEVEL), 0.0)
+    set_level(substation, levels_kw[0], powers, 0.0)
+    session = substation.admit("car", ChargeRequest("EV", 1e6, a_car), 0.0)
+    assert session is not None
+    for hour, level_kw in enumerate(levels_kw):
+        set_level(substation, level_kw, powers, 3600.0 * hour)
+    substation.advance(3600.0 * len(levels_kw))
+    assert session.delivered_kwh == sum(at_level_kw(level_kw, a_car) for level_kw in levels_kw)
+
+
 # ---------------------------------------------------------------------- what an event costs
 
 
@@ -167,6 +226,7 @@ def test_time_that_passes_costs_nothing() -> None:
     ("range_of", "low_kw", "high_kw"),
     [
         pytest.param(lambda share: PowerRange(4, 11), 3.99, 11.01, id="equal cars"),
+        pytest.param(lambda share: PowerRange(5 + share, 5 + share), 4.99, 6.01, id="rigid cars, each with its power"),
         pytest.param(lambda share: PowerRange(1 + share, 11), 10.99, 11.01, id="one maximum, many minimums"),
         pytest.param(lambda share: PowerRange(4, 11 + share), 3.99, 4.01, id="one minimum, many maximums"),
     ],
@@ -190,6 +250,27 @@ def test_a_level_that_swings_over_what_cars_have_in_common_costs_the_same_for_2_
         return calls(swing)
 
     assert calls_a_swing(2000) < 1.1 * calls_a_swing(2)
+
+
+@pytest.mark.parametrize("while_they_go_kw", [1e6, 14_000.0], ids=["at their maximums", "near their minimums"])
+def test_who_has_gone_costs_nothing(while_they_go_kw: float) -> None:
+    def calls_a_cut(cars_gone: int) -> int:
+        rng, substation = random.Random(1), Substation(1e6, 0.0)
+        substation.admit("stays", ChargeRequest("EV", 40, PowerRange(0.1, 100)), 0.0)
+        for number in range(cars_gone):
+            substation.admit(str(number), ChargeRequest("EV", 40, a_kind_of_its_own(rng), 1e6), 0.0)
+        substation.set_capacity(while_they_go_kw, 0.0)
+        for number in reversed(range(cars_gone)):
+            substation.set_capacity(while_they_go_kw * (number + 1) / 1000, 0.0)
+            substation.stop(str(number), 0.0)
+
+        def cut_and_raise() -> None:
+            for capacity_kw in (0.2, 1e6, 0.0, 1e6):
+                substation.set_capacity(capacity_kw, 0.0)
+
+        return calls(cut_and_raise)
+
+    assert calls_a_cut(1000) < 2 * calls_a_cut(0)
 
 
 def test_cars_that_come_and_go_leave_nothing_for_the_garbage_collector() -> None:

@@ -188,10 +188,13 @@ class WaterLevel:
     def _open(self, power: PowerRange) -> Group:
         least = quanta.of_kw(power.min_kw)
         most = max(least, quanta.of_kw(power.max_kw))
-        group = self._groups[power] = Group(power, self, self._corner(least), self._corner(most))
-        if group.is_rigid:
+        if least == most:
+            beyond_reach = Corner(least, is_above=True)  # these are held wherever the level is: it crosses no corner
+            group = self._groups[power] = Group(power, self, beyond_reach, beyond_reach)
             self._put_on(group, FIXED, least, is_rising=False)
-        elif group.floor.is_above:
+            return group
+        group = self._groups[power] = Group(power, self, self._corner(least), self._corner(most))
+        if group.floor.is_above:
             self._put_on_floor(group)
         else:
             self._put_on_ceiling(group)
@@ -203,8 +206,8 @@ class WaterLevel:
         self._on_ceiling.discard(group)
         self._take_off(group)
         for corner in (group.floor, group.ceiling):
-            if not corner.minimums and not corner.maximums:
-                self._corners.pop(corner.level, None)
+            if not corner.minimums and not corner.maximums and self._corners.get(corner.level) is corner:
+                del self._corners[corner.level]
                 self._above.discard(corner)
                 self._below.discard(corner)
 
@@ -348,10 +351,6 @@ class Group:
     @property
     def max(self) -> int:
         return self.ceiling.level
-
-    @property
-    def is_rigid(self) -> bool:
-        return self.floor is self.ceiling
 
     @property
     def power_kw(self) -> float:
