@@ -8,6 +8,7 @@ ends its long polls; then nothing more is accepted, and what is under way is ans
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -74,6 +75,8 @@ def serve(
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    gc.collect()
+    gc.freeze()  # what a service is made of stays until its end: the collector need not look through it again and again
     for server in servers:
         server.start()
     log.info("listening on %s:%d", settings.host, settings.port)
