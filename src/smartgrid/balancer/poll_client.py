@@ -8,11 +8,10 @@ member may say anything.
 from __future__ import annotations
 
 import asyncio
-import functools
-import ssl
 from urllib.parse import urlsplit
 
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
+from smartgrid.http_client.connection import tls_context
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.status_header import WANTED
 
@@ -56,7 +55,7 @@ class PollClient:
     async def _connect(self) -> _Connection:
         target, loop = self._target, asyncio.get_running_loop()
         port = target.port or DEFAULT_PORTS[target.scheme]
-        context = _tls() if target.scheme == "https" else None
+        context = tls_context() if target.scheme == "https" else None
         async with asyncio.timeout(self._connect_timeout_s):
             try:
                 _, made = await loop.create_connection(_Connection, target.hostname or "", port, ssl=context)
@@ -117,8 +116,3 @@ class _Connection(asyncio.Protocol):
             return
         if self._parser.complete:
             self._answer.set_result((self._parser.answer(), self._parser.keep_alive))
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()  # reads all the certificate authorities: once is enough

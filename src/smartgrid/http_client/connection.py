@@ -95,7 +95,7 @@ def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.so
         if tls_name is not None:
             opened.settimeout(left_s(end_s))
             # not suppressed: without it, who cuts the connection could shorten an answer that ends with it
-            opened = _tls().wrap_socket(opened, server_hostname=tls_name, suppress_ragged_eofs=False)
+            opened = tls_context().wrap_socket(opened, server_hostname=tls_name, suppress_ragged_eofs=False)
     except BaseException:
         opened.close()
         raise
@@ -103,8 +103,11 @@ def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.so
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()  # reads all the certificate authorities: once is enough
+def tls_context() -> ssl.SSLContext:
+    """By which a server is trusted."""
+    context = ssl.create_default_context()  # reads all the certificate authorities: once is enough
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some builds of Python set: a cut answer is no whole one
+    return context
 
 
 def left_s(end_s: float) -> float:
