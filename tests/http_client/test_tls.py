@@ -47,9 +47,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    connection._tls.cache_clear()
+    connection.tls_context.cache_clear()
     yield
-    connection._tls.cache_clear()
+    connection.tls_context.cache_clear()
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_sent(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    connection._tls.cache_clear()
+    connection.tls_context.cache_clear()
     with tls_server(certificate, says(ok(b"1"))) as http, pytest.raises(NotSentError, match="certificate"):
         ask(http)
 
