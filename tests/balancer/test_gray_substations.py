@@ -18,7 +18,7 @@ GRAY = [f"gray-{i}" for i in range(6)]
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Iterator[ScriptedGrid]:
-    with scripted_grid(tmp_path, [*GRAY, "healthy"], attempt_timeout_s=0.8, request_timeout_s=1.7) as grid:
+    with scripted_grid(tmp_path, [*GRAY, "healthy"], attempt_timeout_s=1, request_timeout_s=10) as grid:
         yield grid
 
 
@@ -67,7 +67,7 @@ def test_it_gets_cars_again_once_it_has_answered_one(grid: ScriptedGrid) -> None
 
 
 def test_no_car_is_refused_while_only_one_of_them_could_take_it(tmp_path: Path) -> None:
-    with scripted_grid(tmp_path, ["only"], attempt_timeout_s=0.8, request_timeout_s=1.7) as grid:
+    with scripted_grid(tmp_path, ["only"], attempt_timeout_s=1, request_timeout_s=10) as grid:
         grid["only"].scripts["POST"] = answers(problem(500, "internal-error"))
         assert code(charge(grid.balancer, "let down")) == (504, "outcome-unknown")
         grid["only"].scripts.clear()

@@ -256,8 +256,11 @@ def test_a_kept_connection_that_is_idle_is_closed_in_the_end() -> None:
         assert made.recv(1) == b""
 
 
-@pytest.mark.usefixtures("hasty")
-def test_who_does_not_take_the_answer_loses_the_connection_and_holds_no_thread() -> None:
+def test_who_does_not_take_the_answer_loses_the_connection_and_holds_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(server, "LOOK_S", 0.05)
     with serving() as served, ExitStack() as lazy:
         for _ in range(5):
             made = lazy.enter_context(closing(served.connect()))

@@ -159,7 +159,9 @@ class LiveFleet:
         with self._lock:
             for each in list(self._spared.values()):
                 self._apply_health(each, now_s)
-            reservation = self._fleet.reserve(power, now_s, asked) or self._reserve_at_spared(power, now_s, asked)
+            # A half open breaker is for a car that has not been let down yet: it has the time to be placed elsewhere.
+            avoided = {*asked, *self._spared} if asked else asked
+            reservation = self._fleet.reserve(power, now_s, avoided) or self._reserve_at_spared(power, now_s, asked)
             if reservation is None:
                 return None
             chosen = self._substations[reservation.name]
