@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.grid import Grid, charge, held, sessions, together
+from support.grid import Grid, charge, charge_known_to, held, sessions, together
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -48,7 +48,7 @@ def record_of(grid: Grid) -> Callable[[str], dict[str, Any]]:
 
 
 def test_the_first_answer_comes_through_the_other_gateway_once_the_first_has_died(grid: Grid) -> None:
-    first = charge(grid.gateways[0], "EV-moved", key="moved").json()
+    first = charge_known_to(grid.balancers[1], grid.gateways[0], "EV-moved", "moved").json()
     grid.gateways[0].kill()
     grid.balancers[0].kill()
 
@@ -72,7 +72,7 @@ def test_the_first_answer_comes_from_gateway_and_balancer_that_have_forgotten_it
 
 
 def test_a_key_with_another_body_is_refused_by_the_other_balancer_too(grid: Grid) -> None:
-    assert charge(grid.gateways[0], "EV-mine", key="mine").status == 201
+    assert charge_known_to(grid.balancers[1], grid.gateways[0], "EV-mine", "mine").status == 201
 
     other = charge(grid.gateways[1], "EV-yours", key="mine")
 
@@ -81,7 +81,7 @@ def test_a_key_with_another_body_is_refused_by_the_other_balancer_too(grid: Grid
 
 
 def test_a_session_that_was_stopped_is_still_the_keys_first_answer(grid: Grid) -> None:
-    first = charge(grid.gateways[0], "EV-ended", key="ended").json()
+    first = charge_known_to(grid.balancers[1], grid.gateways[0], "EV-ended", "ended").json()
     assert grid.gateways[1].call("DELETE", f"/sessions/{first['session_id']}").status == 200
 
     again = charge(grid.gateways[1], "EV-ended", key="ended").json()

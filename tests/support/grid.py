@@ -123,6 +123,14 @@ def charge(target: Process, vehicle_id: str = "EV-1", *, key: str | None = None,
     return target.call("POST", "/charge", json=car(vehicle_id, **changes), headers=headers, timeout_s=ANSWER_TIMEOUT_S)
 
 
+def charge_known_to(balancer: Process, target: Process, vehicle_id: str, key: str) -> Reply:
+    """Charge with a new key, and wait until this balancer has read of it: before that it would place a repeat anew."""
+    known = metric(balancer, "keys_known")
+    reply = charge(target, vehicle_id, key=key)
+    wait_until(lambda: metric(balancer, "keys_known") > known, SETTLE_TIMEOUT_S, "the balancer knows the key")
+    return reply
+
+
 def together(count: int, work: Callable[[int], Any]) -> list[Any]:
     """`work(0)`, `work(1)`, ... all at once; their results in that order."""
     return _all_of(range(count), work)
