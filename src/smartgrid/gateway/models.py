@@ -13,7 +13,7 @@ class ChargeCounts(WireModel):
     """Requests to charge since the gateway started."""
 
     admitted: int
-    replayed: int = Field(description="Retries that got the first answer.")
+    replayed: int = Field(description="Retries that got the session that the key had.")
     rejected: int = Field(description="No room anywhere.")
     failed: int
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from smartgrid.protocol import tracing
+from smartgrid.protocol.headers import KEY
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import metrics, openapi, otel, problems
@@ -30,7 +31,7 @@ MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
 MAX_DIGITS = 19
-KEY_HEADER = {"Idempotency-Key": "Makes a retry return the first answer."}
+KEY_HEADER = {KEY: "Makes a retry return the same session."}
 PAGE_QUERY = {
     "limit": "Sessions a page, 1 to 1000.",
     "cursor": "`next_cursor` of the page before.",
@@ -118,7 +119,7 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
 
 def idempotency_key() -> str | None:
     """The request's `Idempotency-Key`; a problem (422) where it is not 1 to 255 printable ASCII characters."""
-    key = request.headers.get("Idempotency-Key")
+    key = request.headers.get(KEY)
     if key is not None and not _KEY.fullmatch(key):
         raise ProblemError(422, "invalid-request", "Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key

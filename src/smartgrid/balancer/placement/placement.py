@@ -29,11 +29,11 @@ from smartgrid.balancer.placement.errors import (
     NotKnownError,
     SupersededAboveError,
 )
+from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyEntry
 from smartgrid.protocol.session_id import is_above, split
-from smartgrid.web.keys_under_way import KeysUnderWay
 
 MIN_ATTEMPT_S = 0.05
 SILENT_TIMEOUT_S = 0.2

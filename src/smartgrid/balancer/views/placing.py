@@ -20,6 +20,7 @@ from smartgrid.balancer.placement.errors import (
     PlacementError,
     SupersededAboveError,
 )
+from smartgrid.balancer.placement.keys_under_way import KeyBusyError
 from smartgrid.balancer.placement.placement import Placed, Placement
 from smartgrid.balancer.sessions import unavailable
 from smartgrid.balancer.tries import Tries
@@ -29,7 +30,6 @@ from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
 from smartgrid.web import charge_views
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
-from smartgrid.web.keys_under_way import KeyBusyError
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
 from smartgrid.web.routes import route
