@@ -16,3 +16,6 @@ UNREACHABLE = "Smartgrid-Unreachable"
 
 REPLAYED = "Smartgrid-Replayed"
 """`true` where the key had its session before this try."""
+
+OWNER = "Smartgrid-Owner"
+"""Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
