@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 from pydantic_core import from_json
 
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
@@ -20,6 +21,7 @@ from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     JSON,
     KEY_HEADER,
@@ -52,6 +54,7 @@ class Api:
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
         headers=KEY_HEADER,
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         try:
@@ -63,21 +66,32 @@ class Api:
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "status": response.status_code})
         return response
 
-    @operation("List sessions", answers={200: SessionPage}, problems=(422, 503), query=PAGE_QUERY)
+    @operation(
+        "List sessions",
+        answers={200: SessionPage},
+        problems=(422, 503),
+        query=PAGE_QUERY,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def sessions(self) -> Response:
         state, cursor = query_choice("state", SessionState), request.args.get("cursor")
         query = {"limit": page_limit(), **({"state": state} if state else {}), **({"cursor": cursor} if cursor else {})}
         return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
 
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
 
-    @operation("Stop a session; stopping twice gives the same record", answers={200: SessionBody}, problems=(404, 503))
+    @operation(
+        "Stop a session; stopping twice gives the same record",
+        answers={200: SessionBody},
+        problems=(404, 503),
+        needs=(CHARGE_WRITE, GRID_OPERATE),
+    )
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
-    @operation("State of the gateway", answers={200: GatewayStatus})
+    @operation("State of the gateway", answers={200: GatewayStatus}, needs=(GRID_READ,))
     def status(self) -> Response:
         grid = self.balancer.status()
         return answer(
@@ -141,7 +155,7 @@ def _passed_on(found: Answer) -> Response:
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
     """The WSGI application."""
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
@@ -151,4 +165,4 @@ def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Fla
     app.add_url_rule("/sessions/<session_id>", view_func=api.stop, methods=["DELETE"])
     app.get("/status")(api.status)
     app.after_request(api.count_problem)
-    return finish_app(app, "Smart grid: gateway")
+    return finish_app(app, "Smart grid: gateway", guard)
