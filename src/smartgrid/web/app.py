@@ -37,7 +37,7 @@ KEY_PATTERN = r"[!-~]([ -~]{0,253}[!-~])?"
 KEY_HEADER = {KEY: parameters.text("Makes a retry return the same session.", KEY_PATTERN, 255)}
 PAGE_QUERY = {
     "limit": parameters.whole("Sessions a page.", 1, MAX_PAGE_LIMIT),
-    "cursor": parameters.text("`next_cursor` of the page before.", ".+", 2000),
+    "cursor": parameters.Parameter("`next_cursor` of the page before.", {"type": "string"}),
     "state": parameters.choice("Only these.", SessionState),
 }
 _KEY = re.compile(KEY_PATTERN)
