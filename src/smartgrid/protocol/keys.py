@@ -6,7 +6,8 @@ changed since (`GET /status?...&keys=POSITION`). An entry that changes moves to 
 takes page after page misses nothing, and what it gets is never more than the keys there are. A balancer keeps such a
 log of all its substations' keys for a balancer in front of it.
 
-The log holds digests, not keys: a key may have 255 characters and belongs to a client.
+The log holds digests, not keys: a key may have 255 characters and belongs to a client. It belongs to that client alone:
+two owners may choose the same key, so what is digested is owner and key together.
 """
 
 from __future__ import annotations
@@ -32,9 +33,14 @@ _DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 
 
-def digest(key: str) -> str:
-    """A key as it travels between services: 128 bits of BLAKE2b, 22 characters."""
-    return urlsafe_b64encode(blake2b(key.encode(), digest_size=16).digest())[:DIGEST_LENGTH].decode()
+def digest(key: str, owner: str | None = None) -> str:
+    """An owner's key as it travels between services: 128 bits of BLAKE2b, 22 characters.
+
+    The owner is the key of a keyed hash, which has no digest in common with another owner's, nor with the plain hash of
+    a key that is nobody's.
+    """
+    keyed = blake2b(key.encode(), digest_size=16, key=b"" if owner is None else owner.encode())
+    return urlsafe_b64encode(keyed.digest())[:DIGEST_LENGTH].decode()
 
 
 class KeyEntry(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import request
 
 from smartgrid.protocol import numbers
-from smartgrid.protocol.headers import NUMBER
+from smartgrid.protocol.headers import NUMBER, OWNER
 from smartgrid.protocol.numbers import Number
 from smartgrid.web.app import MAX_WAIT_S, query_int
 from smartgrid.web.problems import ProblemError
@@ -23,6 +23,7 @@ SUPERSEDE_QUERY = {
     "before": "End the session only if the number of its latest try is below this one.",
     "superseded_by": "The session of the same key that counts, as a path such as ../substation-1.x.",
 }
+OWNER_HEADER = {OWNER: "Whose session it will be, or whose alone may be seen and stopped; between services."}
 NUMBER_MEANING = "The number of the try, between services."
 SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
 
