@@ -117,16 +117,23 @@ def car(vehicle_id: str = "EV-1", **changes: object) -> dict[str, object]:
     return {"vehicle_id": vehicle_id, "energy_kwh": 50, "max_power_kw": 11, "min_power_kw": 11, **changes}
 
 
-def charge(target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, **changes: object) -> Reply:
+def owned(owner: str | None) -> dict[str, str]:
+    """The header of a request that is somebody's."""
+    return {"Smartgrid-Owner": owner} if owner else {}
+
+
+def charge(
+    target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, owner: str | None = None, **changes: object
+) -> Reply:
     """Ask to charge; fails where no answer comes at all."""
-    headers = {"Idempotency-Key": key} if key else {}
+    headers = {"Idempotency-Key": key, **owned(owner)} if key else owned(owner)
     return target.call("POST", "/charge", json=car(vehicle_id, **changes), headers=headers, timeout_s=ANSWER_TIMEOUT_S)
 
 
-def charge_known_to(balancer: Process, target: Process, vehicle_id: str, key: str) -> Reply:
+def charge_known_to(balancer: Process, target: Process, vehicle_id: str, key: str, owner: str | None = None) -> Reply:
     """Charge with a new key, and wait until this balancer has read of it: before that it would place a repeat anew."""
     known = metric(balancer, "keys_known")
-    reply = charge(target, vehicle_id, key=key)
+    reply = charge(target, vehicle_id, key=key, owner=owner)
     wait_until(lambda: metric(balancer, "keys_known") > known, SETTLE_TIMEOUT_S, "the balancer knows the key")
     return reply
 
@@ -141,14 +148,14 @@ def _all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
         return list(pool.map(work, items))
 
 
-def sessions(target: Process, limit: int = 1000, **query: object) -> list[dict[str, Any]]:
-    """All sessions of a service, page by page."""
+def sessions(target: Process, limit: int = 1000, owner: str | None = None, **query: object) -> list[dict[str, Any]]:
+    """All sessions of a service that an owner sees, or who is bound to no owner's, page by page."""
     path = "/sessions" if target.service == "gateway" else "/charge"
     found: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
         asked = {"limit": limit, **query, **({"cursor": cursor} if cursor else {})}
-        page = target.call("GET", f"{path}?{urlencode(asked)}").json()
+        page = target.call("GET", f"{path}?{urlencode(asked)}", headers=owned(owner)).json()
         found += page["sessions"]
         cursor = page["next_cursor"]
     return found

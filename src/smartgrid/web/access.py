@@ -19,3 +19,9 @@ def owner() -> str | None:
     if found is not None and not _OWNER.fullmatch(found):
         raise ProblemError(422, "invalid-request", f"{OWNER} must be 22 characters of base64url.")
     return found
+
+
+def outgoing() -> dict[str, str]:
+    """The header by which the next service learns whose the request is; none where it is nobody's."""
+    found = owner()
+    return {} if found is None else {OWNER: found}

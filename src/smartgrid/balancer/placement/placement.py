@@ -27,6 +27,8 @@ from smartgrid.balancer.placement.errors import (
     HolderAwayError,
     NoPlaceError,
     NotKnownError,
+    OverQuotaError,
+    PlacementError,
     SupersededAboveError,
 )
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
@@ -61,6 +63,7 @@ class _Way:
     attempts: int = 0
     asked: list[str] = field(default_factory=list)
     not_known: bool = False
+    over_quota: bool = False
     not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
     named: str | None = None  # the session that a superseded one has named
     followed: set[str] = field(default_factory=set)
@@ -100,7 +103,7 @@ class Placement:
             session_id = way.named or self._holder(way)
             if session_id is None:
                 if (asked := self._ask_best(way)) is None:
-                    raise NotKnownError(way.attempts) if way.not_known else NoPlaceError(way.attempts)
+                    raise _nowhere(way)
                 name, outcome = asked
             else:
                 name, outcome = self._ask_holder(way, session_id)
@@ -184,7 +187,9 @@ class Placement:
     def _attempt(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
         number = numbers.attempt(way.car.number, way.attempts, self._balancer_id)
         way.attempts += 1
-        return attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+        asked = attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+        way.over_quota |= asked.outcome == Refused(attempt.OVER_QUOTA)
+        return asked
 
     def _timeout_s(self, way: _Way) -> float:
         """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
@@ -205,3 +210,10 @@ class Placement:
             raise HolderAwayError(split(by)[0])
         way.followed.add(by)
         way.named = by
+
+
+def _nowhere(way: _Way) -> PlacementError:
+    """Why the car has no place, as no one is left to be asked."""
+    if way.not_known:
+        return NotKnownError(way.attempts)
+    return OverQuotaError(way.attempts) if way.over_quota else NoPlaceError(way.attempts)

@@ -30,6 +30,7 @@ class SessionViews:
         answers={200: SessionPage},
         problems=(422,),
         query=PAGE_QUERY,
+        headers=charge_views.OWNER_HEADER,
     )
     def list_sessions(self) -> Response:
         state = query_choice("state", SessionState)
@@ -38,7 +39,7 @@ class SessionViews:
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 422, 503), headers=charge_views.OWNER_HEADER)
     def session(self, session_id: str) -> Response:
         return answer(self.sessions.get(session_id))
 
@@ -48,6 +49,7 @@ class SessionViews:
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.SUPERSEDE_QUERY,
+        headers=charge_views.OWNER_HEADER,
     )
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
