@@ -9,7 +9,7 @@ import pytest
 
 from smartgrid.protocol import keys
 from support.http import Reply
-from support.processes import Process
+from support.processes import Process, wait_until
 
 ANN, BOB = "A" * 21 + "-", "B" * 21 + "_"
 A_CAR = {"vehicle_id": "EV-1", "energy_kwh": 50, "max_power_kw": 11, "min_power_kw": 1.5}
@@ -29,13 +29,15 @@ def call(substation: Process, method: str, path: str, owner: str | None, **optio
     return substation.call(method, path, headers={**sent, **headers}, **options)
 
 
-def charge(substation: Process, owner: str | None, key: str | None = None, **changes: object) -> Reply:
-    headers = {"Idempotency-Key": key} if key else {}
+def charge(
+    substation: Process, owner: str | None, key: str | None = None, number: str = "", **changes: object
+) -> Reply:
+    headers = ({"Idempotency-Key": key} if key else {}) | ({"Smartgrid-Number": number} if number else {})
     return call(substation, "POST", "/charge", owner, json={**A_CAR, **changes}, headers=headers)
 
 
-def started(substation: Process, owner: str | None, key: str | None = None, **changes: object) -> str:
-    reply = charge(substation, owner, key, **changes)
+def started(substation: Process, owner: str | None, key: str | None = None, number: str = "", **changes: object) -> str:
+    reply = charge(substation, owner, key, number, **changes)
     assert (reply.status, "Smartgrid-Replayed" in reply.headers) == (201, False), reply.body
     return str(reply.json()["session_id"])
 
@@ -142,6 +144,37 @@ def test_the_log_tells_the_keys_apart(substation: Process) -> None:
     entries = substation.call("GET", "/status?keys=0").json()["keys"]["entries"]
     told = {entry[0]: entry[2] for entry in entries}
     assert {owner: told[keys.digest("told", owner)] for owner in of} == of
+
+
+def test_the_log_says_what_a_session_takes_of_its_owners_quota_until_it_ends(substation: Process) -> None:
+    session_id = started(substation, ANN, "quota", number="7")
+    [entry] = [each for each in log_of(substation) if each[2] == session_id]
+    assert entry == [keys.digest("quota", ANN), "7", session_id, 0, ANN, 11]
+
+    call(substation, "DELETE", f"/charge/{session_id}", ANN)
+
+    assert log_of(substation)[-1] == entry[:4]
+
+
+def test_so_it_does_after_an_end_by_itself(substation: Process) -> None:
+    session_id = started(substation, ANN, "quota of one that is full", energy_kwh=0.001)
+    wait_until(lambda: log_of(substation)[-1][2:] == [session_id, 0], 60, "its end is in the log")
+
+
+def test_what_is_nobodys_takes_of_none_and_its_end_is_no_news_of_a_key(substation: Process) -> None:
+    session_id = started(substation, None, "nobody's")
+    log = log_of(substation)
+    assert log[-1][2:] == [session_id, 0]
+
+    substation.call("DELETE", f"/charge/{session_id}")
+
+    assert log_of(substation) == log
+
+
+def log_of(substation: Process) -> list[list[object]]:
+    """All entries, the latest change last."""
+    found: list[list[object]] = substation.call("GET", "/status?keys=0").json()["keys"]["entries"]
+    return found
 
 
 # ---------------------------------------------------------------------- what is kept, and what is not told

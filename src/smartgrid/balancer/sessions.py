@@ -94,6 +94,8 @@ class Sessions:
         found = member_answers.session(name, answer.body) if answer is not None and answer.status == 200 else None
         if found is None:
             raise unavailable(name)
+        if found["ended_at"] is not None:
+            self._directory.note_end(session_id)  # its owner may have another one at once
         return found
 
     def _page_of(

@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from smartgrid.domain.quotas import UNBOUNDED, Quota, Tally, Used, use_of
+from smartgrid.domain.quotas import UNBOUNDED, Quota, Tally, use_of
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
-from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog
+from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog, OwnUse
 from smartgrid.protocol.numbers import Number, encode
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation.record import Record
@@ -103,14 +103,14 @@ class Holding:
 
     @property
     def entry(self) -> KeyEntry:
-        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by))
+        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by), self.use)
 
     @property
-    def use(self) -> Used | None:
+    def use(self) -> OwnUse | None:
         """What it takes of its owner's quota, while it has not ended."""
         if self.owner is None or self.live is None or self.ended_wall_s is not None:
             return None
-        return use_of(self.live.session.request.power.max_kw)
+        return OwnUse(self.owner, self.live.session.request.power.max_kw)
 
     def is_for(self, owner: str | None) -> bool:
         """Whether who is bound to an owner's sessions may see and stop it; None is bound to no one's."""
@@ -459,13 +459,13 @@ class Book:
 
     def _count(self, holding: Holding) -> None:
         """It takes of its owner's quota from now on, if it charges."""
-        if holding.owner is not None and (use := holding.use) is not None:
-            self._owners.begin(holding.owner, use)
+        if (use := holding.use) is not None:
+            self._owners.begin(use.owner, use_of(use.power_kw))
 
     def _count_no_more(self, holding: Holding) -> None:
         """It is about to end, or has never been: its owner may have another session in its place."""
-        if holding.owner is not None and (use := holding.use) is not None:
-            self._owners.end(holding.owner, use)
+        if (use := holding.use) is not None:
+            self._owners.end(use.owner, use_of(use.power_kw))
 
     def _take_over(self, holding: Holding) -> None:
         """Remember what is on the disk; of two sessions of one key the later."""
