@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.grid import PATIENT_BALANCER, Grid, charge, held, owned, sessions, stop_all, together
+from support.grid import PATIENT_BALANCER, Grid, charge, held, sessions, stop_all, together
 from support.processes import Process, running, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -124,19 +124,19 @@ def test_a_key_is_known_in_the_whole_country(country: Country) -> None:
 
 
 def test_another_owners_session_is_unknown_in_the_whole_country(country: Country) -> None:
-    ann, bob = "A" * 22, "B" * 22
+    ann, bob = ({"Smartgrid-Owner": letter * 22} for letter in "AB")
     anns, bobs = (
-        [charge(country.top, f"EV-{i}", key=f"{i}", owner=owner).json()["session_id"] for i in range(3)]
-        for owner in (ann, bob)
+        [charge(country.top, f"EV-{i}", key=f"{i}", who=who).json()["session_id"] for i in range(3)]
+        for who in (ann, bob)
     )
 
     assert not set(anns) & set(bobs)
-    for owner, own, foreign in ((ann, anns, bobs), (bob, bobs, anns)):
-        assert sorted(each["session_id"] for each in sessions(country.top, limit=2, owner=owner)) == sorted(own)
+    for who, own, foreign in ((ann, anns, bobs), (bob, bobs, anns)):
+        assert sorted(each["session_id"] for each in sessions(country.top, limit=2, who=who)) == sorted(own)
         for method in ("GET", "DELETE"):
-            assert country.top.call(method, f"/charge/{foreign[0]}", headers=owned(owner)).status == 404
-        assert charge(country.top, "EV-0", key="0", owner=owner).json()["session_id"] == own[0]
-    assert country.top.call("DELETE", f"/charge/{anns[0]}", headers=owned(ann)).json()["end_reason"] == "Stopped"
+            assert country.top.call(method, f"/charge/{foreign[0]}", headers=who).status == 404
+        assert charge(country.top, "EV-0", key="0", who=who).json()["session_id"] == own[0]
+    assert country.top.call("DELETE", f"/charge/{anns[0]}", headers=ann).json()["end_reason"] == "Stopped"
 
 
 def alone(country: Country) -> None:

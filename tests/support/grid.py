@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from support.http import Reply
+from support.identity import Identities
 from support.processes import Process, Started, start_all, wait_until
 
 # For tests that are not about time: on a busy machine a healthy service may take longer than the defaults allow.
@@ -35,18 +36,31 @@ class Grid(Started):
         gateways: int = 0,
         time_scale: float = 1,
         gateway_settings: Mapping[str, object] = {},
+        identities: Identities | None = None,
         **balancer_settings: object,
     ) -> None:
         self.substations = [
-            Process("substation", folder / name, name=name, capacity_kw=capacity_kw, time_scale=time_scale)
+            Process(
+                "substation",
+                folder / name,
+                name=name,
+                capacity_kw=capacity_kw,
+                time_scale=time_scale,
+                **(identities.believing if identities else {}),
+            )
             for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
         ]
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in self.substations)
-        settings = {"poll_interval_s": 0.25, "substations": fleet, **balancer_settings}
+        calling = identities.calling if identities else {}
+        settings = {"poll_interval_s": 0.25, "substations": fleet, **calling, **balancer_settings}
         self.balancers = [Process("balancer", folder / f"balancer-{i}", **settings) for i in range(balancers)]
         self.gateways = [
             Process(
-                "gateway", folder / f"gateway-{i}", balancer_url=self.balancers[i % balancers].url, **gateway_settings
+                "gateway",
+                folder / f"gateway-{i}",
+                balancer_url=self.balancers[i % balancers].url,
+                **calling,
+                **gateway_settings,
             )
             for i in range(gateways)
         ]
@@ -117,23 +131,20 @@ def car(vehicle_id: str = "EV-1", **changes: object) -> dict[str, object]:
     return {"vehicle_id": vehicle_id, "energy_kwh": 50, "max_power_kw": 11, "min_power_kw": 11, **changes}
 
 
-def owned(owner: str | None) -> dict[str, str]:
-    """The header of a request that is somebody's."""
-    return {"Smartgrid-Owner": owner} if owner else {}
-
-
 def charge(
-    target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, owner: str | None = None, **changes: object
+    target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, who: Mapping[str, str] = {}, **changes: object
 ) -> Reply:
-    """Ask to charge; fails where no answer comes at all."""
-    headers = {"Idempotency-Key": key, **owned(owner)} if key else owned(owner)
+    """Ask to charge; `who` are headers that say who asks. Fails where no answer comes at all."""
+    headers = {**who, "Idempotency-Key": key} if key else who
     return target.call("POST", "/charge", json=car(vehicle_id, **changes), headers=headers, timeout_s=ANSWER_TIMEOUT_S)
 
 
-def charge_known_to(balancer: Process, target: Process, vehicle_id: str, key: str, owner: str | None = None) -> Reply:
+def charge_known_to(
+    balancer: Process, target: Process, vehicle_id: str, key: str, who: Mapping[str, str] = {}
+) -> Reply:
     """Charge with a new key, and wait until this balancer has read of it: before that it would place a repeat anew."""
     known = metric(balancer, "keys_known")
-    reply = charge(target, vehicle_id, key=key, owner=owner)
+    reply = charge(target, vehicle_id, key=key, who=who)
     wait_until(lambda: metric(balancer, "keys_known") > known, SETTLE_TIMEOUT_S, "the balancer knows the key")
     return reply
 
@@ -148,14 +159,14 @@ def _all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
         return list(pool.map(work, items))
 
 
-def sessions(target: Process, limit: int = 1000, owner: str | None = None, **query: object) -> list[dict[str, Any]]:
-    """All sessions of a service that an owner sees, or who is bound to no owner's, page by page."""
+def sessions(target: Process, limit: int = 1000, who: Mapping[str, str] = {}, **query: object) -> list[dict[str, Any]]:
+    """All sessions of a service that one may see, page by page; `who` are headers that say who asks."""
     path = "/sessions" if target.service == "gateway" else "/charge"
     found: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
         asked = {"limit": limit, **query, **({"cursor": cursor} if cursor else {})}
-        page = target.call("GET", f"{path}?{urlencode(asked)}", headers=owned(owner)).json()
+        page = target.call("GET", f"{path}?{urlencode(asked)}", headers=who).json()
         found += page["sessions"]
         cursor = page["next_cursor"]
     return found
@@ -194,6 +205,17 @@ def in_rotation(balancer: Process, name: str) -> bool:
 
 def wait_rotation(balancer: Process, name: str, expected: bool) -> None:
     wait_until(lambda: in_rotation(balancer, name) is expected, SETTLE_TIMEOUT_S, f"{name} in rotation is {expected}")
+
+
+def wait_whole(balancer: Process, who: Mapping[str, str] = {}) -> None:
+    """Until all members are in rotation: one that was slower to start than the balancer may not be yet."""
+
+    def whole() -> bool:
+        return all(
+            each["in_rotation"] for each in balancer.call("GET", "/substations", headers=who).json()["substations"]
+        )
+
+    wait_until(whole, SETTLE_TIMEOUT_S, "all members are in rotation")
 
 
 def wait_settled(balancer: Process) -> None:

@@ -11,10 +11,10 @@ from smartgrid.balancer import targets
 from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.quotas import QUOTAS_DESCRIPTION, QuotasText
-from smartgrid.runtime.settings import ServiceSettings
+from smartgrid.runtime.settings import CallingSettings
 
 
-class BalancerSettings(ServiceSettings):
+class BalancerSettings(CallingSettings):
     """`SMARTGRID_SUBSTATIONS` and so on."""
 
     port: int = Field(8081, ge=1, le=65535, description="TCP port to listen on.")

@@ -21,6 +21,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from smartgrid.domain.status import MAX_POWER_KW
+from smartgrid.protocol.headers import OWNER_PATTERN
 from smartgrid.protocol.numbers import Number, decode, encode, is_believable
 
 KEY_LIFE_S = 24 * 3600.0
@@ -32,7 +33,7 @@ DIGEST_LENGTH = 22
 FEED_TOLERANCE_S = 300.0
 """How far ahead of one's own clock a number in a log is believed: others' clocks gave it and passed it on."""
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
-_OWNER = re.compile(r"[A-Za-z0-9_-]{22}")
+_OWNER = re.compile(OWNER_PATTERN)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 
 

@@ -7,12 +7,13 @@ import logging
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
-from smartgrid.protocol.headers import NUMBER, REPLAYED, STATUS
+from smartgrid.protocol.headers import REPLAYED, STATUS
 from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
 from smartgrid.runtime.clock import GridClock
@@ -22,6 +23,7 @@ from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.web import access, charge_views
+from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
     PAGE_QUERY,
@@ -62,7 +64,8 @@ class Api:
         body=ChargeBody,
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 429, 503, 504),
-        headers=KEY_HEADER | charge_views.OWNER_HEADER | {NUMBER: charge_views.NUMBER_MEANING},
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
@@ -84,6 +87,7 @@ class Api:
         problems=(422, 503),
         query=PAGE_QUERY,
         headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
     )
     def sessions(self) -> Response:
         limit, before = page_limit(), query_int("cursor", 0, 0, MAX_CURSOR)
@@ -94,7 +98,13 @@ class Api:
         return answer({"sessions": shown, "next_cursor": str(records[-1].seq) if len(records) == limit else None})
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 422, 503), headers=charge_views.OWNER_HEADER)
+    @operation(
+        "One session",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def session(self, session_id: str) -> Response:
         told = self.ledger.find(session_id, access.owner())
         if told is None:
@@ -108,6 +118,7 @@ class Api:
         problems=(404, 422, 503, 504),
         query=charge_views.SUPERSEDE_QUERY,
         headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
         wanted, owner = charge_views.superseding_wanted(), access.owner()
@@ -122,7 +133,11 @@ class Api:
 
     @route("GET", "/status")
     @operation(
-        "State of the substation", answers={200: StatusBody}, problems=(422,), query=charge_views.STATUS_AND_KEYS_QUERY
+        "State of the substation",
+        answers={200: StatusBody},
+        problems=(422,),
+        query=charge_views.STATUS_AND_KEYS_QUERY,
+        needs=(GRID_READ,),
     )
     def status(self) -> Response:
         asked = charge_views.status_query()
@@ -142,6 +157,7 @@ class Api:
         body=CapacityBody,
         answers={200: StatusBody},
         problems=(400, 413, 415, 422, 503, 504),
+        needs=(GRID_OPERATE,),
     )
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
@@ -174,10 +190,10 @@ class Api:
         self.metrics.rejections.labels(code).inc()
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
-    return finish_app(app, "Smart grid: substation")
+    return finish_app(app, "Smart grid: substation", guard)
