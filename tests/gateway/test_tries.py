@@ -124,8 +124,12 @@ def test_a_second_try_that_is_refused_says_nothing_of_the_first_that_was_not_ans
     assert reply.headers["Idempotency-Key"] == "mine"
 
 
-def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(tmp_path: Path) -> None:
-    body = b'{"code": "no-capacity"}'
+@pytest.mark.parametrize(("status", "code"), [(b"503", b"no-capacity"), (b"429", b"quota-exceeded")])
+def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(
+    tmp_path: Path, status: bytes, code: bytes
+) -> None:
+    """The first may have taken the room, or the owner's quota."""
+    body = b'{"code": "%s"}' % code
 
     def read_and_hang_up(connection: socket.socket) -> None:
         server.read(connection)
@@ -133,7 +137,7 @@ def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(t
     def refuse(connection: socket.socket) -> None:
         server.read(connection)
         lines = (b"Content-Type: application/problem+json", b"Content-Length: %d" % len(body), b"", body)
-        connection.sendall(b"HTTP/1.1 503 Unavailable\r\n" + b"\r\n".join(lines))
+        connection.sendall(b"HTTP/1.1 %s Refused\r\n" % status + b"\r\n".join(lines))
 
     with gateway_before(tmp_path, [read_and_hang_up, refuse]) as (gateway, server):
         reply = charge(gateway, "not sure")

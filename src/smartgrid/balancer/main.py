@@ -18,6 +18,7 @@ from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
 from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
+from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.balancer.placement.placement import Placement
 from smartgrid.balancer.registrations import Registrations, ask_name
 from smartgrid.balancer.roster import Roster
@@ -35,6 +36,7 @@ from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
+from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
 from smartgrid.web import guarding, metrics
 from smartgrid.web.long_polls import LongPolls
@@ -46,7 +48,8 @@ def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
-    directory, guard = Directory(changes.notify), guarding.guard(settings, lifecycle, registry)
+    use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
+    directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
     credentials = Credentials(settings)
     fleet = _fleet(settings, changes, directory, credentials)
 
@@ -78,6 +81,7 @@ def run(settings: BalancerSettings) -> None:
         placement = Placement(
             fleet,
             directory,
+            use,
             balancer_id=draw_balancer_id(),
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,

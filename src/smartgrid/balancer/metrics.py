@@ -16,7 +16,7 @@ from smartgrid.balancer.roster import Roster
 from smartgrid.domain.status import Status
 from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
-REASONS = ("no-capacity", "no-substation")
+REASONS = ("no-capacity", "no-substation", "quota-exceeded")
 
 
 class Decisions:

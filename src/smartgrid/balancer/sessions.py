@@ -15,7 +15,7 @@ from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.session_id import path_down, split
-from smartgrid.web import paging
+from smartgrid.web import access, paging
 from smartgrid.web.charge_views import Superseding
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 
@@ -34,7 +34,11 @@ class Page:
 
 
 class Sessions:
-    """The substations hold the sessions; the id says which one to ask."""
+    """The substations hold the sessions; the id says which one to ask.
+
+    They are asked for whom the request is that is being answered (`web.access`): what is another owner's they do not
+    list, and do not know.
+    """
 
     def __init__(self, fleet: LiveFleet, directory: Directory) -> None:
         self._fleet, self._directory = fleet, directory
@@ -90,6 +94,8 @@ class Sessions:
         found = member_answers.session(name, answer.body) if answer is not None and answer.status == 200 else None
         if found is None:
             raise unavailable(name)
+        if found["ended_at"] is not None:
+            self._directory.note_end(session_id)  # its owner may have another one at once
         return found
 
     def _page_of(
@@ -104,7 +110,7 @@ class Sessions:
         )
 
     def _ask(self, substation: Substation, method: str, path: str, timeout_s: float) -> Answer | None:
-        sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
+        sent = {STATUS: status_header.WANTED, **access.outgoing(), **tracing.outgoing()}
         try:
             answer = substation.client.request(
                 method, path, timeout_s=timeout_s, headers=sent, max_answer_bytes=MAX_LIST_BYTES

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from smartgrid.balancer import targets
 from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
 from smartgrid.protocol.models import MemberName
+from smartgrid.runtime.quotas import QUOTAS_DESCRIPTION, QuotasText
 from smartgrid.runtime.settings import CallingSettings
 
 
@@ -40,6 +41,7 @@ class BalancerSettings(CallingSettings):
         allow_inf_nan=False,
         description="How long a substation that has left the fleet is remembered, with its sessions and keys.",
     )
+    quotas: QuotasText = Field("", description=QUOTAS_DESCRIPTION)
     discovery: Literal["static", "kubernetes"] = Field(
         "static", description="Whether substations are also found through the Kubernetes API."
     )

@@ -54,7 +54,7 @@ class Api:
         "Charge a car",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
         headers=KEY_HEADER,
         needs=(CHARGE_WRITE,),
     )
@@ -132,7 +132,7 @@ class Api:
         return response
 
 
-_RESULTS = {201: "admitted", 503: "rejected"}
+_RESULTS = {201: "admitted", 429: "rejected", 503: "rejected"}
 
 
 def _session_id(session: bytes) -> str:

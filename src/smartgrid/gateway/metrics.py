@@ -27,6 +27,7 @@ OTHER_CODES = (
     "not-found",
     "not-ready",
     "overloaded",
+    "quota-exceeded",
     "request-in-progress",
     "storage-unavailable",
     "substation-unavailable",

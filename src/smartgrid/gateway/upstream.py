@@ -16,11 +16,12 @@ from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknow
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import KEY, NUMBER, STATUS
 from smartgrid.protocol.numbers import Number
+from smartgrid.web import access
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
-NO_PLACE = 503
+NO_PLACE = (429, 503)
 RETRY_AFTER = {"Retry-After": "1"}
 STATUS_WANTED = {STATUS: status_header.WANTED}
 
@@ -51,7 +52,7 @@ class Balancer:
             raise (_unknown() if may_be_placed else _unavailable()) from error
         except OutcomeUnknownError as error:
             raise _unknown() from error
-        if may_be_placed and answer.status == NO_PLACE:
+        if may_be_placed and answer.status in NO_PLACE:
             raise _unknown()  # it is sure of this sending only: the first may yet be done
         return answer
 
@@ -94,6 +95,7 @@ class Balancer:
             "Content-Type": JSON,
             KEY: key,
             NUMBER: numbers.encode(number),
+            **access.outgoing(),
             tracing.HEADER: tracing.outgoing_value(),
         }
         return self._client.request(
@@ -101,7 +103,7 @@ class Balancer:
         )
 
     def _request(self, method: str, path: str) -> Answer:
-        headers = tracing.outgoing()
+        headers = {**access.outgoing(), **tracing.outgoing()}
         return self._client.request(
             method, path, timeout_s=self._timeout_s, headers=headers, max_answer_bytes=MAX_LIST_BYTES
         )

@@ -19,6 +19,7 @@ REPLAYED = "Smartgrid-Replayed"
 
 OWNER = "Smartgrid-Owner"
 """Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
+OWNER_PATTERN = r"[A-Za-z0-9_-]{22}"
 
 TOKEN = "Smartgrid-Token"
 """A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""

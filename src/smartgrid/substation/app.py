@@ -22,7 +22,7 @@ from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
-from smartgrid.web import charge_views
+from smartgrid.web import access, charge_views
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
@@ -42,7 +42,9 @@ from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import add_routes, route
 
 MAX_CURSOR = 2**53
-REFUSALS = ("no-capacity", "draining")
+REFUSALS = ("no-capacity", "draining", "quota-exceeded")
+UNTIL_A_RELEASE = ("no-capacity", "quota-exceeded")
+"""Refusals that stand until a session ends: an owner's own ends no earlier than the first of all."""
 log = logging.getLogger(__name__)
 
 
@@ -61,8 +63,8 @@ class Api:
         "Charge a car here",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
@@ -70,7 +72,7 @@ class Api:
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
         wanted = ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
         try:
-            told = self.ledger.charge(wanted, key, number, fingerprint(body))
+            told = self.ledger.charge(wanted, key, number, fingerprint(body), access.owner())
         except LedgerError as error:
             self._count_refusal(error.code)
             raise
@@ -84,20 +86,27 @@ class Api:
         answers={200: SessionPage},
         problems=(422, 503),
         query=PAGE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def sessions(self) -> Response:
         limit, before = page_limit(), query_int("cursor", 0, 0, MAX_CURSOR)
         state = query_choice("state", SessionState)
         active = None if state is None else state is not SessionState.IDLE
-        records = self.ledger.page(limit, before or None, active)
+        records = self.ledger.page(limit, before or None, active, access.owner())
         shown = [to_wire(record, self.name) for record in records if state is None or record.state == state]
         return answer({"sessions": shown, "next_cursor": str(records[-1].seq) if len(records) == limit else None})
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation(
+        "One session",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def session(self, session_id: str) -> Response:
-        told = self.ledger.find(session_id)
+        told = self.ledger.find(session_id, access.owner())
         if told is None:
             raise not_found(f"session {session_id}")
         return self._session(told)
@@ -108,14 +117,15 @@ class Api:
         answers={200: SessionBody},
         problems=(404, 422, 503, 504),
         query=charge_views.SUPERSEDE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
-        wanted = charge_views.superseding_wanted()
+        wanted, owner = charge_views.superseding_wanted(), access.owner()
         if wanted is None:
-            told = self.ledger.stop(session_id)
+            told = self.ledger.stop(session_id, owner)
         else:
-            told = self.ledger.supersede(session_id, wanted.before, wanted.by)
+            told = self.ledger.supersede(session_id, wanted.before, wanted.by, owner)
         if told is None:
             raise not_found(f"session {session_id}")
         log.info("stop" if wanted is None else "supersede", extra={"vehicle": logs.vehicle(told.record.vehicle_id)})
@@ -160,7 +170,7 @@ class Api:
         g.status = error.status or self.ledger.status()
         headers = {}
         if error.retry:
-            headers = retry_after(self.ledger.release_in_s(g.status) if error.code == "no-capacity" else None)
+            headers = retry_after(self.ledger.release_in_s(g.status) if error.code in UNTIL_A_RELEASE else None)
         problem = ProblemError(error.http_status, error.code, str(error), headers=headers, **error.extensions)
         return problem.response()
 

@@ -7,6 +7,7 @@ import random
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
+from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
@@ -32,7 +33,9 @@ def run(settings: SubstationSettings) -> None:
         store,
         clock,
         drawn_capacity_kw=drawn_kw,
-        limits=Limits(settings.max_active, settings.max_session_h * 3600),
+        limits=Limits(
+            settings.max_active, settings.max_session_h * 3600, parse_quotas(settings.quotas).substation.quota()
+        ),
         max_clock_back_s=settings.max_clock_back_s,
         on_end=counted.ended,
     )

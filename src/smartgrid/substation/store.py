@@ -49,6 +49,7 @@ class KeyRow(NamedTuple):
     fingerprint: str
     superseded_by: str
     ended_wall_s: float
+    owner: str | None
 
 
 class CapacityChange(NamedTuple):
@@ -161,12 +162,14 @@ class Store:
         rows = self._read(f"SELECT {_ALL} FROM session WHERE session_id = ?", session_id)
         return Record(*rows[0]) if rows else None
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[Record]:
-        """Up to `limit` sessions, newest first, from before the row `before_seq`."""
+    def page(self, limit: int, before_seq: int | None, active: bool | None, owner: str | None = None) -> list[Record]:
+        """Up to `limit` sessions, newest first, from before the row `before_seq`; only the owner's, if one is named."""
         wanted = {None: "1", True: "ended_wall_s IS NULL", False: "ended_wall_s IS NOT NULL"}[active]
+        whose, owners = ("", ()) if owner is None else (" AND owner = ?", (owner,))
         rows = self._read(
-            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted} ORDER BY seq DESC LIMIT ?",
+            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted}{whose} ORDER BY seq DESC LIMIT ?",
             before_seq if before_seq is not None else 2**62,
+            *owners,
             limit,
         )
         return [Record(*row) for row in rows]

@@ -14,6 +14,7 @@ from smartgrid.balancer.placement.errors import (
     HolderAwayError,
     NoPlaceError,
     NotKnownError,
+    OverQuotaError,
     PlacementError,
     SupersededAboveError,
 )
@@ -124,6 +125,48 @@ def test_no_from_all_is_certain(grid: Grid) -> None:
         grid.parts.place()
 
     assert raised.value.attempts == 2
+
+
+def over_quota() -> Script:
+    return answers(problem(429, "quota-exceeded"))
+
+
+def test_where_one_refuses_for_its_quota_another_takes_the_car(grid: Grid) -> None:
+    grid.one.scripts["POST"] = over_quota()
+
+    assert grid.parts.place().member == "two"
+
+
+@pytest.mark.parametrize("other", [over_quota(), answers(problem(503, "no-capacity"))])
+def test_where_no_one_takes_it_and_one_refuses_for_its_quota_that_is_the_reason(grid: Grid, other: Script) -> None:
+    grid.one.scripts["POST"] = over_quota()
+    grid.two.scripts["POST"] = other
+
+    with pytest.raises(OverQuotaError) as raised:
+        grid.parts.place()
+
+    assert raised.value.attempts == 2
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_quota_makes_no_unknown_outcome_certain(grid: Grid, known: bool) -> None:
+    """What took the quota may be this very car, of the attempt that was not answered."""
+    grid.one.scripts["POST"] = done_but_lost
+    grid.two.scripts["POST"] = over_quota()
+    if known:
+        grid.put("two", (5,))
+
+    with pytest.raises(NotKnownError):
+        grid.parts.place()
+
+
+def test_an_owner_is_told_to_whoever_is_asked_and_the_key_stays_as_it_is(grid: Grid) -> None:
+    grid.parts.place(owner="A" * 22)
+    grid.parts.place()
+
+    sent = [(each.headers["idempotency-key"], each.headers.get("smartgrid-owner")) for each in grid.one.requests]
+    assert sent == [("key", "A" * 22), ("key", None)]
+    assert len(grid.one.charging()) == 2
 
 
 def test_one_that_cannot_be_reached_surely_has_no_session(grid: Grid) -> None:

@@ -12,12 +12,13 @@ from flask import Response, request
 from smartgrid.auth.scopes import CHARGE_WRITE
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
-from smartgrid.balancer.placement.attempt import SUPERSEDED, Car
+from smartgrid.balancer.placement.attempt import OVER_QUOTA, SUPERSEDED, Car
 from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
     NotKnownError,
+    OverQuotaError,
     PlacementError,
     SupersededAboveError,
 )
@@ -29,7 +30,7 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
-from smartgrid.web import charge_views
+from smartgrid.web import access, charge_views
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
@@ -52,14 +53,14 @@ class PlacingViews:
         "Charge a car on the best substation",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
         number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
-        car = Car(request.get_data(), body.power, key, number)
+        car = Car(request.get_data(), body.power, key, number, access.owner())
         try:
             placed = self.placement.place(car)
         except (PlacementError, KeyBusyError) as error:
@@ -79,10 +80,12 @@ class PlacingViews:
 
     def refused(self, error: PlacementError | KeyBusyError, key: str) -> Response:
         """Count each way of not placing a car, and answer it."""
-        self.metrics.requests.labels("rejected" if isinstance(error, NoPlaceError) else "failed").inc()
+        self.metrics.requests.labels("rejected" if isinstance(error, NoPlaceError | OverQuotaError) else "failed").inc()
         match error:
             case NoPlaceError():
                 response = self.no_place(error).response()
+            case OverQuotaError():
+                response = self.over_quota(error).response()
             case NotKnownError():
                 response = _not_known(error).response()
             case HolderAwayError():
@@ -107,6 +110,12 @@ class PlacingViews:
         self.metrics.rejections.labels(reason).inc()
         log.info("rejected", extra={"reason": reason, "attempts": error.attempts})
         return ProblemError(503, "no-capacity", nobody + down, headers=retry_after(release_in_s(self.fleet.totals())))
+
+    def over_quota(self, error: OverQuotaError) -> ProblemError:
+        self.metrics.rejections.labels(OVER_QUOTA).inc()
+        log.info("rejected", extra={"reason": OVER_QUOTA, "attempts": error.attempts})
+        detail = "The owner of the car would have more at once than one may have; try again when a session has ended."
+        return ProblemError(429, OVER_QUOTA, detail, headers=retry_after(release_in_s(self.fleet.totals())))
 
 
 def _not_known(error: NotKnownError) -> ProblemError:

@@ -31,6 +31,7 @@ class SessionViews:
         answers={200: SessionPage},
         problems=(422,),
         query=PAGE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def list_sessions(self) -> Response:
@@ -40,7 +41,13 @@ class SessionViews:
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation(
+        "One session",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def session(self, session_id: str) -> Response:
         return answer(self.sessions.get(session_id))
 
@@ -50,6 +57,7 @@ class SessionViews:
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.SUPERSEDE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
