@@ -92,6 +92,17 @@ def test_a_second_sending_counts_more_than_the_first_and_less_than_every_later_t
     assert {headers_of(request)["idempotency-key"] for request in server.requests} == {"same"}
 
 
+def test_each_sending_says_how_long_it_is_waited_for(tmp_path: Path) -> None:
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    with gateway_before(tmp_path, [read_and_hang_up, read_and_hang_up]) as (gateway, server):
+        charge(gateway)
+        left_ms = [int(headers_of(request)["smartgrid-deadline-ms"]) for request in server.requests]
+    assert len(left_ms) == 2
+    assert all(0 < each <= 2_000 for each in left_ms)
+
+
 def test_a_balancer_that_never_answers_leaves_the_outcome_unknown_and_the_client_with_the_key(tmp_path: Path) -> None:
     def read_and_hang_up(connection: socket.socket) -> None:
         server.read(connection)

@@ -100,7 +100,7 @@ class LiveFleet:
             known = self._substations.get(member.name)
             if known is not None and known.member == member:
                 return
-            joined = Substation(member, HttpClient(member.url))
+            joined = Substation(member, HttpClient(member.url, tells_deadline=True))
             self._substations[member.name] = joined
             self._away_since_s.pop(member.name, None)
             self._fleet.join(member.name)

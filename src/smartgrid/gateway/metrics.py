@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.web.app import BEGUN_S
+from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
 RESULTS = ("admitted", "replayed", "rejected", "failed")
@@ -20,6 +20,7 @@ OTHER_CODES = (
     "bad-request",
     "bad-upstream",
     "body-too-large",
+    "deadline-exceeded",
     "draining",
     "idempotency-key-reused",
     "malformed-json",
@@ -50,7 +51,7 @@ class GatewayMetrics:
         )
         self._durations_s = Histogram(
             "requests_duration_seconds",
-            "Time to answer a request.",
+            "Time to answer a request, from when it had come whole.",
             ["method", "route", "status"],
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
@@ -80,7 +81,7 @@ class GatewayMetrics:
         duration_s = self._series.get(series)
         if duration_s is None:
             duration_s = self._series[series] = self._durations_s.labels(*series)
-        duration_s.observe(time.perf_counter() - seen.environ[BEGUN_S])
+        duration_s.observe(time.monotonic() - seen.environ[CAME_S])
         return response
 
 

@@ -29,7 +29,7 @@ class Balancer:
     """The balancers behind one URL."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        self._client, self._timeout_s = HttpClient(url), timeout_s
+        self._client, self._timeout_s = HttpClient(url, tells_deadline=True), timeout_s
         self._numbers = numbers.NumberSource()
         self._reached = threading.Event()
 

@@ -39,6 +39,8 @@ class Request:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     keep_alive: bool
+    came_s: float = 0.0
+    """When it had come whole, on the monotonic clock; set by who received it."""
 
 
 class RequestParser:

@@ -14,5 +14,8 @@ STATUS = "Smartgrid-Status"
 UNREACHABLE = "Smartgrid-Unreachable"
 """The substations whose sessions are missing from a list, separated by commas."""
 
+DEADLINE = "Smartgrid-Deadline-Ms"
+"""How long the sender still waits for the answer, in milliseconds (`protocol.deadlines`)."""
+
 REPLAYED = "Smartgrid-Replayed"
 """`true` where the key had its session before this try."""

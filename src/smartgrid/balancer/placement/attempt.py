@@ -22,8 +22,8 @@ from smartgrid.protocol.numbers import Number
 
 JSON = "application/json"
 FAULTY_STATUSES = frozenset((400, 409, 413, 415, 422))
-NO_ROOM, DRAINING, NO_STORAGE = "no-capacity", "draining", "storage-unavailable"
-REFUSALS = frozenset((NO_ROOM, DRAINING, NO_STORAGE))
+NO_ROOM, DRAINING, NO_STORAGE, LATE = "no-capacity", "draining", "storage-unavailable", "deadline-exceeded"
+REFUSALS = frozenset((NO_ROOM, DRAINING, NO_STORAGE, LATE))
 UNAVAILABLE = "substation-unavailable"
 SUPERSEDED = "superseded"
 NOT_KNOWN = "outcome-unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
+    PlacementError,
     SupersededAboveError,
 )
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
@@ -65,6 +68,10 @@ class _Way:
     named: str | None = None  # the session that a superseded one has named
     followed: set[str] = field(default_factory=set)
 
+    def not_placed(self, reason: PlacementError) -> PlacementError:
+        """The reason, where it is certain that no attempt has placed the car."""
+        return NotKnownError(self.attempts) if self.not_known else reason
+
 
 class Placement:
     """Places cars, each key once at a time.
@@ -89,18 +96,21 @@ class Placement:
         self._let_down = let_down
         self._keys = KeysUnderWay()
 
-    def place(self, car: Car) -> Placed:
-        """Find the car's place, or a new one. Raises PlacementError or KeyBusyError."""
-        end_s = time.monotonic() + self._request_timeout_s
-        with self._keys.holding(car.digest, self._request_timeout_s):
+    def place(self, car: Car, end_s: float = math.inf) -> Placed:
+        """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
+        now_s = time.monotonic()
+        end_s = min(end_s, now_s + self._request_timeout_s)
+        with self._keys.holding(car.digest, max(0.0, end_s - now_s)):
             return self._find(_Way(car, end_s))
 
     def _find(self, way: _Way) -> Placed:
         while True:
+            if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
+                raise way.not_placed(NoTimeError(way.attempts))
             session_id = way.named or self._holder(way)
             if session_id is None:
                 if (asked := self._ask_best(way)) is None:
-                    raise NotKnownError(way.attempts) if way.not_known else NoPlaceError(way.attempts)
+                    raise way.not_placed(NoPlaceError(way.attempts))
                 name, outcome = asked
             else:
                 name, outcome = self._ask_holder(way, session_id)
@@ -112,7 +122,7 @@ class Placement:
                 case Superseded(by):
                     self._follow(way, session_id, by)
                 case Faulty(answer):
-                    raise NotKnownError(way.attempts) if way.not_known else FaultyRequestError(answer)
+                    raise way.not_placed(FaultyRequestError(answer))
                 case HolderAway():
                     raise HolderAwayError(name)
 
@@ -137,7 +147,7 @@ class Placement:
             raise HolderAwayError(name)
         self._fleet.saw(substation, asked.answer.headers.get(STATUS))
         match asked.outcome:
-            case Unknown() | Refused(attempt.NO_STORAGE):
+            case Unknown() | Refused(attempt.NO_STORAGE | attempt.LATE):
                 raise HolderAwayError(name)
             case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
                 way.not_there.add(session_id)
@@ -147,9 +157,7 @@ class Placement:
         return name, asked.outcome
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
-        """Ask the best member that has not been asked; None where there is none, or no time left."""
-        if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
-            return None
+        """Ask the best member that has not been asked; None where there is none."""
         choice = self._fleet.choose(way.car.power, way.asked)
         if choice is None:
             return None

@@ -16,6 +16,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
     PlacementError,
     SupersededAboveError,
@@ -28,7 +29,7 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
-from smartgrid.web import charge_views
+from smartgrid.web import charge_views, deadlines
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
@@ -59,7 +60,7 @@ class PlacingViews:
         number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
         car = Car(request.get_data(), body.power, key, number)
         try:
-            placed = self.placement.place(car)
+            placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
@@ -81,6 +82,8 @@ class PlacingViews:
         match error:
             case NoPlaceError():
                 response = self.no_place(error).response()
+            case NoTimeError():
+                response = deadlines.exceeded().response()
             case NotKnownError():
                 response = _not_known(error).response()
             case HolderAwayError():

@@ -10,7 +10,7 @@ from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
-from smartgrid.web import charge_views
+from smartgrid.web import charge_views, deadlines
 from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
@@ -33,14 +33,14 @@ class SessionViews:
     )
     def list_sessions(self) -> Response:
         state = query_choice("state", SessionState)
-        page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
+        page = self.sessions.page(page_limit(), request.args.get("cursor"), state, deadlines.work_end_s())
         sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
     @route("GET", "/charge/<session_id>")
     @operation("One session", answers={200: SessionBody}, problems=(404, 503))
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id))
+        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
@@ -50,7 +50,7 @@ class SessionViews:
         query=charge_views.SUPERSEDE_QUERY,
     )
     def stop(self, session_id: str) -> Response:
-        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
+        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
 
 
 def listed(names: list[str]) -> str:
