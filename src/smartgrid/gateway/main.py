@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smartgrid.gateway.app import Api, make_app
-from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
+from smartgrid.gateway.metrics import BalancerCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -16,7 +16,7 @@ def run(settings: GatewaySettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
     balancer = Balancer(settings.balancer_url, settings.balancer_timeout_s)
-    registry.register(ActiveSessionsCollector(balancer))
+    registry.register(BalancerCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
     app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry)
     serve(app, settings, lifecycle, registry.add_text)

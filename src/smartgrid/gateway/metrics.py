@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from smartgrid.gateway.upstream import Balancer
@@ -85,8 +85,9 @@ class GatewayMetrics:
         return response
 
 
-class ActiveSessionsCollector(Collector):
-    """Asked of the balancer when scraped, as the gateway keeps no sessions; the last known number if it is silent."""
+class BalancerCollector(Collector):
+    """How the balancer answers; it is asked when scraped, as the gateway keeps no sessions. The last known number of
+    them if it is silent."""
 
     def __init__(self, balancer: Balancer) -> None:
         self._balancer = balancer
@@ -98,3 +99,14 @@ class ActiveSessionsCollector(Collector):
         self._last = status.active_sessions if status is not None else self._last
         yield GaugeMetricFamily("active_sessions", "Sessions of the whole grid that have not ended.", self._last)
         yield GaugeMetricFamily("balancer_reachable", "Whether the balancer answers.", float(reachable))
+        yield GaugeMetricFamily(
+            "gateway_breaker_open",
+            "Whether the circuit breaker fails calls at once, as the balancer has left several in a row unanswered.",
+            float(self._balancer.breaker_is_open),
+        )
+        sendings = CounterMetricFamily(
+            "gateway_second_sendings", "Unanswered calls, by whether they were sent again.", labels=["result"]
+        )
+        for result, count in self._balancer.second_sendings.items():
+            sendings.add_metric([result], count)
+        yield sendings
