@@ -163,6 +163,7 @@ class Placement:
             return None
         name = choice.substation.name
         way.asked.append(name)
+        begun_s = time.monotonic()
         try:
             asked = self._ask(way, choice.substation, self._timeout_s(way))
         except BaseException:  # whatever it was, the reservation must not stay
@@ -172,7 +173,10 @@ class Placement:
             self._fleet.give_up(choice, failed=attempt.has_failed(asked))
             self._let_down(name)
         else:
-            self._fleet.settle(choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked))
+            took_s = time.monotonic() - begun_s
+            self._fleet.settle(
+                choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked), took_s=took_s
+            )
         way.not_known |= isinstance(asked.outcome, Unknown)
         return name, asked.outcome
 
