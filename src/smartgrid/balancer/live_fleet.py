@@ -98,6 +98,7 @@ class LiveFleet:
         self._away_since_s: dict[str, float] = {}  # the oldest first
         self._spared: dict[str, Substation] = {}  # whose breaker is not closed
         self._out: set[str] = set()  # of rotation
+        self._balancers: dict[str, frozenset[int]] = {}  # beneath the members that are balancers, by their epochs
         self._slowness = Slowness()
         self._all_seen = False
 
@@ -115,6 +116,7 @@ class LiveFleet:
             self._fleet.join(member.name)
             self._spared.pop(member.name, None)
             self._slowness.forget(member.name)
+            self._balancers.pop(member.name, None)
             self._apply_health(joined, time.monotonic())
         if known is not None:
             known.client.close()
@@ -130,6 +132,7 @@ class LiveFleet:
             self._spared.pop(name, None)
             self._out.discard(name)
             self._slowness.forget(name)
+            self._balancers.pop(name, None)
             self._fleet.leave(name)
         left.client.close()
         self._forget_long_away()
@@ -256,7 +259,25 @@ class LiveFleet:
         with self._lock:
             return self._fleet.view(name).status if name in self._fleet else None
 
+    def saw_balancers(self, substation: Substation, epochs: frozenset[int]) -> None:
+        """Which balancers a member says that it is, and has beneath it; none of a substation."""
+        with self._lock:
+            if epochs and self._is_current(substation):
+                self._balancers[substation.name] = epochs
+            else:
+                self._balancers.pop(substation.name, None)
+
+    def balancers(self) -> frozenset[int]:
+        """All that are beneath this one, by their epochs."""
+        with self._lock:
+            return frozenset[int]().union(*self._balancers.values())
+
     # ------------------------------------------------------------------ the fleet as a whole
+
+    @property
+    def epoch(self) -> int:
+        """Which tells this balancer from every other."""
+        return self._fleet.epoch
 
     def totals(self) -> Status:
         with self._lock:

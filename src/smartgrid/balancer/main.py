@@ -38,8 +38,6 @@ from smartgrid.runtime.server import serve
 from smartgrid.web import metrics
 from smartgrid.web.long_polls import LongPolls
 
-MAX_SYNC_AGE_S = 120.0
-
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
@@ -57,7 +55,7 @@ def run(settings: BalancerSettings) -> None:
 
         membership = Membership(fleet, members_changed)
         state = stack.enter_context(closing(State(settings.data_dir)))
-        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership)
+        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, fleet.epoch)
         roster = stack.enter_context(Roster(membership, _sources(settings, registrations)))
         stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
@@ -77,7 +75,7 @@ def run(settings: BalancerSettings) -> None:
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
         registry.add_text(SubstationSeries(fleet, counted.decisions).render)
-        lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
+        lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
         serve(

@@ -73,7 +73,7 @@ class Fleet:
         self._policy = policy
         self._rng = rng
         self._trust_view_s = trust_view_s
-        self._epoch = epoch
+        self.epoch = epoch
         self._revision = 0
         self._beliefs: dict[str, Belief] = {}
         self._indexes = tuple(FleetIndex() for _ in Standing)
@@ -182,7 +182,7 @@ class Fleet:
             revision=self._revision,
             next_release_s=next_release_s,
             largest_free_kw=max(self._indexes[each].largest_room_kw() for each in (Standing.FIRST, Standing.LAST)),
-            epoch=self._epoch,
+            epoch=self.epoch,
         )
 
     def view(self, name: str) -> View:
