@@ -61,6 +61,8 @@ class Sessions:
         """
         end_s = min(end_s, time.monotonic() + TIMEOUT_S)
         after, inner = paging.decode(cursor, str, str) if cursor else ("", "")
+        if len(inner) > member_answers.MAX_CURSOR:
+            raise paging.wrong_cursor()
         unreachable = [name for name in self._fleet.away() if self._directory.has_keys_of(name)]
         sessions: list[dict[str, Any]] = []
         for substation in self._fleet.substations():
@@ -105,8 +107,8 @@ class Sessions:
     ) -> tuple[list[dict[str, Any]], str | None] | None:
         query = {"limit": limit, **({"cursor": cursor} if cursor else {}), **({"state": state} if state else {})}
         answer = self._ask(substation, "GET", f"/charge?{urlencode(query)}", timeout_s)
-        if answer is not None and answer.status == 422:
-            raise paging.wrong_cursor()
+        if answer is not None and (answer.status == 422 or (cursor and 400 <= answer.status < 500)):
+            raise paging.wrong_cursor()  # whoever made it up must not make a healthy substation seem silent
         return (
             member_answers.page(substation.name, answer.body) if answer is not None and answer.status == 200 else None
         )
