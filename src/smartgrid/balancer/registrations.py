@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic_core import from_json
@@ -30,9 +31,8 @@ class Introduction:
     balancers: frozenset[int]
 
 
-def ask(url: str) -> Introduction | None:
-    """Who is there; None if it does not answer, or not as a substation."""
-    client = HttpClient(url)
+def introduction(client: HttpClient) -> Introduction | None:
+    """Who is behind a client; None if it does not answer, or not as a substation. Closes the client."""
     try:
         answer = client.request("GET", "/status", timeout_s=ASK_TIMEOUT_S)
         body = from_json(answer.body) if answer.status == 200 else {}
@@ -44,10 +44,7 @@ def ask(url: str) -> Introduction | None:
     return Introduction(name, balancers) if isinstance(name, str) and MEMBER_NAME.fullmatch(name) else None
 
 
-def ask_name(url: str) -> str | None:
-    """The name that a substation gives itself; None if it does not answer, or not as a substation."""
-    found = ask(url)
-    return found.name if found else None
+Ask = Callable[[str], Introduction | None]
 
 
 class Registrations:
@@ -55,9 +52,11 @@ class Registrations:
 
     source = SOURCE
 
-    def __init__(self, state: State, targets: AllowedTargets, membership: Membership, epoch: int) -> None:
-        """`membership` tells which names and addresses are taken, also by other sources; `epoch` is this balancer's."""
-        self._state, self._targets, self._membership, self._epoch = state, targets, membership, epoch
+    def __init__(self, state: State, targets: AllowedTargets, membership: Membership, ask: Ask, epoch: int) -> None:
+        """`membership` tells which names and addresses are taken, also by other sources; `ask` asks a URL who is there;
+        `epoch` is this balancer's."""
+        self._state, self._targets, self._membership = state, targets, membership
+        self._ask, self._epoch = ask, epoch
         self._publish: Publish | None = None
         self._lock = threading.Lock()  # one change at a time, and published in the order of the changes
 
@@ -123,7 +122,7 @@ class Registrations:
 
     def _asked(self, url: str, name: str | None) -> str:
         """The name of who is there. Raises a problem (422) where no one is, or not who should be."""
-        found = ask(url)
+        found = self._ask(url)
         if found is None:
             detail = f"{url} does not answer as a substation; start it first."
             raise ProblemError(422, "substation-unreachable", detail)

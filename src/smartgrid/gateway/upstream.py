@@ -35,8 +35,8 @@ SENT, REFUSED = "sent", "refused"
 class Balancer:
     """The balancers behind one URL. Thread-safe."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._client, self._timeout_s = HttpClient(url, tells_deadline=True), timeout_s
+    def __init__(self, client: HttpClient, timeout_s: float) -> None:
+        self._client, self._timeout_s = client, timeout_s
         self._numbers = numbers.NumberSource()
         self._reached = threading.Event()
         self._lock = threading.Lock()  # of the two that follow

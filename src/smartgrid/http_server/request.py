@@ -27,6 +27,7 @@ ONCE = {
         "smartgrid-deadline-ms",
         "smartgrid-number",
         "smartgrid-owner",
+        "smartgrid-token",
     )
 }
 """Headers of which two are refused: put together with a comma they would be another key or number than either."""

@@ -19,3 +19,12 @@ DEADLINE = "Smartgrid-Deadline-Ms"
 
 REPLAYED = "Smartgrid-Replayed"
 """`true` where the key had its session before this try."""
+
+OWNER = "Smartgrid-Owner"
+"""Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
+
+TOKEN = "Smartgrid-Token"
+"""A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
+
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE)
+"""What requests carry between services, and is believed from no one else."""

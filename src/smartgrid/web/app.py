@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from smartgrid.domain.session import SessionState
 from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.protocol import tracing
 from smartgrid.protocol.headers import KEY
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
-from smartgrid.web import metrics, openapi, otel, problems
+from smartgrid.web import metrics, openapi, otel, parameters, problems
+from smartgrid.web.access import OPEN, Guard
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError
 
@@ -30,13 +32,14 @@ MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
 MAX_DIGITS = 19
-KEY_HEADER = {KEY: "Makes a retry return the same session."}
+KEY_PATTERN = r"[!-~]([ -~]{0,253}[!-~])?"
+KEY_HEADER = {KEY: parameters.text("Makes a retry return the same session.", KEY_PATTERN, 255)}
 PAGE_QUERY = {
-    "limit": "Sessions a page, 1 to 1000.",
-    "cursor": "`next_cursor` of the page before.",
-    "state": "Only these.",
+    "limit": parameters.whole("Sessions a page.", 1, MAX_PAGE_LIMIT),
+    "cursor": parameters.Parameter("`next_cursor` of the page before.", {"type": "string"}),
+    "state": parameters.choice("Only these.", SessionState),
 }
-_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+_KEY = re.compile(KEY_PATTERN)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -81,9 +84,10 @@ def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> 
     return app
 
 
-def finish_app(app: Flask, title: str) -> Flask:
-    """Add what describes the routes, once all of them are there."""
+def finish_app(app: Flask, title: str, guard: Guard | None = None) -> Flask:
+    """Add what describes the routes and what guards them, once all of them are there. By default nothing is asked."""
     openapi.install(app, title)
+    (guard or Guard()).install(app)
     return app
 
 
@@ -151,12 +155,12 @@ def query_choice(name: str, choices: type[Any]) -> Any | None:
 
 def _install_probes(app: Flask, lifecycle: Lifecycle) -> None:
     @app.get("/health")
-    @operation("Alive", answers={200: Health})
+    @operation("Alive", answers={200: Health}, needs=OPEN)
     def health() -> Response:
         return answer({"status": "ok"})
 
     @app.get("/ready")
-    @operation("May receive traffic", answers={200: Readiness}, problems=(503,))
+    @operation("May receive traffic", answers={200: Readiness}, problems=(503,), needs=OPEN)
     def ready() -> Response:
         reason = lifecycle.not_ready()
         if reason is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from smartgrid.auth.scopes import CHARGE_WRITE
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.placement.attempt import SUPERSEDED, Car
@@ -53,7 +54,8 @@ class PlacingViews:
         body=ChargeBody,
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | {headers.NUMBER: charge_views.NUMBER_MEANING},
+        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
