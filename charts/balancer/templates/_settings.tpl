@@ -8,9 +8,7 @@ SMARTGRID_AWAY_LIFE_H: {{ .Values.awayLifeHours | quote }}
 {{- with .Values.substations }}
 SMARTGRID_SUBSTATIONS: {{ join "," . | quote }}
 {{- end }}
-{{- with .Values.allowedTargets }}
-SMARTGRID_ALLOWED_TARGETS: {{ join "," . | quote }}
-{{- end }}
+SMARTGRID_ALLOWED_TARGETS: {{ join "," .Values.allowedTargets | default "none" | quote }}
 SMARTGRID_DISCOVERY: {{ .Values.discovery | quote }}
 {{- if eq .Values.discovery "kubernetes" }}
 SMARTGRID_KUBERNETES_NAMESPACE: {{ .Release.Namespace | quote }}

@@ -14,6 +14,7 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import create_app, finish_app
 from smartgrid.web.routes import add_routes
@@ -32,6 +33,7 @@ def make_app(
 ) -> Flask:
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
+    deadlines.install(app)
     app.url_map.merge_slashes = False  # the URL of a substation may come decoded
     for each in views:
         add_routes(app, each)

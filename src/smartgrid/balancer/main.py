@@ -20,7 +20,7 @@ from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.balancer.placement.placement import Placement
-from smartgrid.balancer.registrations import Registrations, ask_name
+from smartgrid.balancer.registrations import Introduction, Registrations, introduction
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.balancer.settings import BalancerSettings
@@ -41,8 +41,6 @@ from smartgrid.runtime.server import serve
 from smartgrid.web import guarding, metrics
 from smartgrid.web.long_polls import LongPolls
 
-MAX_SYNC_AGE_S = 120.0
-
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
@@ -53,8 +51,12 @@ def run(settings: BalancerSettings) -> None:
     credentials = Credentials(settings)
     fleet = _fleet(settings, changes, directory, credentials)
 
-    def ask(url: str) -> str | None:
-        return ask_name(credentials.client(url))
+    def ask(url: str) -> Introduction | None:
+        return introduction(credentials.client(url))
+
+    def ask_name(url: str) -> str | None:
+        found = ask(url)
+        return found.name if found else None
 
     with ExitStack() as stack:
         loop = stack.enter_context(EventLoop("telemetry"))
@@ -73,8 +75,8 @@ def run(settings: BalancerSettings) -> None:
 
         membership = Membership(fleet, members_changed)
         state = stack.enter_context(closing(State(settings.data_dir)))
-        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask)
-        roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask)))
+        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask, fleet.epoch)
+        roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask_name)))
         stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
@@ -94,7 +96,7 @@ def run(settings: BalancerSettings) -> None:
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
         registry.add_text(SubstationSeries(fleet, counted.decisions).render)
-        lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
+        lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
         app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard)

@@ -22,7 +22,7 @@ class BalancerSettings(CallingSettings):
     substations: str = Field("", description="Fixed substations: `url` or `name=url`, separated by commas.")
     allowed_targets: str = Field(
         "localhost,127.0.0.0/8,::1",
-        description="Hosts, *.suffixes and networks that POST /substations may name, separated by commas.",
+        description="Hosts, *.suffixes and networks that POST /substations may name, separated by commas; or none.",
     )
     policy: str = Field(DEFAULT_POLICY, description="Which substation a car is sent to (docs/routing.md).")
     poll_interval_s: float = Field(

@@ -75,7 +75,9 @@ class Connection:
         parser.feed(data)
         if parser.complete:
             self._parser = None
-            return parser.request()
+            request = parser.request()
+            request.came_s = now_s
+            return request
         if was_in_head and not parser.in_head:
             self.end_s = now_s + BODY_TIMEOUT_S
         if parser.wants_continue and not self._continued:

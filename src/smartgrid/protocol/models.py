@@ -99,7 +99,7 @@ class RegistrationBody(WireModel):
     """A substation (or a balancer of a region) to route to."""
 
     url: str = Field(min_length=8, max_length=512, examples=["http://127.0.0.1:8082"])
-    name: MemberName | None = Field(None, description="By default the name that it gives itself.")
+    name: MemberName | None = Field(None, description="The name that it gives itself, to be sure of who is there.")
 
 
 class SessionBody(WireModel):

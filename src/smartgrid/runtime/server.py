@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from smartgrid.http_server import hosts
 from smartgrid.http_server.probes import only_probes, without_metrics
 from smartgrid.http_server.server import HttpServer
 from smartgrid.http_server.turns import Kind, budgets
@@ -88,6 +89,7 @@ def serve(
 
 def _servers(app: WsgiApp, settings: ServiceSettings) -> list[HttpServer]:
     """The one for everyone, and where it is wanted the one for probes, which ends last."""
+    app = hosts.only_for(app, settings.host, hosts.parse(settings.allowed_hosts))
     if settings.probe_port is None:
         return [_listen(app, settings.host, settings.port, budgets(settings.threads))]
     return [

@@ -28,6 +28,10 @@ class ServiceSettings(BaseSettings):
         le=65535,
         description="Port of its own for /health, /ready and /metrics; /metrics is then not on the other.",
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Hosts that requests may be for, separated by commas. Empty: any; on loopback this machine only.",
+    )
     threads: int = Field(
         64,
         ge=2,

@@ -22,7 +22,7 @@ from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
-from smartgrid.web import access, charge_views
+from smartgrid.web import access, charge_views, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
@@ -193,6 +193,7 @@ class Api:
 def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
+    deadlines.install(app)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)

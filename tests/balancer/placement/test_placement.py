@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from balancer.parts import BODY, Parts, parts_of
+from balancer.parts import BODY, POWER, Parts, parts_of
+from smartgrid.balancer.placement.attempt import Car
 from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
     OverQuotaError,
     PlacementError,
@@ -266,6 +269,40 @@ def test_a_session_that_shows_up_meanwhile_is_found_before_the_next_attempt(hast
     assert len(hasty.two.charging()) == 1
 
 
+# ---------------------------------------------------------------------- time
+
+
+def test_each_attempt_says_how_long_it_is_waited_for(hasty: Grid) -> None:
+    hasty.parts.place()
+
+    assert 0 < left_ms(hasty.one) <= 200
+
+
+def test_an_attempt_gets_no_more_than_half_of_what_is_left(grid: Grid) -> None:
+    grid.parts.placement.place(Car(BODY, POWER, "key", (1_000,)), time.monotonic() + 2)
+
+    assert 0 < left_ms(grid.one) <= 1_000
+
+
+def test_once_the_time_is_over_no_one_is_asked_and_that_is_certain(grid: Grid) -> None:
+    with pytest.raises(NoTimeError) as raised:
+        grid.parts.placement.place(Car(BODY, POWER, "key", (1_000,)), time.monotonic())
+
+    assert raised.value.attempts == 0
+    assert grid.one.requests == grid.two.requests == []
+
+
+def test_a_refusal_as_late_is_certain_and_spares_the_member_no_cars(grid: Grid) -> None:
+    grid.one.scripts["POST"] = answers(problem(503, "deadline-exceeded"))
+
+    assert grid.parts.place().member == "two"
+    assert grid.parts.fleet.spared() == set()
+
+
+def left_ms(stub: ScriptedSubstation) -> int:
+    return int(stub.asked("POST /charge")[-1].headers["smartgrid-deadline-ms"])
+
+
 # ---------------------------------------------------------------------- a key that has a holder
 
 
@@ -297,8 +334,15 @@ def test_a_session_that_has_ended_is_still_the_answer(grid: Grid) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [silence, done_but_lost, not_done, answers(Response(500, {})), answers(problem(503, "storage-unavailable"))],
-    ids=["silence", "lost", "not done", "500", "no storage"],
+    [
+        silence,
+        done_but_lost,
+        not_done,
+        answers(Response(500, {})),
+        answers(problem(503, "storage-unavailable")),
+        answers(problem(503, "deadline-exceeded")),
+    ],
+    ids=["silence", "lost", "not done", "500", "no storage", "late"],
 )
 def test_a_holder_that_does_not_answer_is_waited_for_and_the_car_goes_nowhere_else(hasty: Grid, script: Script) -> None:
     hasty.put("two", (500,))

@@ -22,9 +22,9 @@ from smartgrid.protocol.numbers import Number
 
 JSON = "application/json"
 FAULTY_STATUSES = frozenset((400, 409, 413, 415, 422))
-NO_ROOM, DRAINING, NO_STORAGE = "no-capacity", "draining", "storage-unavailable"
+NO_ROOM, DRAINING, NO_STORAGE, LATE = "no-capacity", "draining", "storage-unavailable", "deadline-exceeded"
 OVER_QUOTA = "quota-exceeded"
-REFUSALS = {NO_ROOM: 503, DRAINING: 503, NO_STORAGE: 503, OVER_QUOTA: 429}
+REFUSALS = {NO_ROOM: 503, DRAINING: 503, NO_STORAGE: 503, LATE: 503, OVER_QUOTA: 429}
 UNAVAILABLE = "substation-unavailable"
 SUPERSEDED = "superseded"
 NOT_KNOWN = "outcome-unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
     OverQuotaError,
     PlacementError,
@@ -70,6 +72,10 @@ class _Way:
     named: str | None = None  # the session that a superseded one has named
     followed: set[str] = field(default_factory=set)
 
+    def not_placed(self, reason: PlacementError) -> PlacementError:
+        """The reason, where it is certain that no attempt has placed the car."""
+        return NotKnownError(self.attempts) if self.not_known else reason
+
 
 class Placement:
     """Places cars, each key once at a time.
@@ -95,10 +101,11 @@ class Placement:
         self._let_down, self._use = let_down, use or FleetUse()
         self._keys = KeysUnderWay()
 
-    def place(self, car: Car) -> Placed:
-        """Find the car's place, or a new one. Raises PlacementError or KeyBusyError."""
-        end_s = time.monotonic() + self._request_timeout_s
-        with self._keys.holding(car.digest, self._request_timeout_s):
+    def place(self, car: Car, end_s: float = math.inf) -> Placed:
+        """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
+        now_s = time.monotonic()
+        end_s = min(end_s, now_s + self._request_timeout_s)
+        with self._keys.holding(car.digest, max(0.0, end_s - now_s)):
             way = _Way(car, end_s)
             try:
                 return self._find(way)
@@ -108,6 +115,8 @@ class Placement:
 
     def _find(self, way: _Way) -> Placed:
         while True:
+            if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
+                raise way.not_placed(NoTimeError(way.attempts))
             session_id = way.named or self._holder(way)
             if session_id is None:
                 self._claim(way)
@@ -124,7 +133,7 @@ class Placement:
                 case Superseded(by):
                     self._follow(way, session_id, by)
                 case Faulty(answer):
-                    raise NotKnownError(way.attempts) if way.not_known else FaultyRequestError(answer)
+                    raise way.not_placed(FaultyRequestError(answer))
                 case HolderAway():
                     raise HolderAwayError(name)
 
@@ -159,7 +168,7 @@ class Placement:
             raise HolderAwayError(name)
         self._fleet.saw(substation, asked.answer.headers.get(STATUS))
         match asked.outcome:
-            case Unknown() | Refused(attempt.NO_STORAGE):
+            case Unknown() | Refused(attempt.NO_STORAGE | attempt.LATE):
                 raise HolderAwayError(name)
             case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
                 way.not_there.add(session_id)
@@ -169,14 +178,13 @@ class Placement:
         return name, asked.outcome
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
-        """Ask the best member that has not been asked; None where there is none, or no time left."""
-        if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
-            return None
+        """Ask the best member that has not been asked; None where there is none."""
         choice = self._fleet.choose(way.car.power, way.asked)
         if choice is None:
             return None
         name = choice.substation.name
         way.asked.append(name)
+        begun_s = time.monotonic()
         try:
             asked = self._ask(way, choice.substation, self._timeout_s(way))
         except BaseException:  # whatever it was, the reservation must not stay
@@ -186,7 +194,10 @@ class Placement:
             self._fleet.give_up(choice, failed=attempt.has_failed(asked))
             self._let_down(name)
         else:
-            self._fleet.settle(choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked))
+            took_s = time.monotonic() - begun_s
+            self._fleet.settle(
+                choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked), took_s=took_s
+            )
         way.not_known |= isinstance(asked.outcome, Unknown)
         return name, asked.outcome
 
@@ -239,6 +250,4 @@ def _use_of(car: Car) -> OwnUse | None:
 
 def _nowhere(way: _Way) -> PlacementError:
     """Why the car has no place, as no one is left to be asked."""
-    if way.not_known:
-        return NotKnownError(way.attempts)
-    return OverQuotaError(way.attempts) if way.over_quota else NoPlaceError(way.attempts)
+    return way.not_placed(OverQuotaError(way.attempts) if way.over_quota else NoPlaceError(way.attempts))

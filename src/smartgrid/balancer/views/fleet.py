@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from flask import Response
 
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
+from smartgrid.balancer import loops
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.models import FleetBody, FleetStatusBody, SubstationBody
@@ -101,6 +102,7 @@ class FleetViews:
             self.polls.answer(lambda: self.changes.wait_for(lambda: self._has_news(query), query.wait_s), lambda: None)
             totals = self.fleet.totals()
         found = {**status_header.wire_status(self.name, totals), "substations": self.fleet.size()}
+        found["balancers"] = [totals.epoch, *sorted(self.fleet.balancers())][: loops.MAX_BALANCERS]
         if query.keys is not None:
             page = self.directory.page(query.keys, reset=query.epoch != totals.epoch)
             found["keys"] = keys.to_wire(page)

@@ -17,6 +17,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
     OverQuotaError,
     PlacementError,
@@ -30,7 +31,7 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
-from smartgrid.web import access, charge_views
+from smartgrid.web import access, charge_views, deadlines
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
@@ -62,7 +63,7 @@ class PlacingViews:
         number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
         car = Car(request.get_data(), body.power, key, number, access.owner())
         try:
-            placed = self.placement.place(car)
+            placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
@@ -86,6 +87,8 @@ class PlacingViews:
                 response = self.no_place(error).response()
             case OverQuotaError():
                 response = self.over_quota(error).response()
+            case NoTimeError():
+                response = deadlines.exceeded().response()
             case NotKnownError():
                 response = _not_known(error).response()
             case HolderAwayError():

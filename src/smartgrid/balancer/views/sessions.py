@@ -11,7 +11,7 @@ from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
-from smartgrid.web import charge_views
+from smartgrid.web import charge_views, deadlines
 from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
@@ -36,7 +36,7 @@ class SessionViews:
     )
     def list_sessions(self) -> Response:
         state = query_choice("state", SessionState)
-        page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
+        page = self.sessions.page(page_limit(), request.args.get("cursor"), state, deadlines.work_end_s())
         sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
@@ -49,7 +49,7 @@ class SessionViews:
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id))
+        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
@@ -61,7 +61,7 @@ class SessionViews:
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
-        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
+        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
 
 
 def listed(names: list[str]) -> str:
