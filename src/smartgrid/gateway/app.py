@@ -15,6 +15,7 @@ from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_
 from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
+from smartgrid.gateway.rate_limits import RateLimits
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.http_client.answer import Answer
 from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
@@ -52,7 +53,7 @@ class Api:
         "Charge a car",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
         headers=KEY_HEADER,
         needs=(CHARGE_WRITE,),
     )
@@ -69,7 +70,7 @@ class Api:
     @operation(
         "List sessions",
         answers={200: SessionPage},
-        problems=(422, 503),
+        problems=(422, 429, 503),
         query=PAGE_QUERY,
         needs=(CHARGE_READ, GRID_READ),
     )
@@ -78,20 +79,20 @@ class Api:
         query = {"limit": page_limit(), **({"state": state} if state else {}), **({"cursor": cursor} if cursor else {})}
         return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
 
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 429, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
 
     @operation(
         "Stop a session; stopping twice gives the same record",
         answers={200: SessionBody},
-        problems=(404, 503),
+        problems=(404, 429, 503),
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
-    @operation("State of the gateway", answers={200: GatewayStatus}, needs=(GRID_READ,))
+    @operation("State of the gateway", answers={200: GatewayStatus}, problems=(429,), needs=(GRID_READ,))
     def status(self) -> Response:
         grid = self.balancer.status()
         return answer(
@@ -155,8 +156,15 @@ def _passed_on(found: Answer) -> Response:
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
+def make_app(
+    api: Api,
+    lifecycle: Lifecycle,
+    registry: CollectorRegistry,
+    guard: Guard | None = None,
+    limits: RateLimits | None = None,
+) -> Flask:
     """The WSGI application."""
+    guard = guard or Guard()
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
     app.post("/charge")(api.charge)
@@ -165,4 +173,7 @@ def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard:
     app.add_url_rule("/sessions/<session_id>", view_func=api.stop, methods=["DELETE"])
     app.get("/status")(api.status)
     app.after_request(api.count_problem)
-    return finish_app(app, "Smart grid: gateway", guard)
+    finish_app(app, "Smart grid: gateway", guard)
+    if limits is not None:
+        limits.install(app, guard)
+    return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smartgrid.auth.credentials import Credentials
+from smartgrid.gateway import rate_limits
 from smartgrid.gateway.app import Api, make_app
 from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
@@ -20,7 +21,8 @@ def run(settings: GatewaySettings) -> None:
     balancer = Balancer(Credentials(settings).client(settings.balancer_url), settings.balancer_timeout_s)
     registry.register(ActiveSessionsCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
-    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard)
+    limits = rate_limits.of_settings(settings, guard, registry)
+    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard, limits)
     serve(app, settings, lifecycle, registry.add_text)
 
 
