@@ -27,6 +27,7 @@ from smartgrid.balancer.state import State
 from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import FleetViews
+from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.domain.fleet import Fleet
@@ -86,6 +87,7 @@ def run(settings: BalancerSettings) -> None:
         views = [
             PlacingViews(placement, fleet, counted, Tries()),
             SessionViews(Sessions(fleet, directory)),
+            OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
@@ -14,7 +15,7 @@ from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import NUMBER, REPLAYED, STATUS
-from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
+from smartgrid.protocol.models import CapacityBody, ChargeBody, DrainingBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -50,10 +51,18 @@ class Api:
     """The views, with what they need."""
 
     def __init__(
-        self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics, *, max_waits: int = 32
+        self,
+        name: str,
+        ledger: Ledger,
+        clock: GridClock,
+        metrics: SubstationMetrics,
+        *,
+        max_waits: int = 32,
+        set_draining: Callable[[bool], Status] | None = None,
     ) -> None:
-        """At most `max_waits` long polls are held at once."""
+        """At most `max_waits` long polls are held at once. `set_draining` also keeps it over restarts."""
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
+        self._set_draining = set_draining or ledger.set_draining
         self._polls = LongPolls(max_waits)
 
     @route("POST", "/charge")
@@ -155,6 +164,20 @@ class Api:
         log.info("capacity", extra={"capacity_kw": body.capacity_kw})
         return answer(status_header.wire_status(self.name, g.status))
 
+    @route("PUT", "/draining")
+    @operation(
+        "Take no new cars, or take them again; sessions go on, and it holds over restarts",
+        body=DrainingBody,
+        answers={200: StatusBody},
+        problems=(400, 413, 415, 422, 503),
+        needs=(GRID_OPERATE,),
+    )
+    def set_draining(self) -> Response:
+        body = read_body(DrainingBody)
+        g.status = self._set_draining(body.draining)
+        log.info("draining", extra={"draining": body.draining})
+        return answer(status_header.wire_status(self.name, g.status))
+
     def problem(self, error: LedgerError) -> Response:
         """How the API says that the ledger refuses."""
         g.status = error.status or self.ledger.status()
@@ -166,7 +189,7 @@ class Api:
 
     def add_status(self, response: Response) -> Response:
         """Every answer about sessions carries the fresh status."""
-        if request.path.startswith(("/charge", "/status", "/capacity")):
+        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")):
             found: Status = g.get("status") or self.ledger.status()
             response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response

@@ -11,6 +11,7 @@ from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
 from smartgrid.substation.book import Limits
+from smartgrid.substation.draining import Draining
 from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.recovery import open_book
@@ -44,7 +45,9 @@ def run(settings: SubstationSettings) -> None:
     registry.register(BooksCollector(ledger, settings.data_dir))
     lifecycle.add_check(ledger.storage_fault)
     lifecycle.on_drain(ledger.drain)
-    api = Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2)
+    draining = Draining(settings.data_dir, ledger)
+    draining.restore()
+    api = Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2, set_draining=draining.set)
     app = make_app(api, lifecycle, registry, guard)
     try:
         serve(app, settings, lifecycle, registry.add_text)
