@@ -13,7 +13,9 @@ from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import auditing
 from smartgrid.web.access import Guard
 from smartgrid.web.app import create_app, finish_app
 from smartgrid.web.routes import add_routes
@@ -29,6 +31,7 @@ def make_app(
     lifecycle: Lifecycle,
     registry: CollectorRegistry,
     guard: Guard | None = None,
+    audit: Audit | None = None,
 ) -> Flask:
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
@@ -37,7 +40,11 @@ def make_app(
         add_routes(app, each)
     console.install(app)
     app.after_request(_status_where_wanted(name, fleet))
-    return finish_app(app, "Smart grid: balancer", guard)
+    guard = guard or Guard()
+    finish_app(app, "Smart grid: balancer", guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app
 
 
 def _status_where_wanted(name: str, fleet: LiveFleet) -> Callable[[Response], Response]:

@@ -37,7 +37,7 @@ from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
-from smartgrid.web import guarding, metrics
+from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
 
 MAX_SYNC_AGE_S = 120.0
@@ -48,7 +48,7 @@ def run(settings: BalancerSettings) -> None:
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
     directory, guard = Directory(changes.notify), guarding.guard(settings, lifecycle, registry)
-    credentials = Credentials(settings)
+    credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
     fleet = _fleet(settings, changes, directory, credentials)
 
     def ask(url: str) -> str | None:
@@ -95,7 +95,7 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard)
+        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit)
         serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -21,7 +21,9 @@ from smartgrid.http_client.answer import Answer
 from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import auditing
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     JSON,
@@ -35,6 +37,7 @@ from smartgrid.web.app import (
     query_choice,
     read_body,
 )
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 
@@ -57,6 +60,7 @@ class Api:
         headers=KEY_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         try:
             body, key = read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
@@ -89,6 +93,7 @@ class Api:
         problems=(404, 429, 503),
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
@@ -110,7 +115,9 @@ class Api:
             found = self.balancer.charge(body, key)
             response = _passed_on(found)
             if found.status == 201:
-                response.headers["Location"] = f"/sessions/{quote(_session_id(found.body), safe='')}"
+                session_id = _session_id(found.body)
+                response.headers["Location"] = f"/sessions/{quote(session_id, safe='')}"
+                auditing.note(session_id=session_id)
             elif found.status >= 500:
                 response.headers[KEY] = key
         except ProblemError as problem:
@@ -162,6 +169,7 @@ def make_app(
     registry: CollectorRegistry,
     guard: Guard | None = None,
     limits: RateLimits | None = None,
+    audit: Audit | None = None,
 ) -> Flask:
     """The WSGI application."""
     guard = guard or Guard()
@@ -176,4 +184,6 @@ def make_app(
     finish_app(app, "Smart grid: gateway", guard)
     if limits is not None:
         limits.install(app, guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
     return app

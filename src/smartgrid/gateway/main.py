@@ -11,7 +11,7 @@ from smartgrid.gateway.upstream import Balancer
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
-from smartgrid.web import guarding, metrics
+from smartgrid.web import auditing, guarding, metrics
 
 
 def run(settings: GatewaySettings) -> None:
@@ -21,8 +21,9 @@ def run(settings: GatewaySettings) -> None:
     balancer = Balancer(Credentials(settings).client(settings.balancer_url), settings.balancer_timeout_s)
     registry.register(ActiveSessionsCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
+    audit = auditing.of_settings("gateway", settings, registry)
     limits = rate_limits.of_settings(settings, guard, registry)
-    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard, limits)
+    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard, limits, audit)
     serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -53,6 +53,11 @@ class ServiceSettings(BaseSettings):
     auth_anonymous: str = Field(
         "", description="Scopes of whoever comes without a token, separated by spaces; none by default."
     )
+    audit_log: str = Field(
+        "-",
+        min_length=1,
+        description="Where it is written who changed what (docs/audit.md): a file, or `-` for standard error.",
+    )
     data_dir: Path = Field(Path(".smartgrid"), description="Folder for what must survive a restart.")
 
 

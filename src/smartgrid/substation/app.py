@@ -17,13 +17,14 @@ from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import NUMBER, REPLAYED, STATUS
 from smartgrid.protocol.models import CapacityBody, ChargeBody, DrainingBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
-from smartgrid.web import charge_views
+from smartgrid.web import auditing, charge_views
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
@@ -37,6 +38,7 @@ from smartgrid.web.app import (
     query_int,
     read_body,
 )
+from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError, not_found, retry_after
@@ -74,6 +76,7 @@ class Api:
         headers=KEY_HEADER | {NUMBER: charge_views.NUMBER_MEANING},
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
@@ -84,6 +87,7 @@ class Api:
             self._count_refusal(error.code)
             raise
         self.metrics.requests.labels("replayed" if told.replayed else "admitted").inc()
+        auditing.note(session_id=told.record.session_id)
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": told.replayed})
         return self._session(told, 201, {REPLAYED: "true"} if told.replayed else None)
 
@@ -119,6 +123,7 @@ class Api:
         query=charge_views.SUPERSEDE_QUERY,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
         wanted = charge_views.superseding_wanted()
         if wanted is None:
@@ -158,8 +163,10 @@ class Api:
         problems=(400, 413, 415, 422, 503, 504),
         needs=(GRID_OPERATE,),
     )
+    @audited("capacity")
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
+        auditing.note(capacity_kw=body.capacity_kw)
         g.status = self.ledger.set_capacity(body.capacity_kw)
         log.info("capacity", extra={"capacity_kw": body.capacity_kw})
         return answer(status_header.wire_status(self.name, g.status))
@@ -172,8 +179,10 @@ class Api:
         problems=(400, 413, 415, 422, 503),
         needs=(GRID_OPERATE,),
     )
+    @audited("draining")
     def set_draining(self) -> Response:
         body = read_body(DrainingBody)
+        auditing.note(draining=body.draining)
         g.status = self._set_draining(body.draining)
         log.info("draining", extra={"draining": body.draining})
         return answer(status_header.wire_status(self.name, g.status))
@@ -203,10 +212,16 @@ class Api:
         self.metrics.rejections.labels(code).inc()
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
+def make_app(
+    api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None, audit: Audit | None = None
+) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
-    return finish_app(app, "Smart grid: substation", guard)
+    guard = guard or Guard()
+    finish_app(app, "Smart grid: substation", guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app

@@ -18,7 +18,9 @@ from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.models import CapacityBody, DrainingBody, StatusBody
+from smartgrid.web import auditing
 from smartgrid.web.app import JSON, answer, read_body
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import route
@@ -46,8 +48,10 @@ class OperatingViews:
         problems=PROBLEMS,
         needs=(GRID_OPERATE,),
     )
+    @audited("capacity")
     def set_capacity(self, name: str) -> Response:
         body = read_body(CapacityBody)
+        auditing.note(capacity_kw=body.capacity_kw)
         response = self._put(name, "/capacity")
         log.info("capacity", extra={"substation": name, "capacity_kw": body.capacity_kw})
         return response
@@ -60,8 +64,10 @@ class OperatingViews:
         problems=PROBLEMS,
         needs=(GRID_OPERATE,),
     )
+    @audited("draining")
     def set_draining(self, name: str) -> Response:
         body = read_body(DrainingBody)
+        auditing.note(draining=body.draining)
         response = self._put(name, "/draining")
         log.info("draining", extra={"substation": name, "draining": body.draining})
         return response
