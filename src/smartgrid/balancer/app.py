@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.balancer.console import sealed
+from smartgrid.balancer.console.sign_in import SignIn
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.views.fleet import release_in_s
@@ -32,6 +34,7 @@ def make_app(
     registry: CollectorRegistry,
     guard: Guard | None = None,
     audit: Audit | None = None,
+    sign_in: SignIn | None = None,
 ) -> Flask:
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
@@ -39,8 +42,9 @@ def make_app(
     for each in views:
         add_routes(app, each)
     console.install(app)
-    app.after_request(_status_where_wanted(name, fleet))
     guard = guard or Guard()
+    (sign_in or SignIn(guard, sealed.load(None), None, "", 0.0)).install(app)
+    app.after_request(_status_where_wanted(name, fleet))
     finish_app(app, "Smart grid: balancer", guard)
     if audit is not None:
         auditing.install(app, guard, audit)

@@ -9,6 +9,7 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
+from smartgrid.balancer.console import sign_in
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
@@ -49,6 +50,7 @@ def run(settings: BalancerSettings) -> None:
     counted, changes = BalancerMetrics(registry), Changes()
     directory, guard = Directory(changes.notify), guarding.guard(settings, lifecycle, registry)
     credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
+    signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
 
     def ask(url: str) -> str | None:
@@ -95,7 +97,7 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit)
+        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
         serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -23,10 +23,11 @@ from smartgrid.runtime import logs
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.settings import ServiceSettings
 from smartgrid.runtime.start_error import StartError
-from smartgrid.web.access import PRINCIPAL, Guard
+from smartgrid.web.access import PRINCIPAL, Guard, needs_of
 from smartgrid.web.metrics import Registry
 
 NOTED = "smartgrid.audited"
+FOUND = "smartgrid.audited_who"
 NOT_WRITTEN = (401, 404, 405, 429)
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
@@ -41,12 +42,14 @@ def audited(action: str) -> Callable[[ViewT], ViewT]:
     return mark
 
 
-def note(*, by: Principal | None = None, **target: object) -> None:
-    """What the present request changes, for its line, a session by its id; and who it is, where only the view knows."""
-    noted = request.environ.setdefault(NOTED, {})
-    noted.update(target)
-    if by is not None:
-        request.environ[PRINCIPAL] = by
+def note(**target: object) -> None:
+    """What the present request changes, for its line; a session by its id."""
+    request.environ.setdefault(NOTED, {}).update(target)
+
+
+def note_who(caller: Principal, outcome: str = "done") -> None:
+    """Who it is and what came of it, where the view finds out: its route is open to all, and its answer a redirect."""
+    request.environ[FOUND] = caller, outcome
 
 
 def session(session_id: str) -> str:
@@ -56,19 +59,16 @@ def session(session_id: str) -> str:
 
 def install(app: Flask, guard: Guard, audit: Audit) -> None:
     """Write a line for each request of `app` that changes something; after all routes are there."""
-    actions = {
-        name: action
-        for name, view in app.view_functions.items()
-        if (action := getattr(view, "_audited", None)) is not None
-    }
+    if not guard.asks:
+        return
+    views = {name: view for name, view in app.view_functions.items() if hasattr(view, "_audited")}
 
     def write(response: Response) -> Response:
-        action = actions.get(request.endpoint or "")
-        caller: Principal | None = request.environ.get(PRINCIPAL)
-        if action is None or caller is None or response.status_code in NOT_WRITTEN:
-            return response
-        if guard.asks and not caller.is_service:
-            audit.line(_fields(action, caller, response))
+        view = views.get(request.endpoint or "")
+        if view is not None and response.status_code not in NOT_WRITTEN:
+            caller, outcome = _found(view, response)
+            if caller is not None and not caller.is_service:
+                audit.line(_fields(view._audited, caller, outcome, response.status_code))
         return response
 
     app.after_request(write)
@@ -84,7 +84,14 @@ def of_settings(service: str, settings: ServiceSettings, registry: Registry) -> 
     return audit
 
 
-def _fields(action: str, caller: Principal, response: Response) -> dict[str, Any]:
+def _found(view: Callable[..., Any], response: Response) -> tuple[Principal | None, str]:
+    environ, outcome = request.environ, _outcome(response.status_code)
+    known: Principal | None = environ.get(PRINCIPAL) if needs_of(view) else None
+    found: tuple[Principal | None, str] = environ.get(FOUND, (known, outcome))
+    return found
+
+
+def _fields(action: str, caller: Principal, outcome: str, status: int) -> dict[str, Any]:
     target = {**(request.view_args or {}), **request.environ.get(NOTED, {})}
     if "session_id" in target:
         target["session"] = session(str(target.pop("session_id")))
@@ -92,8 +99,8 @@ def _fields(action: str, caller: Principal, response: Response) -> dict[str, Any
         "who": caller.owner,
         "did": action,
         "to": {key: value[:200] if isinstance(value, str) else value for key, value in target.items()},
-        "outcome": _outcome(response.status_code),
-        "status": response.status_code,
+        "outcome": outcome,
+        "status": status,
         "request_id": tracing.current(),
     }
 
