@@ -9,7 +9,7 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
-from smartgrid.balancer.console import hosts, sign_in
+from smartgrid.balancer.console import sign_in
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
@@ -98,7 +98,6 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
         app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
-        hosts.install(app, guard, settings.host, settings.console_url)
         serve(app, settings, lifecycle, registry.add_text)
 
 
