@@ -10,7 +10,7 @@ import pytest
 from smartgrid.auth.scopes import GRID_READ
 from support.grid import Grid, charge
 from support.http import Reply
-from support.identities import DRIVER, OPERATOR, Issuing
+from support.identity import DRIVER, OPERATOR, Identities
 from support.processes import Process, frozen, running, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -69,21 +69,19 @@ def test_a_dead_substation_has_surely_not(grid: Grid) -> None:
 
 
 def test_only_operators_may_and_the_balancer_proves_itself_to_the_substation(tmp_path: Path) -> None:
-    issuing = Issuing(tmp_path)
-    asks = issuing.settings()
-    asks.pop("service_token_file")
-    substation = Process("substation", tmp_path / "s", name="s0", capacity_kw=100, **asks)
-    balancer = Process("balancer", tmp_path / "b", substations=f"s0={substation.url}", **issuing.settings())
+    identities = Identities(tmp_path / "issuer")
+    substation = Process("substation", tmp_path / "s", name="s0", capacity_kw=100, **identities.believing)
+    balancer = Process("balancer", tmp_path / "b", substations=f"s0={substation.url}", **identities.calling)
     with running(substation, balancer):
 
         def limited_by(who: str, *scopes: str) -> Reply:
-            return put(balancer, "s0/capacity", {"capacity_kw": 50}, **issuing.headers(who, *scopes))
+            return put(balancer, "s0/capacity", {"capacity_kw": 50}, **identities.bearer(who, scopes))
 
         assert put(balancer, "s0/capacity", {"capacity_kw": 50}).status == 401
         assert limited_by("driver", *DRIVER).status == 403
         assert limited_by("viewer", GRID_READ).status == 403
         assert limited_by("operator", *OPERATOR).json()["capacity_kw"] == 50
-        viewer = issuing.headers("viewer", GRID_READ)
+        viewer = identities.bearer("viewer", [GRID_READ])
         wait_until(
             lambda: balancer.call("GET", "/status", headers=viewer).json()["capacity_kw"] == 50, what="it is seen"
         )

@@ -13,7 +13,7 @@ import pytest
 from smartgrid.auth.scopes import CHARGE_READ
 from support.grid import car
 from support.http import Reply
-from support.identities import DRIVER, OPERATOR, Issuing
+from support.identity import OPERATOR, Identities
 from support.processes import Process, running, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start m
 
 @dataclass(frozen=True)
 class Audited:
-    issuing: Issuing
+    identities: Identities
     substation: Process
     balancer: Process
     gateway: Process
@@ -44,9 +44,9 @@ def path(process: Process) -> Path:
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     folder = tmp_path_factory.mktemp("audited")
-    issuing = Issuing(folder)
-    asks = {**issuing.settings(), "log_hash_key": "shared"}
-    token = asks.pop("service_token_file")
+    identities = Identities(folder / "issuer")
+    asks = {**identities.believing, "log_hash_key": "shared"}
+    token = identities.calling["service_token_file"]
     found = []
     for service, settings in (
         ("substation", {"name": "s0", "capacity_kw": 100}),
@@ -58,24 +58,22 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     balancer.settings["substations"] = f"s0={substation.url}"
     gateway.settings["balancer_url"] = balancer.url
     with running(*found):
-        yield Audited(issuing, *found)
+        yield Audited(identities, *found)
 
 
 def charge(audited: Audited, who: str) -> Reply:
-    return audited.gateway.call("POST", "/charge", json=car("EV-SECRET"), headers=audited.issuing.headers(who, *DRIVER))
+    return audited.gateway.call("POST", "/charge", json=car("EV-SECRET"), headers=audited.identities.bearer(who))
 
 
 def test_a_charge_and_its_stop_name_the_owner_and_the_same_hidden_session(audited: Audited) -> None:
     charged = charge(audited, "driver-1")
     session = charged.json()["session_id"]
-    stopped = audited.gateway.call(
-        "DELETE", f"/sessions/{session}", headers=audited.issuing.headers("driver-1", *DRIVER)
-    )
+    stopped = audited.gateway.call("DELETE", f"/sessions/{session}", headers=audited.identities.bearer("driver-1"))
 
     (first,) = audited.new_lines(audited.gateway, charged)
     (second,) = audited.new_lines(audited.gateway, stopped)
 
-    who = audited.issuing.owner("driver-1")
+    who = audited.identities.owner("driver-1")
     assert (first["who"], first["did"], first["outcome"], first["status"]) == (who, "charge", "done", 201)
     assert (second["who"], second["did"], second["outcome"], second["status"]) == (who, "stop", "done", 200)
     assert first["to"]["session"] == second["to"]["session"]
@@ -101,16 +99,16 @@ def test_the_services_behind_do_not_write_it_again(audited: Audited) -> None:
 
 def test_what_is_forbidden_is_written_too(audited: Audited) -> None:
     refused = audited.gateway.call(
-        "POST", "/charge", json=car(), headers=audited.issuing.headers("reader", CHARGE_READ)
+        "POST", "/charge", json=car(), headers=audited.identities.bearer("reader", [CHARGE_READ])
     )
 
     (line,) = audited.new_lines(audited.gateway, refused)
     assert refused.status == 403
-    assert (line["who"], line["outcome"]) == (audited.issuing.owner("reader"), "forbidden")
+    assert (line["who"], line["outcome"]) == (audited.identities.owner("reader"), "forbidden")
 
 
 def test_an_operators_limit_is_written_where_the_operator_asked(audited: Audited) -> None:
-    operator = audited.issuing.headers("operator", *OPERATOR)
+    operator = audited.identities.bearer("operator", OPERATOR)
     through = audited.balancer.call("PUT", "/substations/s0/capacity", json={"capacity_kw": 90}, headers=operator)
     direct = audited.substation.call("PUT", "/draining", json={"draining": False}, headers=operator)
 

@@ -9,23 +9,23 @@ import pytest
 from smartgrid.auth.scopes import GRID_READ
 from support.grid import metric
 from support.http import Reply, answers
-from support.identities import DRIVER, Issuing
+from support.identity import Identities
 from support.processes import Process, run_to_end, wait_until
 
 RATE = "1/h burst 3"  # so that the speed of the machine does not matter
 
 
 @pytest.fixture(scope="module")
-def issuing(tmp_path_factory: pytest.TempPathFactory) -> Issuing:
-    return Issuing(tmp_path_factory.mktemp("issuing"))
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
+    return Identities(tmp_path_factory.mktemp("identities"))
 
 
 @pytest.fixture(scope="module")
-def gateways(tmp_path_factory: pytest.TempPathFactory, issuing: Issuing) -> Iterator[tuple[Process, Process]]:
+def gateways(tmp_path_factory: pytest.TempPathFactory, identities: Identities) -> Iterator[tuple[Process, Process]]:
     """One that asks for tokens and one that does not; no balancer answers either, which does not matter here."""
     folder = tmp_path_factory.mktemp("limits")
     asking = Process(
-        "gateway", folder / "asking", balancer_url="http://127.0.0.1:1", rate_limit=RATE, **issuing.settings()
+        "gateway", folder / "asking", balancer_url="http://127.0.0.1:1", rate_limit=RATE, **identities.calling
     )
     open_one = Process(
         "gateway", folder / "open", balancer_url="http://127.0.0.1:1", rate_limit=RATE, trusted_proxies="127.0.0.0/8"
@@ -55,8 +55,8 @@ def statuses(gateway: Process, times: int, method: str, path: str, headers: dict
     return [gateway.call(method, path, headers=headers).status for _ in range(times)]
 
 
-def test_a_driver_over_the_rate_is_told_when_to_come_again(asking: Process, issuing: Issuing) -> None:
-    driver = issuing.headers("often", *DRIVER)
+def test_a_driver_over_the_rate_is_told_when_to_come_again(asking: Process, identities: Identities) -> None:
+    driver = identities.bearer("often")
     for _ in range(3):
         assert asking.call("GET", "/sessions", headers=driver).status != 429
 
@@ -69,8 +69,8 @@ def test_a_driver_over_the_rate_is_told_when_to_come_again(asking: Process, issu
     assert refused.headers["RateLimit"].startswith('"reads";r=0;t=')
 
 
-def test_every_counted_answer_says_what_is_left(asking: Process, issuing: Issuing) -> None:
-    driver = issuing.headers("counted", *DRIVER)
+def test_every_counted_answer_says_what_is_left(asking: Process, identities: Identities) -> None:
+    driver = identities.bearer("counted")
 
     def left(reply: Reply) -> str:
         return reply.headers["RateLimit"].split(";")[1]
@@ -78,27 +78,27 @@ def test_every_counted_answer_says_what_is_left(asking: Process, issuing: Issuin
     assert [left(asking.call("GET", "/sessions", headers=driver)) for _ in range(3)] == ["r=2", "r=1", "r=0"]
 
 
-def test_another_token_of_the_same_driver_does_not_help(asking: Process, issuing: Issuing) -> None:
-    found = [asking.call("GET", "/sessions", headers=issuing.headers("same", *DRIVER)).status for _ in range(4)]
+def test_another_token_of_the_same_driver_does_not_help(asking: Process, identities: Identities) -> None:
+    found = [asking.call("GET", "/sessions", headers=identities.bearer("same")).status for _ in range(4)]
 
     assert found[-1] == 429
 
 
-def test_one_drivers_rate_is_no_other_drivers(asking: Process, issuing: Issuing) -> None:
-    assert statuses(asking, 4, "GET", "/sessions", issuing.headers("first", *DRIVER))[-1] == 429
+def test_one_drivers_rate_is_no_other_drivers(asking: Process, identities: Identities) -> None:
+    assert statuses(asking, 4, "GET", "/sessions", identities.bearer("first"))[-1] == 429
 
-    assert asking.call("GET", "/sessions", headers=issuing.headers("second", *DRIVER)).status != 429
+    assert asking.call("GET", "/sessions", headers=identities.bearer("second")).status != 429
 
 
-def test_stops_are_counted_apart_from_starts(asking: Process, issuing: Issuing) -> None:
-    driver = issuing.headers("stopper", *DRIVER)
+def test_stops_are_counted_apart_from_starts(asking: Process, identities: Identities) -> None:
+    driver = identities.bearer("stopper")
     assert statuses(asking, 4, "POST", "/charge", driver)[-1] == 429
 
     assert asking.call("DELETE", "/sessions/substation-0.x", headers=driver).status != 429
 
 
-def test_services_are_not_limited(asking: Process, issuing: Issuing) -> None:
-    service = issuing.headers("edge", "grid:service")
+def test_services_are_not_limited(asking: Process, identities: Identities) -> None:
+    service = identities.bearer("edge", ["grid:service"])
 
     assert 429 not in statuses(asking, 5, "GET", "/sessions", service)
 
@@ -117,9 +117,9 @@ def test_without_tokens_addresses_are_told_apart_behind_a_proxy_that_is_trusted(
     assert via_proxy("198.51.100.2")[0] != 429
 
 
-def test_what_was_limited_is_counted(asking: Process, issuing: Issuing) -> None:
+def test_what_was_limited_is_counted(asking: Process, identities: Identities) -> None:
     before = metric(asking, "gateway_rate_limited_total", kind="reads")
-    assert statuses(asking, 5, "GET", "/status", issuing.headers("counting", GRID_READ))[-2:] == [429, 429]
+    assert statuses(asking, 5, "GET", "/status", identities.bearer("counting", [GRID_READ]))[-2:] == [429, 429]
 
     assert metric(asking, "gateway_rate_limited_total", kind="reads") == before + 2
     assert metric(asking, "failed_requests_total", code="rate-limited") >= 2

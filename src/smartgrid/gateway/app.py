@@ -40,6 +40,7 @@ from smartgrid.web.app import (
 from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
+from smartgrid.web.routes import add_routes, route
 
 PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Api:
         self.balancer, self.metrics = balancer, metrics
         self._started_s = time.monotonic()
 
+    @route("POST", "/charge")
     @operation(
         "Charge a car",
         body=ChargeBody,
@@ -71,6 +73,7 @@ class Api:
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "status": response.status_code})
         return response
 
+    @route("GET", "/sessions")
     @operation(
         "List sessions",
         answers={200: SessionPage},
@@ -83,10 +86,12 @@ class Api:
         query = {"limit": page_limit(), **({"state": state} if state else {}), **({"cursor": cursor} if cursor else {})}
         return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
 
+    @route("GET", "/sessions/<session_id>")
     @operation("One session", answers={200: SessionBody}, problems=(404, 429, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
 
+    @route("DELETE", "/sessions/<session_id>")
     @operation(
         "Stop a session; stopping twice gives the same record",
         answers={200: SessionBody},
@@ -97,6 +102,7 @@ class Api:
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
+    @route("GET", "/status")
     @operation("State of the gateway", answers={200: GatewayStatus}, problems=(429,), needs=(GRID_READ,))
     def status(self) -> Response:
         grid = self.balancer.status()
@@ -175,11 +181,7 @@ def make_app(
     guard = guard or Guard()
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
-    app.post("/charge")(api.charge)
-    app.get("/sessions")(api.sessions)
-    app.add_url_rule("/sessions/<session_id>", view_func=api.session, methods=["GET"])
-    app.add_url_rule("/sessions/<session_id>", view_func=api.stop, methods=["DELETE"])
-    app.get("/status")(api.status)
+    add_routes(app, api)
     app.after_request(api.count_problem)
     finish_app(app, "Smart grid: gateway", guard)
     if limits is not None:

@@ -28,11 +28,11 @@ def guard(settings: ServiceSettings, lifecycle: Lifecycle, registry: Registry, *
             f"others reach SMARTGRID_HOST={settings.host}: name in SMARTGRID_AUTH_ISSUERS who may issue tokens "
             "(docs/security.md), or let everyone in with SMARTGRID_AUTH=off"
         )
-    authenticator = Authenticator(issuers.load(settings.auth_issuers))
+    authenticator, unnamed = Authenticator(issuers.load(settings.auth_issuers)), _anonymous(settings.auth_anonymous)
     authenticator.start()
     lifecycle.add_check(authenticator.not_ready)
     registry.add_text(lambda: _metrics(authenticator))
-    return Guard(authenticator, _anonymous(settings.auth_anonymous), is_edge=is_edge)
+    return Guard(authenticator, unnamed, is_edge=is_edge)
 
 
 def is_loopback(host: str) -> bool:
