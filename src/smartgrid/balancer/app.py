@@ -43,7 +43,9 @@ def make_app(
         add_routes(app, each)
     console.install(app)
     guard = guard or Guard()
-    (sign_in or SignIn(guard, sealed.load(None), None, "", 0.0)).install(app)
+    sign_in = sign_in or SignIn(guard, sealed.load(None), None, "", 0.0)
+    sign_in.install(app)
+    guard.other_ways.append(sign_in.who)
     app.after_request(_status_where_wanted(name, fleet))
     finish_app(app, "Smart grid: balancer", guard)
     if audit is not None:

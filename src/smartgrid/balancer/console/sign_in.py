@@ -57,9 +57,7 @@ class SignIn:
     session_s: float
 
     def install(self, app: Flask) -> None:
-        """Add the routes, and the cookie to the ways to know a caller."""
-        if self.guard.asks:
-            self.guard.other_ways.append(self.who)
+        """Add the routes."""
         app.add_url_rule("/console/session", "console_session", self.session, methods=["GET"])
         app.add_url_rule("/console/session", "console_sign_in", self.sign_in, methods=["POST"])
         app.add_url_rule("/console/session", "console_sign_out", self.sign_out, methods=["DELETE"])
