@@ -34,6 +34,10 @@ class ServiceSettings(BaseSettings):
         le=512,
         description="Handled at once: half of it charges, half of it long polls, an eighth each stops and reads.",
     )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate with its chain, PEM: https on the port. Read anew when the files change."
+    )
+    tls_key_file: Path | None = Field(None, description="The certificate's key, PEM, without a password.")
     shutdown_delay_s: float = Field(
         0,
         ge=0,
