@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from console.stub_provider import AUDIENCE, CLIENT, StubProvider
 from support.http import Reply, call
 from support.processes import Process, run_to_end, running, wait_until
 
+Open = Callable[..., Page]
 CONSOLE_URL = "https://grid.example.com"  # as behind a proxy that ends TLS
 PROOF = {"Smartgrid-Console": "1"}
 
@@ -252,6 +254,19 @@ def test_what_is_changed_with_a_providers_login_needs_the_header_too(grid: Balan
 
     assert grid.first.call("PUT", url, json={"draining": True}, headers=kept).status == 403
     assert grid.first.call("PUT", url, json={"draining": True}, headers=kept | PROOF).status == 404
+
+
+def test_where_anybody_may_look_operators_sign_in_by_a_button(grid: Balancers, tmp_path: Path, open_page: Open) -> None:
+    settings = {name: grid.first.settings[name] for name in ("auth_issuers", "console_issuer", "console_client_id")}
+    settings |= {"console_url": CONSOLE_URL, "auth_anonymous": "grid:read"}
+    with Process("balancer", tmp_path, **settings) as balancer:
+        page = open_page(balancer.url + "/")
+        expect(page.locator("#connection-text")).to_have_text("Live")
+        expect(page.locator("#sign-in")).to_be_hidden()
+
+        page.locator("#to-sign-in").click()
+
+        expect(page.locator("#sign-in-provider a")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from console.conftest import PICTURES
 from smartgrid.auth.local_issuer import ISSUER, LocalIssuer
 from smartgrid.auth.principal import owner_of
 from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_READ, GRID_SERVICE
@@ -147,6 +148,7 @@ def test_a_driver_is_told_that_they_may_not(up: Up, open_page: Open) -> None:
     page = open_page(up.link_of("driver", CHARGE_READ, CHARGE_WRITE))
 
     expect(page.locator("#sign-in-problem")).to_contain_text("may not see the grid")
+    page.screenshot(path=PICTURES / "may-not.png")
     expect(page.locator("#main")).to_be_hidden()
 
 
@@ -154,6 +156,7 @@ def test_an_operator_limits_a_substation(up: Up, operator_page: Page) -> None:
     operator_page.locator("[data-name=substation-0] button").click()
     operator_page.locator("#limit").click()
     operator_page.locator("#confirm-value").fill("62.5")
+    operator_page.screenshot(path=PICTURES / "limit.png")
     operator_page.locator("#confirm-yes").click()
 
     expect(operator_page.locator("#details-done")).to_have_text("The limit of substation-0 is 62.5 kW.")
@@ -198,6 +201,8 @@ def test_an_operator_stops_a_session(up: Up, operator_page: Page) -> None:
     where = up.charge("EV-TO-STOP").partition(".")[0]
     operator_page.locator(f"[data-name={where}] button").click()
     row = operator_page.locator("#details-rows tr", has_text="EV-TO-STOP")
+    expect(row).to_be_visible()
+    operator_page.screenshot(path=PICTURES / "operator.png")
 
     row.locator("button.stop").click()
     operator_page.locator("#confirm-yes").click()

@@ -21,6 +21,7 @@ export class Account {
     this.scopes = new Set();
     this.failure = "";
     byId("sign-out").addEventListener("click", () => this.signOut());
+    byId("to-sign-in").addEventListener("click", () => (byId("sign-in").hidden = false));
     byId("sign-in-token").addEventListener("submit", (event) => {
       event.preventDefault();
       this.withToken(byId("token").value.trim());
@@ -52,6 +53,7 @@ export class Account {
     byId("sign-in-provider").hidden = !provider;
     const isOut = asks && !this.may("grid:read");
     this.show(isOut);
+    byId("to-sign-in").hidden = !asks || signedIn || isOut; // who may look without a name may have one all the same
     if (!isOut) this.onSignedIn();
     return true;
   }
@@ -61,7 +63,7 @@ export class Account {
   lost() {
     this.scopes = new Set();
     this.failure = ENDED;
-    byId("sign-out").hidden = true;
+    byId("sign-out").hidden = byId("to-sign-in").hidden = true;
     this.show(true);
   }
 
