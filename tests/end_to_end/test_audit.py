@@ -107,6 +107,14 @@ def test_what_is_forbidden_is_written_too(audited: Audited) -> None:
     assert (line["who"], line["outcome"]) == (audited.identities.owner("reader"), "forbidden")
 
 
+def test_an_attempt_on_a_session_that_is_not_there_is_written_as_refused(audited: Audited) -> None:
+    refused = audited.gateway.call("DELETE", "/sessions/s0.guessed", headers=audited.identities.bearer("guesser"))
+
+    (line,) = audited.new_lines(audited.gateway, refused)
+    assert (refused.status, line["outcome"], line["who"]) == (404, "refused", audited.identities.owner("guesser"))
+    assert "guessed" not in path(audited.gateway).read_text()
+
+
 def test_an_operators_limit_is_written_where_the_operator_asked(audited: Audited) -> None:
     operator = audited.identities.bearer("operator", OPERATOR)
     through = audited.balancer.call("PUT", "/substations/s0/capacity", json={"capacity_kw": 90}, headers=operator)

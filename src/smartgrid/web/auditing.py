@@ -28,7 +28,7 @@ from smartgrid.web.metrics import Registry
 
 NOTED = "smartgrid.audited"
 FOUND = "smartgrid.audited_who"
-NOT_WRITTEN = (401, 404, 405, 429)
+NOT_WRITTEN = (401, 429)
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
