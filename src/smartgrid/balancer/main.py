@@ -9,6 +9,7 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
+from smartgrid.balancer.console import sign_in
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
@@ -28,6 +29,7 @@ from smartgrid.balancer.state import State
 from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import FleetViews
+from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.domain.fleet import Fleet
@@ -38,7 +40,7 @@ from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
-from smartgrid.web import guarding, metrics
+from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
 
 
@@ -48,7 +50,8 @@ def run(settings: BalancerSettings) -> None:
     counted, changes = BalancerMetrics(registry), Changes()
     use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
     directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
-    credentials = Credentials(settings)
+    credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
+    signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
 
     def ask(url: str) -> Introduction | None:
@@ -92,6 +95,7 @@ def run(settings: BalancerSettings) -> None:
         views = [
             PlacingViews(placement, fleet, counted, Tries()),
             SessionViews(Sessions(fleet, directory)),
+            OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
@@ -99,7 +103,7 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard)
+        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
         serve(app, settings, lifecycle, registry.add_text)
 
 

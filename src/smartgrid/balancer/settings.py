@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -48,6 +50,34 @@ class BalancerSettings(CallingSettings):
     kubernetes_namespace: str = Field("", description="Namespace of the substations; by default the pod's own.")
     kubernetes_service: str = Field("substation", description="The substations' headless Service.")
     kubernetes_port: str = Field("http", description="Name of the Service's port.")
+
+    console_url: str = Field(
+        "", max_length=512, description="The console's own address, such as https://grid.example.com."
+    )
+    console_issuer: str = Field(
+        "", description="With which of the issuers people sign in to the console (docs/console.md)."
+    )
+    console_client_id: str = Field("", max_length=500, description="The console's name there.")
+    console_client_secret_file: Path | None = Field(
+        None, description="A file with its secret there, if it has one; it proves itself with PKCE in any case."
+    )
+    console_scope: str = Field("openid", pattern="^openid( [!-~]+)*$", description="What it asks for there.")
+    console_key_file: Path | None = Field(
+        None,
+        description="A file with 32 random bytes or more, the same for all balancers, that seals who has signed in. "
+        "When not set: drawn at each start.",
+    )
+    console_session_h: float = Field(
+        8, gt=0, le=24 * 7, allow_inf_nan=False, description="After how many hours one has to sign in again."
+    )
+
+    @field_validator("console_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+            raise PydanticCustomError("origin", "Input should be an address such as https://grid.example.com")
+        return value.rstrip("/")
 
     @field_validator("policy")
     @classmethod

@@ -95,6 +95,12 @@ class CapacityBody(WireModel):
     capacity_kw: float = Field(ge=0, le=100_000, description="Most power that the substation may give.", examples=[80])
 
 
+class DrainingBody(WireModel):
+    """Whether a substation takes no new cars; those that charge there go on."""
+
+    draining: bool = Field(examples=[True])
+
+
 class RegistrationBody(WireModel):
     """A substation (or a balancer of a region) to route to."""
 

@@ -38,6 +38,10 @@ class ServiceSettings(BaseSettings):
         le=512,
         description="Handled at once: half of it charges, half of it long polls, an eighth each stops and reads.",
     )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate with its chain, PEM: https on the port. Read anew when the files change."
+    )
+    tls_key_file: Path | None = Field(None, description="The certificate's key, PEM, without a password.")
     shutdown_delay_s: float = Field(
         0,
         ge=0,
@@ -56,6 +60,11 @@ class ServiceSettings(BaseSettings):
     )
     auth_anonymous: str = Field(
         "", description="Scopes of whoever comes without a token, separated by spaces; none by default."
+    )
+    audit_log: str = Field(
+        "-",
+        min_length=1,
+        description="Where it is written who changed what (docs/audit.md): a file, or `-` for standard error.",
     )
     data_dir: Path = Field(Path(".smartgrid"), description="Folder for what must survive a restart.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
@@ -14,15 +15,16 @@ from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import REPLAYED, STATUS
-from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
+from smartgrid.protocol.models import CapacityBody, ChargeBody, DrainingBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
-from smartgrid.web import access, charge_views, deadlines
+from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
@@ -36,6 +38,7 @@ from smartgrid.web.app import (
     query_int,
     read_body,
 )
+from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError, not_found, retry_after
@@ -52,10 +55,18 @@ class Api:
     """The views, with what they need."""
 
     def __init__(
-        self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics, *, max_waits: int = 32
+        self,
+        name: str,
+        ledger: Ledger,
+        clock: GridClock,
+        metrics: SubstationMetrics,
+        *,
+        max_waits: int = 32,
+        set_draining: Callable[[bool], Status] | None = None,
     ) -> None:
-        """At most `max_waits` long polls are held at once."""
+        """At most `max_waits` long polls are held at once. `set_draining` also keeps it over restarts."""
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
+        self._set_draining = set_draining or ledger.set_draining
         self._polls = LongPolls(max_waits)
 
     @route("POST", "/charge")
@@ -67,6 +78,7 @@ class Api:
         headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
@@ -77,6 +89,7 @@ class Api:
             self._count_refusal(error.code)
             raise
         self.metrics.requests.labels("replayed" if told.replayed else "admitted").inc()
+        auditing.note(session_id=told.record.session_id)
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": told.replayed})
         return self._session(told, 201, {REPLAYED: "true"} if told.replayed else None)
 
@@ -120,6 +133,7 @@ class Api:
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
         wanted, owner = charge_views.superseding_wanted(), access.owner()
         if wanted is None:
@@ -159,10 +173,28 @@ class Api:
         problems=(400, 413, 415, 422, 503, 504),
         needs=(GRID_OPERATE,),
     )
+    @audited("capacity")
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
+        auditing.note(capacity_kw=body.capacity_kw)
         g.status = self.ledger.set_capacity(body.capacity_kw)
         log.info("capacity", extra={"capacity_kw": body.capacity_kw})
+        return answer(status_header.wire_status(self.name, g.status))
+
+    @route("PUT", "/draining")
+    @operation(
+        "Take no new cars, or take them again; sessions go on, and it holds over restarts",
+        body=DrainingBody,
+        answers={200: StatusBody},
+        problems=(400, 413, 415, 422, 503),
+        needs=(GRID_OPERATE,),
+    )
+    @audited("draining")
+    def set_draining(self) -> Response:
+        body = read_body(DrainingBody)
+        auditing.note(draining=body.draining)
+        g.status = self._set_draining(body.draining)
+        log.info("draining", extra={"draining": body.draining})
         return answer(status_header.wire_status(self.name, g.status))
 
     def problem(self, error: LedgerError) -> Response:
@@ -176,7 +208,7 @@ class Api:
 
     def add_status(self, response: Response) -> Response:
         """Every answer about sessions carries the fresh status."""
-        if request.path.startswith(("/charge", "/status", "/capacity")):
+        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")):
             found: Status = g.get("status") or self.ledger.status()
             response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response
@@ -190,11 +222,17 @@ class Api:
         self.metrics.rejections.labels(code).inc()
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
+def make_app(
+    api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None, audit: Audit | None = None
+) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
     deadlines.install(app)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
-    return finish_app(app, "Smart grid: substation", guard)
+    guard = guard or Guard()
+    finish_app(app, "Smart grid: substation", guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app

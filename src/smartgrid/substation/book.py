@@ -250,6 +250,11 @@ class Book:
         self.advance(wall_s)
         self._substation.drain(self._substation.now_s)
 
+    def end_drain(self, wall_s: float) -> None:
+        """Admit again."""
+        self.advance(wall_s)
+        self._substation.end_drain(self._substation.now_s)
+
     def advance(self, wall_s: float) -> None:
         """Let time pass: sessions that are full or have left by then end."""
         self.wall_s = max(self.wall_s, wall_s)

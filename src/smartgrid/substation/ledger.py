@@ -76,6 +76,7 @@ class Ledger:
         self._keeper = Keeper(self._lock, self._look_after, self._beat)
         self._numbers = NumberSource()
         self._damage: str | None = None
+        self._ending = False
         self._beaten_s = 0.0  # of wall time, when there was the last sign of life
 
     # ------------------------------------------------------------------ life
@@ -94,10 +95,22 @@ class Ledger:
         self._keeper.start()
 
     def drain(self) -> None:
-        """Admit no one any more."""
+        """Admit no one any more, and let go whoever waits for news: the process ends."""
         with self._lock:
+            self._ending = True
             self._book.drain(self._clock.wall_s())
             self._changed.notify_all()
+
+    def set_draining(self, draining: bool) -> Status:
+        """Admit no one, or admit again, which a process about to end does not; sessions go on in any case."""
+        with self._lock:
+            wall_s = self._look()
+            if draining:
+                self._book.drain(wall_s)
+            elif not self._ending:
+                self._book.end_drain(wall_s)
+            self._changed.notify_all()
+            return self._book.status()
 
     def close(self) -> None:
         """Write what is left and end."""
@@ -193,7 +206,7 @@ class Ledger:
                 after = keys_position if known and keys_position is not None else None
                 self._changed.wait_for(
                     lambda: (
-                        book.revision > revision or book.draining or (after is not None and book.log.position > after)
+                        book.revision > revision or self._ending or (after is not None and book.log.position > after)
                     ),
                     wait_s,
                 )

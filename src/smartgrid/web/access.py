@@ -77,6 +77,16 @@ class Guard:
         """Whether anything is asked of anyone."""
         return self._authenticator is not None
 
+    @property
+    def anonymous(self) -> Principal | None:
+        """Who comes without a token, if that is allowed."""
+        return self._anonymous
+
+    @property
+    def authenticator(self) -> Authenticator | None:
+        """What knows tokens, where they are asked for."""
+        return self._authenticator
+
     def install(self, app: Flask) -> None:
         """Guard the routes of `app`; after all of them are there."""
         self._needs = {endpoint: needs_of(view) for endpoint, view in app.view_functions.items()}

@@ -31,8 +31,9 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
-from smartgrid.web import access, charge_views, deadlines
+from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
 from smartgrid.web.routes import route
@@ -58,6 +59,7 @@ class PlacingViews:
         headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
         number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
@@ -71,6 +73,7 @@ class PlacingViews:
 
     def admitted(self, placed: Placed, vehicle_id: str) -> Response:
         self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()
+        auditing.note(session_id=placed.session["session_id"])
         if not placed.replayed:
             self.metrics.decisions.count(placed.member)
         log.info(

@@ -13,6 +13,7 @@ from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
 from smartgrid.web import charge_views, deadlines
 from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
 
@@ -60,6 +61,7 @@ class SessionViews:
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
 
