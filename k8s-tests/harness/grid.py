@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,9 +188,16 @@ class Grid:
 
     def routed(self, balancer: str) -> int:
         """How many cars a balancer has placed since it started."""
-        metrics = self.api.text(self._path(f"pods/{balancer}:8080/proxy/metrics")).splitlines()
-        lines = [line for line in metrics if line.startswith("routing_decisions_total{")]
-        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+        return int(self.metric(balancer, "routing_decisions_total"))
+
+    def keys_known(self) -> dict[str, int]:
+        """How many sessions each balancer knows by their keys."""
+        return {pod.name: int(self.metric(pod.name, "keys_known")) for pod in self.pods("balancer")}
+
+    def metric(self, pod: str, name: str) -> float:
+        """A pod's metric, summed over its labels."""
+        lines = self.api.text(self._path(f"pods/{pod}:8080/proxy/metrics")).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 
     @staticmethod
     def now_s() -> float:
