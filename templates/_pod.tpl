@@ -98,6 +98,8 @@ envFrom:
 ports:
   - name: http
     containerPort: 8080
+  - name: metrics
+    containerPort: 9090
 startupProbe:
   {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.startupProbe) | nindent 2 }}
 readinessProbe:
@@ -109,7 +111,7 @@ livenessProbe:
 {{- define "smart-grid.probe" -}}
 httpGet:
   path: {{ .path }}
-  port: http
+  port: metrics
 {{- with .timing }}
 {{ toYaml . }}
 {{- end }}

@@ -1,4 +1,4 @@
-"""Prometheus, by its operator, takes the chart's ServiceMonitors and rules as they are shipped."""
+"""Prometheus, by its operator, takes the chart's PodMonitors and rules as they are shipped."""
 
 from __future__ import annotations
 

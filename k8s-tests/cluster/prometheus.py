@@ -1,4 +1,4 @@
-"""The Prometheus operator in a cluster, for tests of ServiceMonitors and rules: CRDs, operator, a Prometheus."""
+"""The Prometheus operator in a cluster, for tests of PodMonitors and rules: CRDs, operator, a Prometheus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Object = dict[str, object]
 
 
 def install(backend: Backend) -> None:
-    """The operator and one Prometheus that looks for ServiceMonitors and rules in all namespaces."""
+    """The operator and one Prometheus that looks for PodMonitors and rules in all namespaces."""
     install_prometheus_operator(backend)
     create_prometheus(backend)
 

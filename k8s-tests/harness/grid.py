@@ -196,7 +196,7 @@ class Grid:
 
     def metric(self, pod: str, name: str) -> float:
         """A pod's metric, summed over its labels."""
-        lines = self.api.text(self._path(f"pods/{pod}:8080/proxy/metrics")).splitlines()
+        lines = self.api.text(self._path(f"pods/{pod}:9090/proxy/metrics")).splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 
     @staticmethod

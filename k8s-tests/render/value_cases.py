@@ -108,12 +108,12 @@ def _of_every_service(service: str) -> list[Case]:
         Case(f"{service}.updateStrategy.rollingUpdate", {"maxUnavailable": 2}, workload,
              f"spec/{strategy}/rollingUpdate/maxUnavailable", 2),
         Case(f"{service}.service.annotations", {"a": "b"}, f"Service/{name}", "metadata/annotations", {"a": "b"}),
-        Case(f"{service}.serviceMonitor.enabled", True, f"ServiceMonitor/{name}", "metadata/name", name),
-        Case(f"{service}.serviceMonitor.interval", "3s", f"ServiceMonitor/{name}", "spec/endpoints/0/interval", "3s"),
-        Case(f"{service}.serviceMonitor.labels", {"release": "mine"}, f"ServiceMonitor/{name}",
+        Case(f"{service}.podMonitor.enabled", True, f"PodMonitor/{name}", "metadata/name", name),
+        Case(f"{service}.podMonitor.interval", "3s", f"PodMonitor/{name}", "spec/podMetricsEndpoints/0/interval", "3s"),
+        Case(f"{service}.podMonitor.labels", {"release": "mine"}, f"PodMonitor/{name}",
              "metadata/labels/release", "mine"),
         Case(f"{service}.networkPolicy.enabled", False, f"NetworkPolicy/{name}", "", ABSENT, alone=True),
-        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/1", rule[0]),
+        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/2", rule[0]),
         Case(f"{service}.networkPolicy.extraEgress", rule, f"NetworkPolicy/{name}",
              f"spec/egress/{ {'substation': 1, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
         Case(f"{service}.podDisruptionBudget.enabled", False, f"PodDisruptionBudget/{name}", "", ABSENT, alone=True),
@@ -239,7 +239,7 @@ LOAD_TEST = [
     Case("loadtest.ttlSecondsAfterFinished", 0, WORKLOADS["loadtest"], "spec/ttlSecondsAfterFinished", 0, LOADTEST),
 ]  # fmt: skip
 
-PEER = "spec/ingress/0/from/1"
+PROMETHEUS = "spec/ingress/1/from/0"
 NOBODY = {"matchLabels": {"a": "b"}}
 GRID = [
     Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
@@ -247,9 +247,9 @@ GRID = [
     Case("global.imagePullSecrets", [{"name": "all"}], WORKLOADS["gateway"], f"{POD}/imagePullSecrets",
          [{"name": "all"}], alone=True),
     Case("global.prometheus.namespaceSelector", NOBODY, "NetworkPolicy/grid-substation",
-         f"{PEER}/namespaceSelector/matchLabels/a", "b"),
+         f"{PROMETHEUS}/namespaceSelector/matchLabels/a", "b"),
     Case("global.prometheus.podSelector", NOBODY, "NetworkPolicy/grid-balancer",
-         f"{PEER}/podSelector/matchLabels/a", "b"),
+         f"{PROMETHEUS}/podSelector/matchLabels/a", "b"),
     Case("global.tracing.endpoint", "http://collector:4318", "ConfigMap/grid-gateway",
          "data/OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", alone=True),
     Case("global.tracing.endpoint", "http://collector:4318/v1", "NetworkPolicy/grid-substation",

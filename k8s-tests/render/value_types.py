@@ -94,7 +94,7 @@ EVERY_SERVICE = EVERY_CHART | {
     "drainTimeoutSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
     "minReadySeconds": whole(0),
     "service": strict(annotations=LABELS),
-    "serviceMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
+    "podMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
     "networkPolicy": strict(enabled=FLAG, extraIngress=each(KUBERNETES_OBJECT), extraEgress=each(KUBERNETES_OBJECT)),
     "podDisruptionBudget": strict(
         enabled=FLAG, maxUnavailable={"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+%$"}
