@@ -57,6 +57,10 @@ class Grid:
         """One pod."""
         return to_pod(self.api.get(self._path(f"pods/{name}")))
 
+    def pod_ip(self, name: str) -> str:
+        """A pod's address in the cluster's network."""
+        return str(self.api.get(self._path(f"pods/{name}"))["status"]["podIP"])
+
     def all_pod_names(self, service: str) -> set[str]:
         """Also those that are being ended."""
         items = self.api.get(self._path("pods"), labelSelector=self._selector(service))["items"]
