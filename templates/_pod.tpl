@@ -72,6 +72,16 @@ affinity:
 {{- end -}}
 {{- end -}}
 
+{{/*
+A folder of its own for each pod: takes `name` and the `size` beyond which the kubelet evicts the pod, before it fills the
+node. All that a pod writes counts against its limit of ephemeral storage, logs too.
+*/}}
+{{- define "smart-grid.emptyDir" -}}
+- name: {{ .name }}
+  emptyDir:
+    sizeLimit: {{ .size }}
+{{- end -}}
+
 {{/* What every container has, services and jobs alike. */}}
 {{- define "smart-grid.containerFields" -}}
 image: {{ include "smart-grid.image" . }}

@@ -78,6 +78,16 @@ def test_every_pod_satisfies_the_restricted_standard(pods: dict[str, Manifest]) 
             assert context["readOnlyRootFilesystem"] is True
 
 
+def test_what_a_pod_writes_is_limited(pods: dict[str, Manifest]) -> None:
+    for pod in pods.values():
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            assert {"requests", "limits"} <= {
+                kind for kind, amounts in container["resources"].items() if "ephemeral-storage" in amounts
+            }
+        folders = [volume["emptyDir"] for volume in pod["spec"].get("volumes", []) if "emptyDir" in volume]
+        assert all(folder.get("sizeLimit") for folder in folders)
+
+
 def test_pods_get_no_service_links_and_only_the_balancer_a_token(pods: dict[str, Manifest]) -> None:
     assert all(pod["spec"]["enableServiceLinks"] is False for pod in pods.values())
     tokens = {name: pod["spec"]["automountServiceAccountToken"] for name, pod in pods.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from render.charts import LONG_RUNNING
-from render.manifests import Chart, at
+from render.manifests import Chart, at, pod_template
 
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
@@ -88,8 +88,34 @@ def test_a_balancer_without_kubernetes_does_not_reach_the_api_server(chart: Char
     assert "6443" not in str(objects["NetworkPolicy/grid-balancer"])
 
 
-def test_the_test_pod_and_the_load_test_are_under_no_policy(chart: Chart) -> None:
+def test_the_charts_own_test_reaches_dns_and_the_gateway_and_nobody_reaches_it(chart: Chart) -> None:
+    objects = chart.objects()
+    policy, pod = (objects[f"{kind}/grid-gateway-test-charge"] for kind in ("NetworkPolicy", "Pod"))
+    assert at(policy, "spec/podSelector/matchLabels").items() <= at(pod, "metadata/labels").items()
+    assert_reaches_the_gateway_only(policy["spec"])
+
+
+def test_the_load_test_reaches_dns_and_the_gateway_and_nobody_reaches_it(chart: Chart) -> None:
     objects = chart.objects({"loadtest.enabled": True})
-    assert {name for name in objects if name.startswith("NetworkPolicy/")} == {
-        f"NetworkPolicy/grid-{service}" for service in LONG_RUNNING
-    }
+    assert_reaches_the_gateway_only(objects["NetworkPolicy/grid-loadtest"]["spec"])
+
+
+def assert_reaches_the_gateway_only(policy: dict[str, Any]) -> None:
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [8080]]
+    assert called(policy) == ["gateway"]
+
+
+def test_a_load_test_with_a_target_of_its_own_reaches_it_wherever_it_is(chart: Chart) -> None:
+    objects = chart.objects({"loadtest.enabled": True, "loadtest.target": "https://grid.example.com"})
+    assert objects["NetworkPolicy/grid-loadtest"]["spec"]["egress"][1:] == [{}]
+
+
+def test_every_pod_is_under_a_policy(chart: Chart) -> None:
+    objects = chart.objects({"loadtest.enabled": True})
+    chosen = [at(policy, "spec/podSelector/matchLabels") for name, policy in objects.items() if "Policy/" in name]
+    pods = [pod for manifest in objects.values() if (pod := pod_template(manifest))]
+    assert len(pods) == 5
+    for pod in pods:
+        assert sum(labels.items() <= pod["metadata"]["labels"].items() for labels in chosen) == 1

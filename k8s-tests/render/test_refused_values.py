@@ -95,6 +95,7 @@ SINGLE: list[tuple[str, Any]] = [
     ("gateway.threads", 1),
     ("gateway.drainTimeoutSeconds", 0),
     ("gateway.image.pullPolicy", "Sometimes"),
+    ("gateway.image.digest", "sha256:abc"),
     ("gateway.extraEnv", [{"value": "nameless"}]),
     ("gateway.extraEnv", [{"name": "NUMBER", "value": 1}]),
     ("gateway.podLabels", {"number": 1}),

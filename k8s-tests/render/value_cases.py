@@ -37,6 +37,7 @@ NAMES = {"substation": "grid-substation", "balancer": "grid-balancer", "gateway"
 POD = "spec/template/spec"
 CONTAINER = f"{POD}/containers/0"
 LOADTEST = {"loadtest.enabled": True}
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
 def _settings(name: str, value: Any, service: str, variable: str, expected: str) -> Case:
@@ -77,6 +78,8 @@ def _of_every_chart(service: str) -> list[Case]:
     account = f"ServiceAccount/grid-{service}"
     return [
         *(Case(f"{service}.{value}", to, workload, path, expected, also) for value, to, path, expected in rows),
+        Case(f"{service}.image.digest", DIGEST, workload, f"{CONTAINER}/image",
+             f"smart-grid/{service}:0.1.0@{DIGEST}", also, True),
         Case(f"{service}.nameOverride", "other", renamed, "metadata/name", renamed.split("/")[1], also | told, True),
         Case(
             f"{service}.fullnameOverride", "other", overridden, "metadata/name", overridden.split("/")[1],
@@ -168,7 +171,7 @@ SUBSTATION = [
     ),
     Case("substation.persistence.enabled", False, WORKLOADS["substation"], CLAIM, None, alone=True),
     Case("substation.persistence.enabled", False, WORKLOADS["substation"], f"{POD}/volumes/0",
-         {"name": "data", "emptyDir": {}}, alone=True),
+         {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}, alone=True),
 ]  # fmt: skip
 
 BALANCER = [
@@ -233,6 +236,9 @@ LOAD_TEST = [
     _argument("trace.speedup", 120, "--speedup=120", **TRACE),
     Case("loadtest.trace.configMap", "sessions", WORKLOADS["loadtest"], f"{POD}/volumes/1/configMap/name", "sessions",
          LOADTEST | {"loadtest.scenario": "garage"}, True),
+    Case("loadtest.networkPolicy.enabled", False, "NetworkPolicy/grid-loadtest", "", ABSENT, LOADTEST, True),
+    Case("loadtest.networkPolicy.extraEgress", [{"ports": [{"port": 9}]}], "NetworkPolicy/grid-loadtest",
+         "spec/egress/2", {"ports": [{"port": 9}]}, LOADTEST),
     Case("loadtest.settleSeconds", 2.5, WORKLOADS["loadtest"], f"{POD}/initContainers/0/command/5", "2.5", LOADTEST),
     Case("loadtest.backoffLimit", 5, WORKLOADS["loadtest"], "spec/backoffLimit", 5, LOADTEST),
     Case("loadtest.activeDeadlineSeconds", 60, WORKLOADS["loadtest"], "spec/activeDeadlineSeconds", 60, LOADTEST),
