@@ -4,7 +4,7 @@ CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
 SERVICES = substation balancer gateway loadtest
 
-.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up test-cluster lock-images lock-checkov
+.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up test-cluster lock-images lock-checkov
 
 cluster-setup: ## Install and build what the test cluster needs (15 to 25 minutes the first time, then seconds)
 	@$(CLUSTER) setup
@@ -25,6 +25,9 @@ images: ## Build the four images and load them into the test cluster
 
 prometheus-up: ## Install the Prometheus operator and a Prometheus into the test cluster
 	@$(CLUSTER) prometheus
+
+dex-up: ## Install Dex, an identity provider, into the test cluster
+	@$(CLUSTER) dex
 
 test-cluster: $(VENV)/dev.stamp ## Run the tests of the chart: what it renders, and how it behaves on a real cluster
 	@$(BIN)/python -m pytest --config-file=k8s-tests/pytest.ini k8s-tests

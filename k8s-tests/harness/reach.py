@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.shell import wait_until
+from cluster.shell import CommandFailedError, wait_until
 from harness.api import KubeApi
 from harness.images import PYTHON
 from harness.load import CONTAINER_SECURITY, POD_SECURITY
@@ -35,6 +35,10 @@ with ThreadPoolExecutor(len(addresses)) as pool:
 """
 
 
+class CallFailedError(CommandFailedError):
+    """A script that ran in a pod ended with a failure; the message has what it wrote."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """A running pod with a Python in it."""
@@ -50,9 +54,12 @@ class Caller:
         return {name for name, is_open in zip(addresses, json.loads(found), strict=True) if is_open}
 
     def run(self, script: str, *arguments: str) -> str:
-        """What a Python script prints in the pod."""
+        """What a Python script prints in the pod. Raises CallFailedError where it fails."""
         where = (f"--namespace={self.namespace}", self.pod)
-        return self.api.kubectl("exec", *where, "--", "python3", "-c", script, *arguments)
+        try:
+            return self.api.kubectl("exec", *where, "--", "python3", "-c", script, *arguments)
+        except CommandFailedError as error:
+            raise CallFailedError(str(error)) from error
 
 
 @contextmanager
