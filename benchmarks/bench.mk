@@ -33,4 +33,7 @@ fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP an
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client fuzz
+bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
+	@$(BIN)/python benchmarks/bench_auth.py
+
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from support.http import Reply
+from support.identity import Identities
 from support.processes import Process, Started, start_all, wait_until
 
 # For tests that are not about time: on a busy machine a healthy service may take longer than the defaults allow.
@@ -35,18 +36,31 @@ class Grid(Started):
         gateways: int = 0,
         time_scale: float = 1,
         gateway_settings: Mapping[str, object] = {},
+        identities: Identities | None = None,
         **balancer_settings: object,
     ) -> None:
         self.substations = [
-            Process("substation", folder / name, name=name, capacity_kw=capacity_kw, time_scale=time_scale)
+            Process(
+                "substation",
+                folder / name,
+                name=name,
+                capacity_kw=capacity_kw,
+                time_scale=time_scale,
+                **(identities.believing if identities else {}),
+            )
             for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
         ]
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in self.substations)
-        settings = {"poll_interval_s": 0.25, "substations": fleet, **balancer_settings}
+        calling = identities.calling if identities else {}
+        settings = {"poll_interval_s": 0.25, "substations": fleet, **calling, **balancer_settings}
         self.balancers = [Process("balancer", folder / f"balancer-{i}", **settings) for i in range(balancers)]
         self.gateways = [
             Process(
-                "gateway", folder / f"gateway-{i}", balancer_url=self.balancers[i % balancers].url, **gateway_settings
+                "gateway",
+                folder / f"gateway-{i}",
+                balancer_url=self.balancers[i % balancers].url,
+                **calling,
+                **gateway_settings,
             )
             for i in range(gateways)
         ]

@@ -14,6 +14,7 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web.access import Guard
 from smartgrid.web.app import create_app, finish_app
 from smartgrid.web.routes import add_routes
 
@@ -27,6 +28,7 @@ def make_app(
     console: Console,
     lifecycle: Lifecycle,
     registry: CollectorRegistry,
+    guard: Guard | None = None,
 ) -> Flask:
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
@@ -35,7 +37,7 @@ def make_app(
         add_routes(app, each)
     console.install(app)
     app.after_request(_status_where_wanted(name, fleet))
-    return finish_app(app, "Smart grid: balancer")
+    return finish_app(app, "Smart grid: balancer", guard)
 
 
 def _status_where_wanted(name: str, fleet: LiveFleet) -> Callable[[Response], Response]:

@@ -78,13 +78,17 @@ class LiveFleet:
         self,
         fleet: Fleet,
         *,
+        client_for: Callable[[str], HttpClient] = HttpClient,
         away_life_s: float = AWAY_LIFE_S,
         on_change: Callable[[], None] = lambda: None,
         on_forgotten: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """`on_change` is called after each change, and `on_forgotten` with the name of each substation that has been
-        away for `away_life_s`; both without a lock held."""
-        self._fleet, self._away_life_s = fleet, away_life_s
+        """`client_for` makes the client of a member's URL.
+
+        `on_change` is called after each change, and `on_forgotten` with the name of each substation that has been away
+        for `away_life_s`; both without a lock held.
+        """
+        self._fleet, self._client_for, self._away_life_s = fleet, client_for, away_life_s
         self._on_change, self._on_forgotten = on_change, on_forgotten
         self._lock = threading.Lock()
         self._substations: dict[str, Substation] = {}
@@ -100,7 +104,7 @@ class LiveFleet:
             known = self._substations.get(member.name)
             if known is not None and known.member == member:
                 return
-            joined = Substation(member, HttpClient(member.url))
+            joined = Substation(member, self._client_for(member.url))
             self._substations[member.name] = joined
             self._away_since_s.pop(member.name, None)
             self._fleet.join(member.name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from contextlib import ExitStack, closing
 
+from smartgrid.auth.credentials import Credentials
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
-from smartgrid.balancer.discovery.static import StaticDiscovery, parse
+from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
 from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
@@ -35,7 +36,7 @@ from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
-from smartgrid.web import metrics
+from smartgrid.web import guarding, metrics
 from smartgrid.web.long_polls import LongPolls
 
 MAX_SYNC_AGE_S = 120.0
@@ -45,11 +46,23 @@ def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
-    directory = Directory(changes.notify)
-    fleet = _fleet(settings, changes, directory)
+    directory, guard = Directory(changes.notify), guarding.guard(settings, lifecycle, registry)
+    credentials = Credentials(settings)
+    fleet = _fleet(settings, changes, directory, credentials)
+
+    def ask(url: str) -> str | None:
+        return ask_name(credentials.client(url))
+
     with ExitStack() as stack:
         loop = stack.enter_context(EventLoop("telemetry"))
-        telemetry = Telemetry(loop, fleet, directory, settings.poll_interval_s, observe_s=counted.poll_s.observe)
+        telemetry = Telemetry(
+            loop,
+            fleet,
+            directory,
+            settings.poll_interval_s,
+            credential_of=credentials.of,
+            observe_s=counted.poll_s.observe,
+        )
 
         def members_changed() -> None:
             telemetry.follow()
@@ -57,8 +70,8 @@ def run(settings: BalancerSettings) -> None:
 
         membership = Membership(fleet, members_changed)
         state = stack.enter_context(closing(State(settings.data_dir)))
-        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership)
-        roster = stack.enter_context(Roster(membership, _sources(settings, registrations)))
+        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask)
+        roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask)))
         stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
@@ -80,23 +93,23 @@ def run(settings: BalancerSettings) -> None:
         lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        serve(
-            make_app(settings.name, fleet, views, console, lifecycle, registry), settings, lifecycle, registry.add_text
-        )
+        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard)
+        serve(app, settings, lifecycle, registry.add_text)
 
 
-def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory) -> LiveFleet:
+def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory, credentials: Credentials) -> LiveFleet:
     rng = random.Random()
     return LiveFleet(
         Fleet(make_policy(settings.policy, rng), rng, epoch=rng.randrange(1, MAX_COUNT)),
+        client_for=credentials.client,
         away_life_s=settings.away_life_h * 3600,
         on_change=changes.notify,
         on_forgotten=directory.forget_member,
     )
 
 
-def _sources(settings: BalancerSettings, registrations: Registrations) -> list[Discovery]:
-    sources: list[Discovery] = [StaticDiscovery(parse(settings.substations), ask_name), registrations]
+def _sources(settings: BalancerSettings, registrations: Registrations, ask: AskName) -> list[Discovery]:
+    sources: list[Discovery] = [StaticDiscovery(parse(settings.substations), ask), registrations]
     if settings.discovery == "kubernetes":
         from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
 

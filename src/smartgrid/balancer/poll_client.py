@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from smartgrid.auth.credentials import Credential
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
 from smartgrid.http_client.connection import tls_context
 from smartgrid.protocol.headers import STATUS
@@ -27,10 +28,11 @@ class ClosedError(ConnectionError):
 class PollClient:
     """One exchange at a time; only for coroutines on one event loop."""
 
-    def __init__(self, url: str, *, connect_timeout_s: float) -> None:
+    def __init__(self, url: str, *, connect_timeout_s: float, credential: Credential | None = None) -> None:
+        self._credential = credential or Credential()
         self._target, self._connect_timeout_s = urlsplit(url), connect_timeout_s
         self._connection: _Connection | None = None
-        self._head_end = f" HTTP/1.1\r\nHost: {self._target.netloc}\r\n{STATUS}: {WANTED}\r\n\r\n".encode()
+        self._head_end = f" HTTP/1.1\r\nHost: {self._target.netloc}\r\n{STATUS}: {WANTED}\r\n".encode()
 
     async def get(self, path: str, timeout_s: float) -> Answer:
         """Send, and wait for the answer. Raises OSError, TimeoutError after `timeout_s`, or BrokenAnswerError."""
@@ -39,7 +41,7 @@ class PollClient:
             if connection is None or connection.closed:
                 connection = self._connection = await self._connect()
             try:
-                answer, keep_alive = await connection.exchange(b"GET " + path.encode() + self._head_end)
+                answer, keep_alive = await connection.exchange(b"GET " + path.encode() + self._head_end + self._proof())
             except BaseException:
                 self.close()
                 raise
@@ -52,10 +54,14 @@ class PollClient:
             self._connection.close()
             self._connection = None
 
+    def _proof(self) -> bytes:
+        sent = "".join(f"{name}: {value}\r\n" for name, value in self._credential.headers().items())
+        return f"{sent}\r\n".encode()
+
     async def _connect(self) -> _Connection:
         target, loop = self._target, asyncio.get_running_loop()
         port = target.port or DEFAULT_PORTS[target.scheme]
-        context = tls_context() if target.scheme == "https" else None
+        context = tls_context(self._credential.ca_file) if target.scheme == "https" else None
         async with asyncio.timeout(self._connect_timeout_s):
             try:
                 _, made = await loop.create_connection(_Connection, target.hostname or "", port, ssl=context)

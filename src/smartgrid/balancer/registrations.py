@@ -8,6 +8,7 @@ import threading
 from pydantic_core import from_json
 
 from smartgrid.balancer.discovery import Member, Publish
+from smartgrid.balancer.discovery.static import AskName
 from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.state import State
 from smartgrid.balancer.targets import AllowedTargets, check_url
@@ -19,9 +20,9 @@ ASK_TIMEOUT_S = 1.0
 SOURCE = "registration"
 
 
-def ask_name(url: str) -> str | None:
-    """The name that a substation gives itself; None if it does not answer, or not as a substation."""
-    client = HttpClient(url)
+def ask_name(client: HttpClient) -> str | None:
+    """The name that the substation behind a client gives itself; None if it does not answer, or not as a substation.
+    Closes the client."""
     try:
         answer = client.request("GET", "/status", timeout_s=ASK_TIMEOUT_S)
         name = from_json(answer.body)["name"] if answer.status == 200 else None
@@ -37,9 +38,9 @@ class Registrations:
 
     source = SOURCE
 
-    def __init__(self, state: State, targets: AllowedTargets, membership: Membership) -> None:
-        """`membership` tells which names and addresses are taken, also by other sources."""
-        self._state, self._targets, self._membership = state, targets, membership
+    def __init__(self, state: State, targets: AllowedTargets, membership: Membership, ask: AskName) -> None:
+        """`membership` tells which names and addresses are taken, also by other sources; `ask` asks a URL its name."""
+        self._state, self._targets, self._membership, self._ask = state, targets, membership, ask
         self._publish: Publish | None = None
         self._lock = threading.Lock()  # one change at a time, and published in the order of the changes
 
@@ -58,7 +59,7 @@ class Registrations:
         known = self._membership.find_url(url)
         if known is not None:
             return known[1], False
-        member = Member(name or _asked(url), url)
+        member = Member(name or self._asked(url), url)
         with self._lock:
             known, other = self._membership.find_url(url), self._membership.find_name(member.name)
             if known is not None:
@@ -101,10 +102,9 @@ class Registrations:
         if self._publish is not None:
             self._publish(self._state.registrations())
 
-
-def _asked(url: str) -> str:
-    name = ask_name(url)
-    if name is None:
-        detail = f"{url} does not answer as a substation; start it first, or give its name."
-        raise ProblemError(422, "substation-unreachable", detail)
-    return name
+    def _asked(self, url: str) -> str:
+        name = self._ask(url)
+        if name is None:
+            detail = f"{url} does not answer as a substation; start it first, or give its name."
+            raise ProblemError(422, "substation-unreachable", detail)
+        return name

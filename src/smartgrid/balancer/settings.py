@@ -10,10 +10,10 @@ from pydantic_core import PydanticCustomError
 from smartgrid.balancer import targets
 from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
 from smartgrid.protocol.models import MemberName
-from smartgrid.runtime.settings import ServiceSettings
+from smartgrid.runtime.settings import CallingSettings
 
 
-class BalancerSettings(ServiceSettings):
+class BalancerSettings(CallingSettings):
     """`SMARTGRID_SUBSTATIONS` and so on."""
 
     port: int = Field(8081, ge=1, le=65535, description="TCP port to listen on.")

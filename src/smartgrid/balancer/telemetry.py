@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 
 from pydantic_core import from_json
 
+from smartgrid.auth.credentials import Credential
 from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
@@ -103,11 +104,13 @@ class Telemetry:
         directory: Directory,
         poll_interval_s: float,
         *,
+        credential_of: Callable[[str], Credential] = lambda _url: Credential(),
         observe_s: Callable[[float], None] = lambda _duration_s: None,
     ) -> None:
-        """`observe_s` hears the duration of each poll that does not wait."""
+        """`credential_of` a URL is how polls prove themselves there; `observe_s` hears the duration of each that does
+        not wait."""
         self._loop, self._fleet, self._directory = loop, fleet, directory
-        self._poll_interval_s, self._observe_s = poll_interval_s, observe_s
+        self._poll_interval_s, self._observe_s, self._credential_of = poll_interval_s, observe_s, credential_of
         self._hold_s = min(MAX_HOLD_S, LONG_POLL_INTERVALS * poll_interval_s)
         self._watches: dict[str, _Watch] = {}
 
@@ -134,7 +137,8 @@ class Telemetry:
                 del self._watches[name]
         for name, substation in substations.items():
             if name not in self._watches:
-                client = PollClient(substation.member.url, connect_timeout_s=POLL_TIMEOUT_S)
+                url = substation.member.url
+                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, credential=self._credential_of(url))
                 self._watches[name] = _Watch(substation, client)
                 self._begin(self._watches[name])
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "balancer": "smartgrid.balancer.main",
     "gateway": "smartgrid.gateway.main",
     "up": "smartgrid.cli.up",
+    "token": "smartgrid.cli.token",
     "loadtest": "smartgrid.loadtest.main",
     "simulate": "smartgrid.simulation.main",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class Options:
     substation_port: int
     data_dir: Path
     capacities_kw: Sequence[float] = ()
+    identity: Callable[[str], Mapping[str, str]] = lambda _service: {}
+    """What proves a service to the others, as settings without the prefix; by default nothing is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +80,6 @@ def _substation(options: Options, number: int) -> Service:
 
 def _service(options: Options, name: str, port: int, command: str | None = None, **settings: str) -> Service:
     common = {"HOST": HOST, "PORT": str(port), "DATA_DIR": str(options.data_dir / name)}
+    common |= options.identity(command or name)
     prefixed = {f"SMARTGRID_{key}": value for key, value in {**common, **settings}.items()}
     return Service(name, command or name, port, prefixed)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
@@ -15,6 +16,8 @@ from typing import NoReturn
 
 import click
 
+from smartgrid.auth.local_issuer import NoIssuerError
+from smartgrid.cli.identity import Identities
 from smartgrid.cli.options import RefusalError
 from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, services
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target
@@ -40,6 +43,7 @@ class Ending(Exception):  # noqa: N818 - no error
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".smartgrid"), show_default=True)
 @click.option("--prometheus", "with_prometheus", is_flag=True, help="Run a Prometheus beside it, if one is installed.")
 @click.option("--prometheus-port", type=PORT, default=9090, show_default=True)
+@click.option("--auth", "with_auth", is_flag=True, help="Ask everyone for a token, and make an issuer of them.")
 @click.option("--capacity-kw", "capacities", multiple=True, help="One value, or one each: --capacity-kw 90,100,110.")
 def command(
     substations: int,
@@ -50,22 +54,36 @@ def command(
     data_dir: Path,
     with_prometheus: bool,
     prometheus_port: int,
+    with_auth: bool,
     capacities: tuple[str, ...],
 ) -> None:
     """Run substations, a balancer and a gateway, each as a process of its own, until Ctrl-C."""
     if not 0.001 <= time_scale <= 100_000:
         _refuse(f"--time-scale {time_scale:g} must be from 0.001 to 100000")
-    options = Options(
-        substations, time_scale, gateway_port, balancer_port, substation_port, data_dir, _capacities_kw(capacities)
-    )
-    try:
-        planned = services(options)
-    except PlanError as error:
-        _refuse(str(error))
+    capacities_kw = _capacities_kw(capacities)
+    options = Options(substations, time_scale, gateway_port, balancer_port, substation_port, data_dir, capacities_kw)
+    planned = _planned(options)
     _lock(data_dir)
+    identities = _identities(data_dir) if with_auth else None
+    if identities is not None:
+        planned = _planned(replace(options, identity=identities.settings))
     _check_ports(planned)
     watcher = _watcher(planned, data_dir, prometheus_port) if with_prometheus else None
-    _run(planned, data_dir, watcher)
+    _run(planned, data_dir, watcher, identities)
+
+
+def _planned(options: Options) -> list[Service]:
+    try:
+        return services(options)
+    except PlanError as error:
+        _refuse(str(error))
+
+
+def _identities(data_dir: Path) -> Identities:
+    try:
+        return Identities(data_dir)
+    except (OSError, NoIssuerError) as error:
+        _refuse(f"no issuer can be made in {data_dir}: {error}")
 
 
 def _watcher(planned: list[Service], data_dir: Path, port: int) -> Prometheus:
@@ -76,19 +94,23 @@ def _watcher(planned: list[Service], data_dir: Path, port: int) -> Prometheus:
         _refuse(str(error))
 
 
-def _run(planned: list[Service], data_dir: Path, prometheus: Prometheus | None) -> None:
+def _run(planned: list[Service], data_dir: Path, prometheus: Prometheus | None, identities: Identities | None) -> None:
     supervisor = Supervisor(planned, data_dir, _say)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
+        if identities is not None:
+            identities.tend(time.monotonic())
         supervisor.start()
         _await_ready(supervisor)
         if prometheus is not None:
             prometheus.start()
-        _introduce(planned, data_dir, prometheus)
+        _introduce(planned, data_dir, prometheus, identities)
         while True:
             time.sleep(TICK_S)
             supervisor.tend(time.monotonic())
+            if identities is not None:
+                identities.tend(time.monotonic())
     except Ending:
         _say("stopping")
     finally:
@@ -129,11 +151,15 @@ def _is_ready(service: Service) -> bool:
         connection.close()
 
 
-def _introduce(planned: list[Service], data_dir: Path, prometheus: Prometheus | None) -> None:
+def _introduce(
+    planned: list[Service], data_dir: Path, prometheus: Prometheus | None, identities: Identities | None
+) -> None:
     for service in planned:
         _say(f"{service.name:<15} {service.url}")
     gateway, balancer = planned[-1], planned[-2]
-    _say(f"console         {balancer.url}/")
+    # What follows the # stays in the browser: it is in no server's log, and no proxy sees it.
+    proof = f"#token={identities.operator_token()}" if identities is not None else ""
+    _say(f"console         {balancer.url}/{proof}")
     _say(f"API             {gateway.url}/docs")
     if prometheus is not None:
         _say(f"prometheus      {prometheus.url}")

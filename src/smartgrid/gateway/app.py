@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 from pydantic_core import from_json
 
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
@@ -20,6 +21,7 @@ from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     JSON,
     KEY_HEADER,
@@ -34,6 +36,7 @@ from smartgrid.web.app import (
 )
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
+from smartgrid.web.routes import add_routes, route
 
 PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
 log = logging.getLogger(__name__)
@@ -46,12 +49,14 @@ class Api:
         self.balancer, self.metrics = balancer, metrics
         self._started_s = time.monotonic()
 
+    @route("POST", "/charge")
     @operation(
         "Charge a car",
         body=ChargeBody,
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
         headers=KEY_HEADER,
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         try:
@@ -63,21 +68,36 @@ class Api:
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "status": response.status_code})
         return response
 
-    @operation("List sessions", answers={200: SessionPage}, problems=(422, 503), query=PAGE_QUERY)
+    @route("GET", "/sessions")
+    @operation(
+        "List sessions",
+        answers={200: SessionPage},
+        problems=(422, 503),
+        query=PAGE_QUERY,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def sessions(self) -> Response:
         state, cursor = query_choice("state", SessionState), request.args.get("cursor")
         query = {"limit": page_limit(), **({"state": state} if state else {}), **({"cursor": cursor} if cursor else {})}
         return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
 
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    @route("GET", "/sessions/<session_id>")
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
 
-    @operation("Stop a session; stopping twice gives the same record", answers={200: SessionBody}, problems=(404, 503))
+    @route("DELETE", "/sessions/<session_id>")
+    @operation(
+        "Stop a session; stopping twice gives the same record",
+        answers={200: SessionBody},
+        problems=(404, 503),
+        needs=(CHARGE_WRITE, GRID_OPERATE),
+    )
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
-    @operation("State of the gateway", answers={200: GatewayStatus})
+    @route("GET", "/status")
+    @operation("State of the gateway", answers={200: GatewayStatus}, needs=(GRID_READ,))
     def status(self) -> Response:
         grid = self.balancer.status()
         return answer(
@@ -141,14 +161,10 @@ def _passed_on(found: Answer) -> Response:
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
     """The WSGI application."""
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
-    app.post("/charge")(api.charge)
-    app.get("/sessions")(api.sessions)
-    app.add_url_rule("/sessions/<session_id>", view_func=api.session, methods=["GET"])
-    app.add_url_rule("/sessions/<session_id>", view_func=api.stop, methods=["DELETE"])
-    app.get("/status")(api.status)
+    add_routes(app, api)
     app.after_request(api.count_problem)
-    return finish_app(app, "Smart grid: gateway")
+    return finish_app(app, "Smart grid: gateway", guard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smartgrid.auth.credentials import Credentials
 from smartgrid.gateway.app import Api, make_app
 from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
@@ -9,16 +10,17 @@ from smartgrid.gateway.upstream import Balancer
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
-from smartgrid.web import metrics
+from smartgrid.web import guarding, metrics
 
 
 def run(settings: GatewaySettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
-    balancer = Balancer(settings.balancer_url, settings.balancer_timeout_s)
+    guard = guarding.guard(settings, lifecycle, registry, is_edge=True)
+    balancer = Balancer(Credentials(settings).client(settings.balancer_url), settings.balancer_timeout_s)
     registry.register(ActiveSessionsCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
-    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry)
+    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard)
     serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from smartgrid.runtime.settings import ServiceSettings
+from smartgrid.runtime.settings import CallingSettings
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(CallingSettings):
     """`SMARTGRID_BALANCER_URL` and so on."""
 
     balancer_url: str = Field("http://127.0.0.1:8081", description="Where the balancer is.")

@@ -28,8 +28,8 @@ STATUS_WANTED = {STATUS: status_header.WANTED}
 class Balancer:
     """The balancers behind one URL."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._client, self._timeout_s = HttpClient(url), timeout_s
+    def __init__(self, client: HttpClient, timeout_s: float) -> None:
+        self._client, self._timeout_s = client, timeout_s
         self._numbers = numbers.NumberSource()
         self._reached = threading.Event()
 

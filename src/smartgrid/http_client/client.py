@@ -20,12 +20,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from smartgrid.http_client.addresses import Addresses
 from smartgrid.http_client.answer import MAX_ANSWER_BYTES, Answer, BrokenAnswerError
-from smartgrid.http_client.connection import ClosedError, Connection, connect
+from smartgrid.http_client.connection import ClosedError, Connection, Tls, connect
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -48,16 +49,27 @@ class HttpClient:
     """
 
     def __init__(
-        self, url: str, *, connect_timeout_s: float = 1.0, max_idle: int = 64, max_age_s: float = 30.0
+        self,
+        url: str,
+        *,
+        ca_file: Path | None = None,
+        extra_headers: Callable[[], Mapping[str, str]] = dict,
+        connect_timeout_s: float = 1.0,
+        max_idle: int = 64,
+        max_age_s: float = 30.0,
     ) -> None:
-        """Raises ValueError for what is not an http or https URL."""
+        """`extra_headers` gives what each request carries besides, such as a token.
+
+        Raises ValueError for what is not an http or https URL.
+        """
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise ValueError(f"{url!r} must be a URL such as http://127.0.0.1:8080")
         self.url = url
         self._addresses = Addresses(parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
-        self._tls_name = parts.hostname if parts.scheme == "https" else None
+        self._tls = Tls(parts.hostname, ca_file) if parts.scheme == "https" else None
         self._prefix, self._host_line = parts.path.rstrip("/"), f"Host: {parts.netloc.rpartition('@')[2]}"
+        self._extra_headers = extra_headers
         self._connect_timeout_s, self._max_age_s, self._max_idle = connect_timeout_s, max_age_s, max_idle
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
@@ -103,7 +115,7 @@ class HttpClient:
 
     def _open(self, end_s: float) -> Connection:
         try:
-            return connect(self._addresses, min(end_s, time.monotonic() + self._connect_timeout_s), self._tls_name)
+            return connect(self._addresses, min(end_s, time.monotonic() + self._connect_timeout_s), self._tls)
         except OSError as error:
             raise NotSentError(f"{self.url} cannot be reached: {error}") from error
 
@@ -145,6 +157,7 @@ class HttpClient:
         """The request as it is sent. Raises NotSentError where a part of it could be taken for another header."""
         lines = [f"{method} {self._prefix}{path} HTTP/1.1", self._host_line]
         lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in self._extra_headers().items()]
         if body is not None or method == "POST":
             lines.append(f"Content-Length: {len(body or b'')}")
         head = "\r\n".join(lines)

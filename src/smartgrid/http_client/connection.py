@@ -7,6 +7,8 @@ import select
 import socket
 import ssl
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from smartgrid.http_client.addresses import Address, Addresses
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
@@ -67,8 +69,17 @@ class Connection:
             sent += self._socket.send(request[sent:] if sent else request)
 
 
-def connect(addresses: Addresses, end_s: float, tls_name: str | None) -> Connection:
-    """Connect to one of the host's addresses, and shake hands where there is a name for TLS, all before `end_s`.
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Whom a server has to prove to be: `name`, by a certificate of one of the authorities in `ca_file`, or of those
+    that this machine trusts."""
+
+    name: str
+    ca_file: Path | None = None
+
+
+def connect(addresses: Addresses, end_s: float, tls: Tls | None) -> Connection:
+    """Connect to one of the host's addresses, and shake hands where there is TLS, all before `end_s`.
 
     Each address gets an equal share of the time that is left, so one that drops packets does not use up that of the
     next. Raises OSError.
@@ -77,14 +88,14 @@ def connect(addresses: Addresses, end_s: float, tls_name: str | None) -> Connect
     candidates = addresses.find(end_s)[:MAX_TRIED]
     for index, address in enumerate(candidates):
         try:
-            return Connection(_open(address, left_s(end_s) / (len(candidates) - index), tls_name))
+            return Connection(_open(address, left_s(end_s) / (len(candidates) - index), tls))
         except OSError as error:
             failure = error
             addresses.demote(address)
     raise failure
 
 
-def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.socket:
+def _open(address: Address, timeout_s: float, tls: Tls | None) -> socket.socket:
     end_s = time.monotonic() + timeout_s
     family, place = address
     opened = socket.socket(family, socket.SOCK_STREAM)
@@ -92,10 +103,11 @@ def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.so
         opened.settimeout(timeout_s)
         opened.connect(place)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls_name is not None:
+        if tls is not None:
             opened.settimeout(left_s(end_s))
             # not suppressed: without it, who cuts the connection could shorten an answer that ends with it
-            opened = tls_context().wrap_socket(opened, server_hostname=tls_name, suppress_ragged_eofs=False)
+            context = tls_context(tls.ca_file)
+            opened = context.wrap_socket(opened, server_hostname=tls.name, suppress_ragged_eofs=False)
     except BaseException:
         opened.close()
         raise
@@ -103,9 +115,9 @@ def _open(address: Address, timeout_s: float, tls_name: str | None) -> socket.so
 
 
 @functools.cache
-def tls_context() -> ssl.SSLContext:
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     """By which a server is trusted."""
-    context = ssl.create_default_context()  # reads all the certificate authorities: once is enough
+    context = ssl.create_default_context(cafile=ca_file)  # reads all the certificate authorities: once is enough
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some builds of Python set: a cut answer is no whole one
     return context
 

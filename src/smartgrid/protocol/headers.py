@@ -16,3 +16,9 @@ UNREACHABLE = "Smartgrid-Unreachable"
 
 REPLAYED = "Smartgrid-Replayed"
 """`true` where the key had its session before this try."""
+
+OWNER = "Smartgrid-Owner"
+"""Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
+
+INTERNAL = (NUMBER, STATUS, OWNER)
+"""What requests carry between services, and is believed from no one else."""

@@ -41,7 +41,32 @@ class ServiceSettings(BaseSettings):
         description="Wait after turning unready, so that clients have stopped sending, before draining.",
     )
     drain_timeout_s: float = Field(10, gt=0, le=300, description="Longest wait for requests under way at shutdown.")
+    auth: Literal["on", "off"] = Field(
+        "on",
+        description="`off` asks nothing of anyone, also at an address that others reach. At one that only this machine "
+        "reaches (127.0.0.1) nothing is asked either unless there are issuers.",
+    )
+    auth_issuers: str = Field(
+        "",
+        description="Whose tokens are believed: a JSON list, or the path of a file with one (docs/security.md).",
+    )
+    auth_anonymous: str = Field(
+        "", description="Scopes of whoever comes without a token, separated by spaces; none by default."
+    )
     data_dir: Path = Field(Path(".smartgrid"), description="Folder for what must survive a restart.")
+
+
+class CallingSettings(ServiceSettings):
+    """Of those services that call others."""
+
+    service_token_file: Path | None = Field(
+        None, description="A file with the token that this service sends to others; read anew each minute."
+    )
+    targets: str = Field(
+        "",
+        description="Addresses with a token or authorities of their own: a JSON list of url, token_file and ca, "
+        "or the path of a file with one.",
+    )
 
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)

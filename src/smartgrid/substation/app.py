@@ -7,6 +7,7 @@ import logging
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
@@ -22,6 +23,7 @@ from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.web import charge_views
+from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
     PAGE_QUERY,
@@ -61,6 +63,7 @@ class Api:
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
         headers=KEY_HEADER | {NUMBER: charge_views.NUMBER_MEANING},
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
@@ -76,7 +79,13 @@ class Api:
         return self._session(told, 201, {REPLAYED: "true"} if told.replayed else None)
 
     @route("GET", "/charge")
-    @operation("List sessions, newest first", answers={200: SessionPage}, problems=(422, 503), query=PAGE_QUERY)
+    @operation(
+        "List sessions, newest first",
+        answers={200: SessionPage},
+        problems=(422, 503),
+        query=PAGE_QUERY,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def sessions(self) -> Response:
         limit, before = page_limit(), query_int("cursor", 0, 0, MAX_CURSOR)
         state = query_choice("state", SessionState)
@@ -86,7 +95,7 @@ class Api:
         return answer({"sessions": shown, "next_cursor": str(records[-1].seq) if len(records) == limit else None})
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         told = self.ledger.find(session_id)
         if told is None:
@@ -99,6 +108,7 @@ class Api:
         answers={200: SessionBody},
         problems=(404, 422, 503, 504),
         query=charge_views.SUPERSEDE_QUERY,
+        needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
         wanted = charge_views.superseding_wanted()
@@ -113,7 +123,11 @@ class Api:
 
     @route("GET", "/status")
     @operation(
-        "State of the substation", answers={200: StatusBody}, problems=(422,), query=charge_views.STATUS_AND_KEYS_QUERY
+        "State of the substation",
+        answers={200: StatusBody},
+        problems=(422,),
+        query=charge_views.STATUS_AND_KEYS_QUERY,
+        needs=(GRID_READ,),
     )
     def status(self) -> Response:
         asked = charge_views.status_query()
@@ -133,6 +147,7 @@ class Api:
         body=CapacityBody,
         answers={200: StatusBody},
         problems=(400, 413, 415, 422, 503, 504),
+        needs=(GRID_OPERATE,),
     )
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
@@ -165,10 +180,10 @@ class Api:
         self.metrics.rejections.labels(code).inc()
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
+def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
-    return finish_app(app, "Smart grid: substation")
+    return finish_app(app, "Smart grid: substation", guard)

@@ -17,7 +17,7 @@ from smartgrid.substation.recovery import open_book
 from smartgrid.substation.refusals import StorageError
 from smartgrid.substation.settings import SubstationSettings
 from smartgrid.substation.store import Store
-from smartgrid.web import metrics
+from smartgrid.web import guarding, metrics
 
 DRAWN_CAPACITY_KW = (80.0, 120.0)
 
@@ -25,7 +25,7 @@ DRAWN_CAPACITY_KW = (80.0, 120.0)
 def run(settings: SubstationSettings) -> None:
     """Serve until told to end."""
     registry, lifecycle, clock = metrics.registry(), Lifecycle(), GridClock(settings.time_scale)
-    counted = SubstationMetrics(registry)
+    counted, guard = SubstationMetrics(registry), guarding.guard(settings, lifecycle, registry)
     drawn_kw = round(random.uniform(*DRAWN_CAPACITY_KW), 1)
     store = Store(settings.data_dir)
     book = open_book(
@@ -44,7 +44,8 @@ def run(settings: SubstationSettings) -> None:
     registry.register(BooksCollector(ledger, settings.data_dir))
     lifecycle.add_check(ledger.storage_fault)
     lifecycle.on_drain(ledger.drain)
-    app = make_app(Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2), lifecycle, registry)
+    api = Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2)
+    app = make_app(api, lifecycle, registry, guard)
     try:
         serve(app, settings, lifecycle, registry.add_text)
     finally:

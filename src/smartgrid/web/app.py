@@ -20,6 +20,7 @@ from smartgrid.protocol.headers import KEY
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import metrics, openapi, otel, problems
+from smartgrid.web.access import OPEN, Guard
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError
 
@@ -82,9 +83,10 @@ def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> 
     return app
 
 
-def finish_app(app: Flask, title: str) -> Flask:
-    """Add what describes the routes, once all of them are there."""
+def finish_app(app: Flask, title: str, guard: Guard | None = None) -> Flask:
+    """Add what describes the routes and what guards them, once all of them are there. By default nothing is asked."""
     openapi.install(app, title)
+    (guard or Guard()).install(app)
     return app
 
 
@@ -152,12 +154,12 @@ def query_choice(name: str, choices: type[Any]) -> Any | None:
 
 def _install_probes(app: Flask, lifecycle: Lifecycle) -> None:
     @app.get("/health")
-    @operation("Alive", answers={200: Health})
+    @operation("Alive", answers={200: Health}, needs=OPEN)
     def health() -> Response:
         return answer({"status": "ok"})
 
     @app.get("/ready")
-    @operation("May receive traffic", answers={200: Readiness}, problems=(503,))
+    @operation("May receive traffic", answers={200: Readiness}, problems=(503,), needs=OPEN)
     def ready() -> Response:
         reason = lifecycle.not_ready()
         if reason is not None:

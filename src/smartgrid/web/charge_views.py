@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from flask import request
 
+from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import NUMBER
 from smartgrid.protocol.numbers import Number
+from smartgrid.web import access
 from smartgrid.web.app import MAX_WAIT_S, query_int
 from smartgrid.web.problems import ProblemError
 
@@ -45,6 +47,8 @@ def status_query() -> StatusQuery:
     """The query of `GET /status`; a problem (422) for a number out of bounds."""
     since = query_int("since", -1, 0, 10**18)
     keys = query_int("keys", -1, 0, 10**18)
+    if keys >= 0:
+        access.require(GRID_SERVICE)  # whose keys they are, nobody else need know
     wait_s = query_int("wait_s", MAX_WAIT_S if since >= 0 else 0, 0, MAX_WAIT_S)
     return StatusQuery(
         query_int("epoch", 0, 0, 10**18), None if since < 0 else since, None if keys < 0 else keys, wait_s
@@ -73,6 +77,7 @@ def superseding_wanted() -> Superseding | None:
     """What a `DELETE /charge/{id}` asks for besides; None for a plain stop, a problem (422) where it cannot be read."""
     if "before" not in request.args and "superseded_by" not in request.args:
         return None
+    access.require(GRID_SERVICE)
     before, by = numbers.decode(request.args.get("before")), request.args.get("superseded_by", "")
     if before is None or not SUPERSEDED_BY.fullmatch(by):
         detail = "before must be a try's number, and superseded_by the path of a session such as ../substation-1.x."

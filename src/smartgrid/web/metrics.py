@@ -14,6 +14,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from smartgrid.web import access
+
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -53,6 +55,7 @@ def install(app: Flask, source: CollectorRegistry | Registry) -> None:
     """Serve `source` as `GET /metrics` of `app`."""
 
     @app.get("/metrics")
+    @access.needs()
     def metrics() -> Response:
         page = source.page() if isinstance(source, Registry) else generate_latest(source)
         return Response(page, content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -14,10 +14,13 @@ from swagger_ui_bundle import swagger_ui_path
 from werkzeug.routing import Rule
 
 from smartgrid.protocol.models import Problem
+from smartgrid.web import access
 from smartgrid.web.problems import MEDIA_TYPE
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 Model = type[BaseModel]
+_TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_WHO_PROBLEMS = (401, 403)
 _REF = "#/components/schemas/{model}"
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -44,10 +47,15 @@ def operation(
     problems: tuple[int, ...] = (),
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    needs: tuple[str, ...],
 ) -> Callable[[ViewT], ViewT]:
-    """Say what a view takes and answers; `query` and `headers` map a parameter to its meaning."""
+    """Say what a view takes and answers, and the scopes of which its caller needs one (`web.access`).
+
+    `query` and `headers` map a parameter to its meaning.
+    """
 
     def mark(view: ViewT) -> ViewT:
+        access.needs(*needs)(view)
         view._operation = {  # type: ignore[attr-defined]
             "summary": summary,
             "body": body,
@@ -55,6 +63,7 @@ def operation(
             "problems": problems,
             "query": query or {},
             "headers": headers or {},
+            "needs": needs,
         }
         return view
 
@@ -65,19 +74,22 @@ def install(app: Flask, title: str) -> None:
     """Serve `GET /openapi.json` and `GET /docs`; all assets come from the package, none from the network."""
 
     @app.get("/openapi.json")
+    @access.needs()
     def openapi() -> Response:
         return jsonify(document(app, title))
 
     @app.get("/docs")
+    @access.needs()
     def docs() -> Response:
         return Response(_PAGE.format(title=title), content_type="text/html; charset=utf-8")
 
     @app.get("/docs/<path:asset>")
+    @access.needs()
     def docs_asset(asset: str) -> Response:
         return send_from_directory(swagger_ui_path, asset, max_age=86400)
 
     if not any(rule.rule == "/" for rule in app.url_map.iter_rules()):
-        app.add_url_rule("/", "index", lambda: redirect("/docs"))
+        app.add_url_rule("/", "index", access.needs()(lambda: redirect("/docs")))
 
 
 def document(app: Flask, title: str) -> dict[str, Any]:
@@ -95,7 +107,7 @@ def document(app: Flask, title: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": title, "version": version("smartgrid"), "license": {"name": "Apache-2.0"}},
         "paths": paths,
-        "components": {"schemas": schemas.get("$defs", {})},
+        "components": {"schemas": schemas.get("$defs", {}), "securitySchemes": {"token": _TOKEN}},
     }
 
 
@@ -113,6 +125,8 @@ def _operation(rule: Rule, spec: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": parameters,
         "responses": _responses(spec),
     }
+    if spec["needs"]:  # none of it is asked where the grid runs for itself (docs/security.md)
+        found["security"] = [{}, *({"token": [scope]} for scope in spec["needs"])]
     if spec["body"] is not None:
         found["requestBody"] = {"required": True, "content": _content("application/json", spec["body"])}
     return found
@@ -124,7 +138,8 @@ def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
         for status, model in spec["answers"].items()
     }
     problems = {
-        str(status): {"description": "Problem", "content": _content(MEDIA_TYPE, Problem)} for status in spec["problems"]
+        str(status): {"description": "Problem", "content": _content(MEDIA_TYPE, Problem)}
+        for status in sorted({*spec["problems"], *(_WHO_PROBLEMS if spec["needs"] else ())})
     }
     return answers | problems
 

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Response, send_from_directory
 from pydantic_core import to_json
 
+from smartgrid.auth.scopes import GRID_READ
 from smartgrid.balancer import member_answers
 from smartgrid.balancer.console.cached import Cached
 from smartgrid.balancer.console.feed import feed
@@ -21,6 +22,7 @@ from smartgrid.http_client.answer import MAX_LIST_BYTES
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
+from smartgrid.web.access import needs
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError, not_found
 
@@ -55,12 +57,14 @@ class Console:
 
     def install(self, app: Flask) -> None:
         """Add the routes."""
-        app.add_url_rule("/", "console", lambda: _asset("index.html"))
-        app.add_url_rule("/console/<name>", "console_asset", _asset)
-        app.add_url_rule("/console/feed", "console_feed", lambda: _json(self._feed.get()))
-        app.add_url_rule("/console/history", "console_history", lambda: _json(self._history.get()))
+        is_open, reads = needs(), needs(GRID_READ)
+        app.add_url_rule("/", "console", is_open(lambda: _asset("index.html")))
+        app.add_url_rule("/console/<name>", "console_asset", is_open(_asset))
+        app.add_url_rule("/console/feed", "console_feed", reads(lambda: _json(self._feed.get())))
+        app.add_url_rule("/console/history", "console_history", reads(lambda: _json(self._history.get())))
         app.add_url_rule("/console/sessions/<name>", "console_sessions", self.sessions)
 
+    @needs(GRID_READ)
     def sessions(self, name: str) -> Response:
         """The sessions of one substation that have not ended: those without power first, then the newest first.
 

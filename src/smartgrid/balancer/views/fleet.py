@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from flask import Response
 
+from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.models import FleetBody, FleetStatusBody, SubstationBody
@@ -55,12 +56,13 @@ class FleetViews:
         answers={200: FleetStatusBody},
         problems=(422,),
         query=charge_views.STATUS_AND_KEYS_QUERY,
+        needs=(GRID_READ,),
     )
     def status(self) -> Response:
         return answer(self._status(charge_views.status_query()))
 
     @route("GET", "/substations")
-    @operation("The fleet", answers={200: FleetBody})
+    @operation("The fleet", answers={200: FleetBody}, needs=(GRID_READ,))
     def substations(self) -> Response:
         now_s = time.monotonic()
         return answer({"substations": [_substation(seen, now_s) for seen in self.fleet.seen()]})
@@ -71,6 +73,7 @@ class FleetViews:
         body=RegistrationBody,
         answers={201: SubstationBody, 200: SubstationBody},
         problems=(400, 403, 409, 413, 415, 422),
+        needs=(GRID_OPERATE,),
     )
     def register(self) -> Response:
         body = read_body(RegistrationBody)
@@ -79,7 +82,12 @@ class FleetViews:
         return answer(self._shown(member.name), 201 if is_new else 200)
 
     @route("DELETE", "/substations/<path:url>")
-    @operation("Remove a registered substation", answers={200: SubstationBody}, problems=(404, 409, 422))
+    @operation(
+        "Remove a registered substation",
+        answers={200: SubstationBody},
+        problems=(404, 409, 422),
+        needs=(GRID_OPERATE,),
+    )
     def unregister(self, url: str) -> Response:
         shown = {seen.member.url: seen for seen in self.fleet.seen()}
         member = self.registrations.remove(unquote(url))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from smartgrid.auth.scopes import CHARGE_WRITE
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.placement.attempt import SUPERSEDED, Car
@@ -53,6 +54,7 @@ class PlacingViews:
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
         headers=KEY_HEADER | {headers.NUMBER: charge_views.NUMBER_MEANING},
+        needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
@@ -30,6 +31,7 @@ class SessionViews:
         answers={200: SessionPage},
         problems=(422,),
         query=PAGE_QUERY,
+        needs=(CHARGE_READ, GRID_READ),
     )
     def list_sessions(self) -> Response:
         state = query_choice("state", SessionState)
@@ -38,7 +40,7 @@ class SessionViews:
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return answer(self.sessions.get(session_id))
 
@@ -48,6 +50,7 @@ class SessionViews:
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.SUPERSEDE_QUERY,
+        needs=(CHARGE_WRITE, GRID_OPERATE),
     )
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))

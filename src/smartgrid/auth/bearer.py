@@ -1,0 +1,37 @@
+"""The token that this process sends to others: a file, which whoever made it replaces before it expires."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+MAX_TOKEN_BYTES = 8 * 1024
+READ_AGAIN_S = 60.0
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+
+
+class BearerFile:
+    """A token in a file, read anew each minute. While it cannot be read, the last one is sent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._headers: dict[str, str] = {}
+        self._again_s = 0.0
+
+    def headers(self) -> dict[str, str]:
+        """`Authorization`, or nothing where there has never been a token."""
+        now_s = time.monotonic()
+        if now_s >= self._again_s:
+            self._again_s = now_s + READ_AGAIN_S
+            self._read()
+        return self._headers
+
+    def _read(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                token = file.read(MAX_TOKEN_BYTES).decode("ascii", "replace").strip()
+        except OSError:
+            return
+        if _TOKEN.fullmatch(token):
+            self._headers = {"Authorization": f"Bearer {token}"}
