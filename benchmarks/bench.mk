@@ -30,10 +30,19 @@ bench-http-client: $(VENV)/dev.stamp ## Measure a call with our HTTP client and 
 fuzz: $(VENV)/dev.stamp ## Feed 100,000 strange answers to the parser of HTTP answers
 	@PYTHONPATH=tests $(BIN)/python tests/http_client/fuzz_parser.py
 
+fuzz-parsers: $(VENV)/dev.stamp ## Feed each parser 100,000 inputs of a coverage-guided fuzzer
+	@PYTHONPATH=tests $(BIN)/python tests/fuzz/parsers.py
+
+fuzz-api: $(VENV)/dev.stamp ## Send 100,000 requests to a grid, as its OpenAPI documents describe them and as they do not
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.api
+
+soak: $(VENV)/dev.stamp ## Hold a grid under more load than it can serve for MINUTES (60), and watch its memory
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.soak --minutes $(or $(MINUTES),60)
+
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak

@@ -103,8 +103,6 @@ def main() -> int:
     print(f"a request where nothing is asked  {requests['nothing asked']:8.1f} µs")
     told = f"{requests['known token']:8.1f} µs, that is {added_us:+.1f}; aim below {AIM_US:g}"
     print(f"the same with a known token       {told}")
-        f"the same with a known token       {requests['known token']:8.1f} µs, that is {added_us:+.1f}; aim below {AIM_US:g}"
-    )
     print(f"the look at a known token alone   {look_us:8.2f} µs")
     for name, us in new_us.items():
         print(f"a new token signed with {name:<8}  {us:8.1f} µs")

@@ -84,6 +84,34 @@ spec:
       protocol: TCP
 {{- end -}}
 
+{{/* To any address: the API server is no pod, and where it is differs from cluster to cluster. */}}
+{{- define "smart-grid.apiServerEgress" -}}
+- ports:
+    {{- range .Values.apiServerPorts }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+
+{{/* To the ports at which issuers publish their keys, at any address. */}}
+{{- define "smart-grid.issuerEgress" -}}
+{{- $ports := list -}}
+{{- range .Values.global.auth.issuers }}
+{{- $url := urlParse (.jwks | default "") }}
+{{- if $url.host }}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443") $url.scheme) }}
+{{- $ports = append $ports (int $port) }}
+{{- end }}
+{{- end }}
+{{- with uniq $ports }}
+- ports:
+    {{- range . }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "smart-grid.prometheusPeer" -}}
 {{- with .Values.global.prometheus -}}
 - namespaceSelector:

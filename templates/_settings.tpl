@@ -8,7 +8,7 @@ SMARTGRID_LOG_LEVEL: {{ .Values.logLevel | quote }}
 SMARTGRID_THREADS: {{ .Values.threads | quote }}
 SMARTGRID_SHUTDOWN_DELAY_S: {{ .Values.shutdownDelaySeconds | quote }}
 SMARTGRID_DRAIN_TIMEOUT_S: {{ .Values.drainTimeoutSeconds | quote }}
-SMARTGRID_AUTH: "off"
+{{ include "smart-grid.identitySettings" . }}
 {{- with .Values.global.tracing.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}

@@ -62,7 +62,7 @@ def test_every_policy_limits_both_ways(policies: dict[str, Any]) -> None:
     assert all(policy["policyTypes"] == ["Ingress", "Egress"] for policy in policies.values())
 
 
-def test_all_may_ask_dns_the_gateway_the_balancer_and_the_balancer_substations_and_the_api_server(
+def test_all_may_ask_dns_the_gateway_the_balancer_the_balancer_substations_and_both_the_api_server(
     policies: dict[str, Any],
 ) -> None:
     ports = {
@@ -70,7 +70,7 @@ def test_all_may_ask_dns_the_gateway_the_balancer_and_the_balancer_substations_a
         for service, policy in policies.items()
     }
     assert ports == {
-        "substation": [[53, 53]],
+        "substation": [[53, 53], [443, 6443]],
         "gateway": [[53, 53], [8080]],
         "balancer": [[53, 53], [8080], [443, 6443]],
     }
@@ -83,9 +83,11 @@ def called(policy: dict[str, Any]) -> list[str]:
     return [at(peer, "podSelector/matchLabels")["app.kubernetes.io/component"] for peer in peers]
 
 
-def test_a_balancer_without_kubernetes_does_not_reach_the_api_server(chart: Chart) -> None:
-    objects = chart.objects({"balancer.discovery": "static", "balancer.substations": ["http://a:1"]})
-    assert "6443" not in str(objects["NetworkPolicy/grid-balancer"])
+def test_who_needs_neither_pods_nor_keys_of_the_api_server_does_not_reach_it(chart: Chart) -> None:
+    static = {"balancer.discovery": "static", "balancer.substations": ["http://a:1"]}
+    for without in ({"global.auth.services.enabled": False}, {"global.auth.services.jwks.configMap": "keys"}):
+        objects = chart.objects({**static, **without})
+        assert [name for name in LONG_RUNNING if "6443" in str(objects[f"NetworkPolicy/grid-{name}"])] == []
 
 
 def test_the_charts_own_test_reaches_dns_and_the_gateway_and_nobody_reaches_it(chart: Chart) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,7 +119,7 @@ def _of_every_service(service: str) -> list[Case]:
         Case(f"{service}.networkPolicy.enabled", False, f"NetworkPolicy/{name}", "", ABSENT, alone=True),
         Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/2", rule[0]),
         Case(f"{service}.networkPolicy.extraEgress", rule, f"NetworkPolicy/{name}",
-             f"spec/egress/{ {'substation': 1, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
+             f"spec/egress/{ {'substation': 2, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
         Case(f"{service}.podDisruptionBudget.enabled", False, f"PodDisruptionBudget/{name}", "", ABSENT, alone=True),
         Case(f"{service}.podDisruptionBudget.maxUnavailable", "30%", f"PodDisruptionBudget/{name}",
              "spec/maxUnavailable", "30%"),
@@ -151,6 +152,38 @@ def _of_autoscaled(service: str) -> list[Case]:
 
 RETENTION = "spec/persistentVolumeClaimRetentionPolicy"
 CLAIM = "spec/volumeClaimTemplates/0"
+SERVES = ["grid:service"]
+OPERATES = ["grid:read", "grid:operate", "charge:read", "charge:write"]
+PROVIDER = {"issuer": "https://login.example.com", "audience": "grid", "jwks": "https://login.example.com:8443/keys"}
+
+
+def _identity(value: str, to: Any, service: str, path: str, expected: Any, **also: Any) -> Case:
+    """A value of who may call what, in the volume with what a service's pod proves itself by."""
+    number = 1 if service == "substation" else 2
+    return Case(value, to, WORKLOADS[service], f"{POD}/volumes/{number}/projected/sources/{path}", expected, also, True)
+
+
+def _believed(value: str, to: Any, service: str, *entries: dict[str, Any], **also: Any) -> Case:
+    """A value of who may call what, in the setting that says whose tokens a service believes."""
+    expected = json.dumps(entries, separators=(",", ":"), sort_keys=True)
+    return Case(value, to, f"ConfigMap/{NAMES[service]}", "data/SMARTGRID_AUTH_ISSUERS", expected, also, True)
+
+
+def _vouching(*, issuer: str = "", **grants: list[str]) -> dict[str, Any]:
+    """The entry of service-account tokens: by the API server's keys, or by those of the ConfigMap for `issuer`."""
+    folder = "/var/run/secrets/smart-grid"
+    keys = {
+        "issuer_from": f"{folder}/api-token",
+        "jwks": "https://kubernetes.default.svc/openid/v1/jwks",
+        "ca": f"{folder}/ca.crt",
+        "bearer_token_file": f"{folder}/api-token",
+    }
+    by_hand = {"issuer": issuer, "jwks": f"{folder}/keys.json"}
+    named = {f"system:serviceaccount:power:{name.replace('_', '-')}": scopes for name, scopes in grants.items()}
+    known = {"audience": "smart-grid-power-grid", "claims": {"scope": "sub"}, "grants": named}
+    return known | (by_hand if issuer else keys)
+
+
 SUBSTATION = [
     _settings("capacityKw", 0, "substation", "CAPACITY_KW", "0"),
     _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
@@ -173,6 +206,12 @@ SUBSTATION = [
     Case("substation.persistence.enabled", False, WORKLOADS["substation"], f"{POD}/volumes/0",
          {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}, alone=True),
 ]  # fmt: skip
+
+CALLED = [
+    _believed("substation.callers", ["other"], "substation", _vouching(other=SERVES)),
+    _believed("balancer.callers", ["other"], "balancer", _vouching(other=SERVES)),
+    Case("substation.apiServerPorts", [7443], "NetworkPolicy/grid-substation", "spec/egress/1/ports/0/port", 7443),
+]
 
 BALANCER = [
     _settings("policy", "best-fit", "balancer", "POLICY", "best-fit"),
@@ -259,9 +298,23 @@ GRID = [
     Case("global.tracing.endpoint", "http://collector:4318", "ConfigMap/grid-gateway",
          "data/OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", alone=True),
     Case("global.tracing.endpoint", "http://collector:4318/v1", "NetworkPolicy/grid-substation",
-         "spec/egress/1/ports/0/port", 4318, alone=True),
+         "spec/egress/2/ports/0/port", 4318, alone=True),
     Case("global.tracing.endpoint", "https://collector.example.com", "NetworkPolicy/grid-substation",
-         "spec/egress/1/ports/0/port", 443, alone=True),
+         "spec/egress/2/ports/0/port", 443, alone=True),
+    Case("global.auth.services.enabled", False, "ConfigMap/grid-substation", "data/SMARTGRID_AUTH", "off", alone=True),
+    _identity("global.auth.services.audience", "mine", "gateway", "0/serviceAccountToken/audience", "mine"),
+    _identity("global.auth.services.expirationSeconds", 600, "balancer", "1/serviceAccountToken/expirationSeconds",
+              600),
+    _identity("global.auth.services.jwks.configMap", "keys", "substation", "0/configMap/name", "keys"),
+    _identity("global.auth.services.jwks.key", "k", "substation", "0/configMap/items/0/key", "k",
+              **{"global.auth.services.jwks.configMap": "keys"}),
+    _believed("global.auth.services.jwks.issuer", "https://k", "substation",
+              _vouching(issuer="https://k", grid_balancer=SERVES), **{"global.auth.services.jwks.configMap": "keys"}),
+    _believed("global.auth.issuers", [PROVIDER], "gateway", PROVIDER),
+    _believed("global.auth.issuers", [PROVIDER], "balancer", _vouching(grid_gateway=SERVES), PROVIDER),
+    Case("global.auth.issuers", [PROVIDER], "NetworkPolicy/grid-gateway", "spec/egress/2/ports/0/port", 8443,
+         alone=True),
+    _believed("global.auth.operators", ["ops"], "substation", _vouching(grid_balancer=SERVES, ops=OPERATES)),
     Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
          f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name", "keys"),
     Case("global.logHashKey.secretKey", "mine", WORKLOADS["gateway"],
@@ -282,6 +335,7 @@ CASES = [
     *(case for service in LONG_RUNNING for case in _of_every_service(service)),
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
+    *CALLED,
     *SUBSTATION,
     *BALANCER,
     *GATEWAY,

@@ -116,26 +116,33 @@ DEPLOYMENT = {
     ),
 }
 
-SUBSTATION = EVERY_SERVICE | {
-    "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
-    "capacityKw": or_null(number(0, 100_000)),
-    "timeScale": number(0.001, 100_000),
-    "maxActiveSessions": or_null(whole(1, 1_000_000)),
-    "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
-    "keepEndedSessions": whole(0),
-    "maxClockBackSeconds": {"type": "number", "minimum": 0},
-    "persistence": strict(
-        enabled=FLAG,
-        storageClassName=or_null(text()),
-        accessModes=each(one_of("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")) | {"minItems": 1},
-        size=text(r"^[0-9.]+([EPTGMk]i?|m)?$"),
-        annotations=LABELS,
-        retentionPolicy=strict(whenDeleted=one_of("Retain", "Delete"), whenScaled=one_of("Retain", "Delete")),
-    ),
-}
+CALLED = {"callers": each(text(r"^[^\s]+$")), "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1}}
+
+SUBSTATION = (
+    EVERY_SERVICE
+    | CALLED
+    | {
+        "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+        "capacityKw": or_null(number(0, 100_000)),
+        "timeScale": number(0.001, 100_000),
+        "maxActiveSessions": or_null(whole(1, 1_000_000)),
+        "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+        "keepEndedSessions": whole(0),
+        "maxClockBackSeconds": {"type": "number", "minimum": 0},
+        "persistence": strict(
+            enabled=FLAG,
+            storageClassName=or_null(text()),
+            accessModes=each(one_of("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")) | {"minItems": 1},
+            size=text(r"^[0-9.]+([EPTGMk]i?|m)?$"),
+            annotations=LABELS,
+            retentionPolicy=strict(whenDeleted=one_of("Retain", "Delete"), whenScaled=one_of("Retain", "Delete")),
+        ),
+    }
+)
 
 BALANCER = (
     EVERY_SERVICE
+    | CALLED
     | DEPLOYMENT
     | {
         "policy": one_of(*POLICIES),
@@ -147,7 +154,6 @@ BALANCER = (
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
         "awayLifeHours": number(0, 720),
         "rbac": strict(create=FLAG),
-        "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1},
     }
 )
 
@@ -209,6 +215,16 @@ ROOT = {
         liveCode=FLAG,
         prometheus=strict(namespaceSelector=KUBERNETES_OBJECT, podSelector=KUBERNETES_OBJECT),
         tracing=strict(endpoint=URL),
+        auth=strict(
+            services=strict(
+                enabled=FLAG,
+                audience=text(),
+                expirationSeconds=whole(600),
+                jwks=strict(configMap=text(), key=text("."), issuer=text(".")),
+            ),
+            issuers=each(KUBERNETES_OBJECT),
+            operators=each(text(r"^[^\s]+$")),
+        ),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),

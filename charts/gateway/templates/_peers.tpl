@@ -4,4 +4,5 @@
 
 {{- define "gateway.egressRules" -}}
 {{ include "smart-grid.serviceEgress" (dict "component" "balancer" "root" .) }}
+{{- include "smart-grid.issuerEgress" . }}
 {{- end -}}

@@ -20,5 +20,8 @@ REPLAYED = "Smartgrid-Replayed"
 OWNER = "Smartgrid-Owner"
 """Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
 
+TOKEN = "Smartgrid-Token"
+"""A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
+
 INTERNAL = (NUMBER, STATUS, OWNER)
 """What requests carry between services, and is believed from no one else."""

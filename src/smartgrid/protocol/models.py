@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
@@ -141,6 +141,7 @@ class StatusBody(WireModel):
     active_sessions: int
     revision: int = Field(description="Grows with every change within one epoch; never goes back.")
     epoch: int = Field(description="Drawn when the process starts: revisions of two epochs do not compare.")
+    keys: dict[str, Any] | None = Field(None, description="With `keys`: a page of the log of keys (docs/protocol.md).")
 
 
 class FieldError(WireModel):
@@ -157,6 +158,7 @@ class Problem(WireModel):
     detail: str
     code: str
     errors: list[FieldError] | None = None
+    needs: list[str] | None = Field(None, description="With `forbidden`: the scopes of which one is needed.")
     superseded_by: str | None = Field(None, description="With `superseded`: the session of the key that counts.")
 
 

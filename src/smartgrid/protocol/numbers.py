@@ -25,6 +25,7 @@ ZERO: Number = (0,)
 MAX_PARTS = 9  # four balancers one behind the other
 MAX_PART = 2**53  # what JSON carries exactly; microseconds since 1970 stay below it until 2255
 MAX_TEXT = 17 * MAX_PARTS
+PATTERN = rf"[0-9]{{1,16}}(\.[0-9]{{1,16}}){{0,{MAX_PARTS - 1}}}"
 CLOCK_TOLERANCE_S = 60.0
 """How far ahead of one's own clock a number is believed."""
 

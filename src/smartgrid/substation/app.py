@@ -13,7 +13,7 @@ from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
-from smartgrid.protocol.headers import NUMBER, REPLAYED, STATUS
+from smartgrid.protocol.headers import REPLAYED, STATUS
 from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
 from smartgrid.runtime.clock import GridClock
@@ -62,7 +62,7 @@ class Api:
         body=ChargeBody,
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | {NUMBER: charge_views.NUMBER_MEANING},
+        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:

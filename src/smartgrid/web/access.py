@@ -14,7 +14,7 @@ and stops are limited to the caller's own unless it may see, or operate, the who
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flask import Flask, request
@@ -23,7 +23,7 @@ from smartgrid.auth.authenticator import Authenticator, KeysAwayError
 from smartgrid.auth.principal import EVERYONE, Principal
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
 from smartgrid.auth.tokens import TokenError
-from smartgrid.protocol.headers import INTERNAL, OWNER
+from smartgrid.protocol.headers import INTERNAL, OWNER, TOKEN
 from smartgrid.web.problems import ProblemError
 
 OPEN: tuple[str, ...] = ()
@@ -33,6 +33,7 @@ PRINCIPAL = "smartgrid.principal"
 REALM = 'Bearer realm="smartgrid"'
 _OWNER = re.compile(r"[A-Za-z0-9_-]{22}")
 _STRIPPED = ["HTTP_" + name.upper().replace("-", "_") for name in INTERNAL]
+_TOKEN = "HTTP_" + TOKEN.upper().replace("-", "_")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 OtherWay = Callable[[], Principal | None]
 
@@ -87,7 +88,7 @@ class Guard:
         if endpoint is None:
             return  # there is no such route
         wanted = self._needs.get(endpoint, FORGOTTEN)
-        caller = EVERYONE if not wanted and self._anonymous is None else self._caller(environ.get("HTTP_AUTHORIZATION"))
+        caller = EVERYONE if not wanted and self._anonymous is None else self._caller(environ)
         environ[PRINCIPAL] = caller
         if self._is_edge or not caller.is_service:
             for name in _STRIPPED:
@@ -95,9 +96,12 @@ class Guard:
         if wanted and not caller.may(*wanted):
             raise _forbidden(wanted)
 
-    def _caller(self, header: str | None) -> Principal:
+    def _caller(self, environ: Mapping[str, Any]) -> Principal:
         if self._authenticator is None:
             return EVERYONE
+        header = environ.get("HTTP_AUTHORIZATION")
+        if header is None and _TOKEN in environ:
+            header = f"Bearer {environ[_TOKEN]}"
         if header is None:
             found = next((known for way in self.other_ways if (known := way()) is not None), self._anonymous)
             if found is None:

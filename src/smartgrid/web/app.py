@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from smartgrid.domain.session import SessionState
 from smartgrid.protocol import tracing
 from smartgrid.protocol.headers import KEY
 from smartgrid.protocol.models import Health, Readiness
 from smartgrid.runtime.lifecycle import Lifecycle
-from smartgrid.web import metrics, openapi, otel, problems
+from smartgrid.web import metrics, openapi, otel, parameters, problems
 from smartgrid.web.access import OPEN, Guard
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError
@@ -32,13 +33,14 @@ MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
 MAX_DIGITS = 19
-KEY_HEADER = {KEY: "Makes a retry return the same session."}
+KEY_PATTERN = r"[!-~]([ -~]{0,253}[!-~])?"
+KEY_HEADER = {KEY: parameters.text("Makes a retry return the same session.", KEY_PATTERN, 255)}
 PAGE_QUERY = {
-    "limit": "Sessions a page, 1 to 1000.",
-    "cursor": "`next_cursor` of the page before.",
-    "state": "Only these.",
+    "limit": parameters.whole("Sessions a page.", 1, MAX_PAGE_LIMIT),
+    "cursor": parameters.Parameter("`next_cursor` of the page before.", {"type": "string"}),
+    "state": parameters.choice("Only these.", SessionState),
 }
-_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+_KEY = re.compile(KEY_PATTERN)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

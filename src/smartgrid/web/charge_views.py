@@ -13,20 +13,28 @@ from smartgrid.protocol.headers import NUMBER
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
 from smartgrid.web.app import MAX_WAIT_S, query_int
+from smartgrid.web.parameters import text, whole
 from smartgrid.web.problems import ProblemError
 
+MOST = 10**18
+"""The greatest epoch, revision and position."""
+SUPERSEDED_BY_PATTERN = r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}"
 STATUS_AND_KEYS_QUERY = {
-    "epoch": "The epoch of the last answer, that of `since` and `keys`.",
-    "since": "Wait until the revision is greater than this one.",
-    "keys": "Tell which keys have changed after this position of the log, or wait until one does.",
-    "wait_s": f"Longest wait in seconds, 0 to {MAX_WAIT_S}, with `since`.",
+    "epoch": whole("The epoch of the last answer, that of `since` and `keys`.", 0, MOST),
+    "since": whole("Wait until the revision is greater than this one.", 0, MOST),
+    "keys": whole("Tell which keys have changed after this position of the log, or wait until one does.", 0, MOST),
+    "wait_s": whole("Longest wait in seconds, with `since`.", 0, MAX_WAIT_S),
 }
 SUPERSEDE_QUERY = {
-    "before": "End the session only if the number of its latest try is below this one.",
-    "superseded_by": "The session of the same key that counts, as a path such as ../substation-1.x.",
+    "before": text(
+        "End the session only if the number of its latest try is below this one.", numbers.PATTERN, numbers.MAX_TEXT
+    ),
+    "superseded_by": text(
+        "The session of the same key that counts, as a path such as ../substation-1.x.", SUPERSEDED_BY_PATTERN, 324
+    ),
 }
-NUMBER_MEANING = "The number of the try, between services."
-SUPERSEDED_BY = re.compile(r"(\.\./){1,8}[A-Za-z0-9_.-]{1,300}")
+NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
+SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +53,19 @@ class StatusQuery:
 
 def status_query() -> StatusQuery:
     """The query of `GET /status`; a problem (422) for a number out of bounds."""
-    since = query_int("since", -1, 0, 10**18)
-    keys = query_int("keys", -1, 0, 10**18)
+    since = query_int("since", -1, 0, MOST)
+    keys = query_int("keys", -1, 0, MOST)
     if keys >= 0:
         access.require(GRID_SERVICE)  # whose keys they are, nobody else need know
     wait_s = query_int("wait_s", MAX_WAIT_S if since >= 0 else 0, 0, MAX_WAIT_S)
-    return StatusQuery(
-        query_int("epoch", 0, 0, 10**18), None if since < 0 else since, None if keys < 0 else keys, wait_s
-    )
+    return StatusQuery(query_int("epoch", 0, 0, MOST), None if since < 0 else since, None if keys < 0 else keys, wait_s)
 
 
 def try_number() -> Number | None:
     """The number of the try that the request is; None where it has none, a problem (422) where it cannot be one."""
-    text = request.headers.get(NUMBER)
-    number = numbers.decode(text)
-    if number is None and text is not None:
+    sent = request.headers.get(NUMBER)
+    number = numbers.decode(sent)
+    if number is None and sent is not None:
         detail = f"{NUMBER} must be whole numbers separated by dots, microseconds since 1970 first."
         raise ProblemError(422, "invalid-request", detail)
     return number

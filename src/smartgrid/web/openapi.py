@@ -15,11 +15,13 @@ from werkzeug.routing import Rule
 
 from smartgrid.protocol.models import Problem
 from smartgrid.web import access
+from smartgrid.web.parameters import Parameter
 from smartgrid.web.problems import MEDIA_TYPE
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 Model = type[BaseModel]
 _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_PATH_PART = Parameter("", {"type": "string"})
 _WHO_PROBLEMS = (401, 403)
 _REF = "#/components/schemas/{model}"
 _PAGE = """<!doctype html>
@@ -45,13 +47,13 @@ def operation(
     body: Model | None = None,
     answers: Mapping[int, Model | None],
     problems: tuple[int, ...] = (),
-    query: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, Parameter] | None = None,
+    headers: Mapping[str, Parameter] | None = None,
     needs: tuple[str, ...],
 ) -> Callable[[ViewT], ViewT]:
     """Say what a view takes and answers, and the scopes of which its caller needs one (`web.access`).
 
-    `query` and `headers` map a parameter to its meaning.
+    `query` and `headers` are its parameters by name.
     """
 
     def mark(view: ViewT) -> ViewT:
@@ -116,9 +118,9 @@ def _spec(app: Flask, rule: Rule) -> dict[str, Any] | None:
 
 
 def _operation(rule: Rule, spec: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = [_parameter("path", name, "", required=True) for name in sorted(rule.arguments)]
-    parameters += [_parameter("query", name, meaning) for name, meaning in spec["query"].items()]
-    parameters += [_parameter("header", name, meaning) for name, meaning in spec["headers"].items()]
+    parameters = [_parameter("path", name, _PATH_PART, required=True) for name in sorted(rule.arguments)]
+    parameters += [_parameter("query", name, each) for name, each in spec["query"].items()]
+    parameters += [_parameter("header", name, each) for name, each in spec["headers"].items()]
     found = {
         "operationId": rule.endpoint,
         "summary": spec["summary"],
@@ -144,8 +146,8 @@ def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
     return answers | problems
 
 
-def _parameter(where: str, name: str, meaning: str, *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": where, "required": required, "description": meaning, "schema": {"type": "string"}}
+def _parameter(where: str, name: str, told: Parameter, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": required, "description": told.meaning, "schema": told.schema}
 
 
 def _content(media_type: str, model: Model) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class PlacingViews:
         body=ChargeBody,
         answers={201: SessionBody},
         problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | {headers.NUMBER: charge_views.NUMBER_MEANING},
+        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
     def charge(self) -> Response:
