@@ -2,6 +2,7 @@
 {{- define "smart-grid.settings" -}}
 SMARTGRID_HOST: "0.0.0.0"
 SMARTGRID_PORT: "8080"
+SMARTGRID_PROBE_PORT: "9090"
 SMARTGRID_DATA_DIR: /data
 SMARTGRID_LOG_LEVEL: {{ .Values.logLevel | quote }}
 SMARTGRID_THREADS: {{ .Values.threads | quote }}

@@ -69,6 +69,7 @@ EVERY_CHART = {
     "image": strict(
         repository=text(r"^[a-z0-9]+([._/:-][a-z0-9]+)*$"),
         tag=text(),
+        digest=text(r"^$|^sha256:[0-9a-f]{64}$"),
         pullPolicy=one_of("Always", "IfNotPresent", "Never"),
     ),
     "imagePullSecrets": each(NAMED),
@@ -94,7 +95,7 @@ EVERY_SERVICE = EVERY_CHART | {
     "drainTimeoutSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
     "minReadySeconds": whole(0),
     "service": strict(annotations=LABELS),
-    "serviceMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
+    "podMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
     "networkPolicy": strict(enabled=FLAG, extraIngress=each(KUBERNETES_OBJECT), extraEgress=each(KUBERNETES_OBJECT)),
     "podDisruptionBudget": strict(
         enabled=FLAG, maxUnavailable={"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+%$"}
@@ -200,6 +201,7 @@ LOADTEST = EVERY_CHART | {
     "thresholds": strict(
         minSuccessRate=or_null(number(0, 1)), maxP95Ms={"type": ["number", "null"], "exclusiveMinimum": 0}
     ),
+    "networkPolicy": strict(enabled=FLAG, extraEgress=each(KUBERNETES_OBJECT)),
     "settleSeconds": number(0, 3600),
     "backoffLimit": whole(0),
     "activeDeadlineSeconds": whole(1),
