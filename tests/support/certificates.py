@@ -20,9 +20,11 @@ def make(folder: Path, name: str = "localhost", *, password: str | None = None) 
     found = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
     secret = ["-passout", f"pass:{password}"] if password else ["-nodes"]
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret]
-        + ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", found.key, "-out", found.cert],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret),
+            *("-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", found.key, "-out", found.cert),
+        ],
         check=True,
         capture_output=True,
         timeout=60,
