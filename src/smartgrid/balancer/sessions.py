@@ -15,7 +15,7 @@ from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
-from smartgrid.protocol.session_id import path_down, split
+from smartgrid.protocol.session_id import MAX_UP, is_path, path_down, split
 from smartgrid.web import access, paging
 from smartgrid.web.charge_views import Superseding
 from smartgrid.web.problems import ProblemError, not_found, retry_after
@@ -54,7 +54,11 @@ class Sessions:
         """Stop one session, or have it superseded. Raises a problem as `get` does."""
         if superseding is None:
             return self._call("DELETE", session_id, end_s)
-        query = {"before": numbers.encode(superseding.before), "superseded_by": path_down(superseding.by)}
+        by = path_down(superseding.by)
+        if not is_path(by):
+            detail = f"superseded_by leads up too far: {MAX_UP - 1} times ../ at the most, at a balancer."
+            raise ProblemError(422, "invalid-request", detail)
+        query = {"before": numbers.encode(superseding.before), "superseded_by": by}
         return self._call("DELETE", session_id, end_s, f"?{urlencode(query, safe='/')}")
 
     def page(self, limit: int, cursor: str | None, state: str | None, end_s: float = math.inf) -> Page:

@@ -62,7 +62,7 @@ class PlacingViews:
     @audited("charge")
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
-        number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
+        number = self.tries.number(charge_views.try_number(), time.time())
         car = Car(request.get_data(), body.power, key, number, access.owner())
         try:
             placed = self.placement.place(car, deadlines.work_end_s())
