@@ -59,6 +59,7 @@ class PlacingViews:
     )
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
+        charge_views.try_number()  # what cannot be a number is the caller's fault, what cannot be believed is not
         number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
         car = Car(request.get_data(), body.power, key, number)
         try:
