@@ -7,6 +7,8 @@ import time
 import pytest
 
 from smartgrid.balancer.tries import Tries
+from smartgrid.protocol.headers import NUMBER
+from support.grid import Grid, car
 
 NOW_S = 1_800_000_000.0
 NOW = 1_800_000_000_000_000
@@ -41,3 +43,10 @@ def test_that_a_number_is_not_believed_is_said_once(caplog: pytest.LogCaptureFix
         tries.number((NOW + 10**10,), NOW_S)
         tries.number(None, NOW_S)
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("number", ["{}", "1.x", "-1", "1..2", "9" * 40])
+def test_what_cannot_be_a_number_is_refused(grid: Grid, number: str) -> None:
+    reply = grid.balancer.call("POST", "/charge", json=car(), headers={NUMBER: number})
+
+    assert (reply.status, reply.json()["code"]) == (422, "invalid-request")
