@@ -18,17 +18,11 @@ class Certificate:
 def make(folder: Path, name: str = "localhost", *, password: str | None = None) -> Certificate:
     """A new one, whose common name is `name`."""
     found = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
-    secret = ["-passout", f"pass:{password}"] if password else ["-nodes"]
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret),
-            *("-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *("-keyout", found.key, "-out", found.cert),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+    secret = ("-passout", f"pass:{password}") if password else ("-nodes",)
+    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2")
+    command = ["openssl", "req", "-x509", *kind, *secret, *names, "-keyout", found.key, "-out", found.cert]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
     return found
 
 
