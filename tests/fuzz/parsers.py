@@ -7,6 +7,7 @@ process of its own, since libFuzzer ends with its process; `--inputs` says how m
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -178,7 +179,8 @@ def fuzz(name: str, inputs: int, corpus: Path) -> None:
 def run(name: str, inputs: int, kept: Path) -> subprocess.CompletedProcess[str]:
     """Feed one parser in a process of its own; its exit code is 0 if nothing was found."""
     command: list[Any] = [sys.executable, __file__, "--only", name, "--inputs", inputs, "--kept", kept]
-    return subprocess.run(map(str, command), capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run(map(str, command), capture_output=True, text=True, check=False, env=environment)
 
 
 @click.command()
