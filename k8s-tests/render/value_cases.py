@@ -235,6 +235,56 @@ BALANCER = [
 ]  # fmt: skip
 
 INGRESS, ROUTE = "Ingress/grid-gateway", "HTTPRoute/grid-gateway"
+CONSOLE = {"balancer.console.url": "https://grid.example.com"}
+SESSION_KEY = {"balancer.console.sessionKey.secretName": "keys"}
+CLIENT_SECRET = {"balancer.console.clientSecret.secretName": "secrets"}
+SIGNED_IN = f"{POD}/volumes/3/projected/sources/0/secret"
+CERTIFICATE = {"gateway.tls.certificate.enabled": True, "gateway.tls.certificate.issuerRef.name": "ca"}
+
+
+def _console(name: str, value: Any, variable: str, expected: str) -> Case:
+    return Case(f"balancer.console.{name}", value, "ConfigMap/grid-balancer", f"data/SMARTGRID_CONSOLE_{variable}",
+                expected, CONSOLE, True)  # fmt: skip
+
+
+IDENTITY = [
+    _settings("rateLimit", "5/s burst 9", "gateway", "RATE_LIMIT", "5/s burst 9"),
+    _settings("trustedProxies", ["10.0.0.0/8", "::1"], "gateway", "TRUSTED_PROXIES", "10.0.0.0/8,::1"),
+    Case("gateway.tls.secretName", "cert", WORKLOADS["gateway"], f"{POD}/volumes/3/secret/secretName", "cert",
+         alone=True),
+    Case("gateway.tls.secretName", "cert", "ConfigMap/grid-gateway", "data/SMARTGRID_TLS_CERT_FILE",
+         "/var/run/secrets/tls/tls.crt", alone=True),
+    Case("gateway.tls.certificate.enabled", True, "Certificate/grid-gateway", "spec/secretName", "grid-gateway-tls",
+         CERTIFICATE, True),
+    Case("gateway.tls.certificate.issuerRef.name", "mine", "Certificate/grid-gateway", "spec/issuerRef/name", "mine",
+         CERTIFICATE, True),
+    Case("gateway.tls.certificate.issuerRef.kind", "ClusterIssuer", "Certificate/grid-gateway", "spec/issuerRef/kind",
+         "ClusterIssuer", CERTIFICATE, True),
+    Case("gateway.tls.certificate.dnsNames", ["grid.example.com"], "Certificate/grid-gateway", "spec/dnsNames",
+         ["grid.example.com"], CERTIFICATE, True),
+    _console("url", "https://grid.example.com", "URL", "https://grid.example.com"),
+    _console("issuer", "https://login.example.com", "ISSUER", "https://login.example.com"),
+    _console("clientId", "grid", "CLIENT_ID", "grid"),
+    _console("scope", "openid groups", "SCOPE", "openid groups"),
+    _console("sessionHours", 2, "SESSION_H", "2"),
+    Case("balancer.console.sessionKey.secretName", "keys", WORKLOADS["balancer"], f"{SIGNED_IN}/name", "keys",
+         alone=True),
+    Case("balancer.console.sessionKey.secretKey", "mine", WORKLOADS["balancer"], f"{SIGNED_IN}/items/0/key", "mine",
+         SESSION_KEY, True),
+    Case("balancer.console.clientSecret.secretName", "keys", WORKLOADS["balancer"], f"{SIGNED_IN}/name", "keys",
+         alone=True),
+    Case("balancer.console.clientSecret.secretKey", "mine", WORKLOADS["balancer"], f"{SIGNED_IN}/items/0/key", "mine",
+         CLIENT_SECRET, True),
+    Case("global.quotas.substation", {"sessions": 2}, "ConfigMap/grid-substation", "data/SMARTGRID_QUOTAS",
+         '{"fleet":{},"substation":{"sessions":2}}', alone=True),
+    Case("global.quotas.fleet", {"power_kw": 66}, "ConfigMap/grid-balancer", "data/SMARTGRID_QUOTAS",
+         '{"fleet":{"power_kw":66},"substation":{}}', alone=True),
+    Case("loadtest.token.secretName", "keys", WORKLOADS["loadtest"], f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name",
+         "keys", LOADTEST, True),
+    Case("loadtest.token.secretKey", "mine", WORKLOADS["loadtest"], f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key",
+         "mine", LOADTEST | {"loadtest.token.secretName": "keys"}, True),
+]  # fmt: skip
+
 GATEWAY = [
     _settings("balancerUrl", "http://elsewhere:81", "gateway", "BALANCER_URL", "http://elsewhere:81"),
     Case("gateway.service.type", "NodePort", "Service/grid-gateway", "spec/type", "NodePort"),
@@ -336,6 +386,7 @@ CASES = [
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
     *CALLED,
+    *IDENTITY,
     *SUBSTATION,
     *BALANCER,
     *GATEWAY,
