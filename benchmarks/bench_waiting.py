@@ -80,9 +80,8 @@ def main() -> None:
     options.add_argument("--events", type=int, default=100)
     options.add_argument("--rules", default=",".join(RULES))
     given = options.parse_args()
-    print(
-        f"{'rule':15}{'cars':14}{'sessions':>9}{'waiting':>8}{'event alone':>15}{'with list':>12}{'expected starts':>18}"
-    )
+    headings = f"{'event alone':>15}{'with list':>12}{'expected starts':>18}"
+    print(f"{'rule':15}{'cars':14}{'sessions':>9}{'waiting':>8}{headings}")
     sizes = [int(size) for size in given.sizes.split(",")]
     for rule in given.rules.split(","):
         for cars, share in FLEXIBLE_SHARES.items():
