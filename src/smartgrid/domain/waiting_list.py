@@ -88,7 +88,10 @@ RULES = {
     "spare-backfill": Rule(lambda car: 0.0, Overtaking.SPARE),
     "least-laxity": Rule(lambda car: car.latest_start_s, Overtaking.NONE),
 }
-"""Those that come first in the order start first; equals in the order in which they joined."""
+"""Those that come first in the order start first; equals in the order in which they joined.
+
+Substations are to use `spare-backfill` (docs/waiting.md says why); the others are what it was compared with.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def _draw(axes: Any, runs: Sequence[Json], name: str, factor: float) -> None:
     most = max(max(of_seeds) for of_seeds in values) or 1.0
     for place, (mean, of_seeds) in enumerate(zip(means, values, strict=True)):
         axes.plot(of_seeds, [place] * len(of_seeds), ".", color="black", markersize=3)
-        axes.text(max(of_seeds) + 0.03 * most, place, f"{mean:.3g}", fontsize=8, va="center")
+        text = f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
+        axes.text(max(of_seeds) + 0.03 * most, place, text, fontsize=8, va="center")
     axes.invert_yaxis()
     axes.tick_params(labelsize=8)
     axes.set_xlim(0, 1.2 * most)
