@@ -64,7 +64,7 @@ lock: $(VENV)/dev.stamp ## Write the lock files in requirements/ anew
 	compile dev --all-extras --group dev
 
 clean: ## Remove the virtual environment, caches and results
-	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) .smartgrid results build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 include benchmarks/bench.mk k8s-tests/cluster.mk model.mk

@@ -56,7 +56,9 @@ def requests() -> Callable[[], bytes]:
 
     def make() -> bytes:
         body = b'{"vehicle_id": "EV-%08d", "energy_kwh": 0.01, "max_power_kw": 11}' % next(numbers)
-        head = b"POST /charge HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        head = (
+            b"POST /charge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
         return head % len(body) + body
 
     return make

@@ -49,8 +49,8 @@ def requests(keyed: bool) -> Callable[[], bytes]:
         number = next(numbers)
         body = b'{"vehicle_id": "EV-%08d", "energy_kwh": 10, "max_power_kw": 11, "min_power_kw": 1}' % number
         key = b"Idempotency-Key: key-%d-%d\r\n" % (run, number) if keyed else b""
-        head = b"POST /charge HTTP/1.1\r\nHost: bench\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        return head % (key, len(body)) + body
+        head = b"POST /charge HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: application/json\r\n" % key
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     return make
 

@@ -123,7 +123,9 @@ def tiny_cars() -> Callable[[], bytes]:
 
     def make() -> bytes:
         body = b'{"vehicle_id": "EV-%08d", "energy_kwh": 0.00002, "max_power_kw": 3.7}' % next(numbers)
-        head = b"POST /charge HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        head = (
+            b"POST /charge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
         return head % len(body) + body
 
     return make

@@ -4,7 +4,7 @@ CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
 SERVICES = substation balancer gateway loadtest
 
-.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up test-cluster lock-images
+.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up test-cluster lock-images lock-checkov
 
 cluster-setup: ## Install and build what the test cluster needs (15 to 25 minutes the first time, then seconds)
 	@$(CLUSTER) setup
@@ -26,8 +26,14 @@ images: ## Build the four images and load them into the test cluster
 prometheus-up: ## Install the Prometheus operator and a Prometheus into the test cluster
 	@$(CLUSTER) prometheus
 
+dex-up: ## Install Dex, an identity provider, into the test cluster
+	@$(CLUSTER) dex
+
 test-cluster: $(VENV)/dev.stamp ## Run the tests of the chart: what it renders, and how it behaves on a real cluster
 	@$(BIN)/python -m pytest --config-file=k8s-tests/pytest.ini k8s-tests
+
+lock-checkov: $(VENV)/dev.stamp ## Write the lock file of checkov, which the tests of the chart run, k8s-tests/cluster/locks/checkov.txt
+	@echo "checkov>=3" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - --output-file k8s-tests/cluster/locks/checkov.txt
 
 lock-images: $(VENV)/dev.stamp ## Write the lock file of what images are built with, images/build.txt
 	@echo "setuptools>=77" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header - --output-file images/build.txt

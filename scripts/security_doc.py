@@ -7,8 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from smartgrid.balancer.console.sign_in import SignIn
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.views.fleet import FleetViews
+from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.gateway.app import Api as Gateway
@@ -23,7 +25,7 @@ PATH = Path(__file__).parents[1] / "docs" / "security.md"
 BEGIN, END = "<!-- routes, made by scripts/security_doc.py -->\n", "<!-- end of routes -->\n"
 SERVICES: dict[str, list[type]] = {
     "gateway": [Gateway],
-    "balancer": [PlacingViews, SessionViews, FleetViews, Console],
+    "balancer": [PlacingViews, SessionViews, FleetViews, OperatingViews, Console, SignIn],
     "substation": [Substation],
 }
 

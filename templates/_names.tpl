@@ -34,6 +34,15 @@ app.kubernetes.io/part-of: smart-grid
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* Labels of what `helm test` runs. */}}
+{{- define "smart-grid.testLabels" -}}
+app.kubernetes.io/name: {{ include "smart-grid.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: smart-grid
+{{- end -}}
+
 {{/* Labels of the objects that belong to no single service; "." is the root chart's scope. */}}
 {{- define "smart-grid.rootLabels" -}}
 app.kubernetes.io/name: smart-grid
@@ -56,6 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "smart-grid.image" -}}
 {{- with .Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ end -}}
 {{- .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion -}}
+{{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* Whether an object of an optional API is wanted: takes `enabled` (auto, true or false), `api` and `root`. */}}

@@ -1,6 +1,7 @@
 {{/*
-The network policy of a service. `<chart>.ingressPeers` names who may call it, empty for everyone;
-`<chart>.egressRules` names whom it calls, besides DNS.
+The network policy of a service. `<chart>.ingressPeers` names who may call its API, empty for everyone;
+`<chart>.egressRules` names whom it calls, besides DNS. Prometheus reaches the metrics and no API. Kubelets, which probe there
+too, are under no policy: the node of a pod always reaches it.
 */}}
 {{- define "smart-grid.networkPolicy" -}}
 {{- if .Values.networkPolicy.enabled }}
@@ -23,8 +24,14 @@ spec:
       {{- with include (printf "%s.ingressPeers" .Chart.Name) . }}
       from:
         {{- . | nindent 8 }}
-        {{- include "smart-grid.prometheusPeer" $ | nindent 8 }}
       {{- end }}
+    {{- with include "smart-grid.prometheusPeer" . }}
+    - ports:
+        - port: metrics
+          protocol: TCP
+      from:
+        {{- . | nindent 8 }}
+    {{- end }}
     {{- with .Values.networkPolicy.extraIngress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -17,25 +17,28 @@ automountServiceAccountToken: false
 {{- end }}
 {{- end -}}
 
-{{/* The job label is the component, so that rules and dashboards name a service the same in every release. */}}
-{{- define "smart-grid.serviceMonitor" -}}
-{{- if include "smart-grid.wanted" (dict "enabled" .Values.serviceMonitor.enabled "api" "monitoring.coreos.com/v1/ServiceMonitor" "root" .) }}
+{{/*
+The job label is the component, so that rules and dashboards name a service the same in every release. Of pods,
+not Services: the port of the metrics is on no Service, as one of them may be open to the world.
+*/}}
+{{- define "smart-grid.podMonitor" -}}
+{{- if include "smart-grid.wanted" (dict "enabled" .Values.podMonitor.enabled "api" "monitoring.coreos.com/v1/PodMonitor" "root" .) }}
 apiVersion: monitoring.coreos.com/v1
-kind: ServiceMonitor
+kind: PodMonitor
 metadata:
   name: {{ include "smart-grid.fullname" . }}
   namespace: {{ .Release.Namespace }}
   labels:
-    {{- merge (dict) .Values.serviceMonitor.labels (include "smart-grid.labels" . | fromYaml) | toYaml | nindent 4 }}
+    {{- merge (dict) .Values.podMonitor.labels (include "smart-grid.labels" . | fromYaml) | toYaml | nindent 4 }}
 spec:
   jobLabel: app.kubernetes.io/component
   selector:
     matchLabels:
       {{- include "smart-grid.selectorLabels" . | nindent 6 }}
-  endpoints:
-    - port: http
+  podMetricsEndpoints:
+    - port: metrics
       path: /metrics
-      interval: {{ .Values.serviceMonitor.interval }}
+      interval: {{ .Values.podMonitor.interval }}
 {{- end }}
 {{- end -}}
 

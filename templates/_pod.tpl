@@ -72,6 +72,16 @@ affinity:
 {{- end -}}
 {{- end -}}
 
+{{/*
+A folder of its own for each pod: takes `name` and the `size` beyond which the kubelet evicts the pod, before it fills the
+node. All that a pod writes counts against its limit of ephemeral storage, logs too.
+*/}}
+{{- define "smart-grid.emptyDir" -}}
+- name: {{ .name }}
+  emptyDir:
+    sizeLimit: {{ .size }}
+{{- end -}}
+
 {{/* What every container has, services and jobs alike. */}}
 {{- define "smart-grid.containerFields" -}}
 image: {{ include "smart-grid.image" . }}
@@ -98,6 +108,8 @@ envFrom:
 ports:
   - name: http
     containerPort: 8080
+  - name: metrics
+    containerPort: 9090
 startupProbe:
   {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.startupProbe) | nindent 2 }}
 readinessProbe:
@@ -109,7 +121,7 @@ livenessProbe:
 {{- define "smart-grid.probe" -}}
 httpGet:
   path: {{ .path }}
-  port: http
+  port: metrics
 {{- with .timing }}
 {{ toYaml . }}
 {{- end }}

@@ -2,12 +2,16 @@
 {{- define "smart-grid.settings" -}}
 SMARTGRID_HOST: "0.0.0.0"
 SMARTGRID_PORT: "8080"
+SMARTGRID_PROBE_PORT: "9090"
 SMARTGRID_DATA_DIR: /data
 SMARTGRID_LOG_LEVEL: {{ .Values.logLevel | quote }}
 SMARTGRID_THREADS: {{ .Values.threads | quote }}
 SMARTGRID_SHUTDOWN_DELAY_S: {{ .Values.shutdownDelaySeconds | quote }}
 SMARTGRID_DRAIN_TIMEOUT_S: {{ .Values.drainTimeoutSeconds | quote }}
 {{ include "smart-grid.identitySettings" . }}
+{{- if and (ne .Chart.Name "gateway") (or .Values.global.quotas.substation .Values.global.quotas.fleet) }}
+SMARTGRID_QUOTAS: {{ toJson .Values.global.quotas | quote }}
+{{- end }}
 {{- with .Values.global.tracing.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}

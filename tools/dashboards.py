@@ -408,6 +408,33 @@ ENTRY = Row(
             "short",
             ((f"max(active_sessions{{{GATEWAY}}})", "sessions"),),
         ),
+        Panel(
+            "Circuit breakers",
+            "Gateways that fail calls at once, substations that are spared cars, and substations that are asked last.",
+            "short",
+            (
+                (f"sum(gateway_breaker_open{{{GATEWAY}}})", "gateways, open"),
+                (f"sum(max by (substation) (balancer_breaker_open{{{BALANCER}}}))", "substations, open"),
+                (f"sum(max by (substation) (substation_slow{{{BALANCER}}}))", "substations, slow"),
+            ),
+        ),
+        Panel(
+            "Second sendings",
+            "Calls that a balancer did not answer, by whether the gateway's budget let them be sent again.",
+            "reqps",
+            ((rates(f"gateway_second_sendings_total{{{GATEWAY}}}", "result"), "{{result}}"),),
+        ),
+        Panel(
+            "Requests refused",
+            "Answered 503 overloaded, by service and kind.",
+            "reqps",
+            (
+                (
+                    rates(f'http_requests_refused_total{{job=~"substation|balancer|gateway", {GRID}}}', "job, kind"),
+                    "{{job}} {{kind}}",
+                ),
+            ),
+        ),
     ),
 )
 

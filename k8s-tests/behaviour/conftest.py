@@ -15,7 +15,7 @@ from cluster.backend import Backend
 from cluster.lock import exclusive
 from harness import images
 from harness.api import KubeApi
-from harness.grid import CAPACITY_KW, Grid
+from harness.grid import CAPACITY_KW, OPERATED_BY_TESTS, Grid
 from harness.helm import Helm
 from harness.namespace import restricted_namespace
 
@@ -72,14 +72,14 @@ def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def image_values(cluster: Backend, progress: Progress) -> dict[str, object]:
-    """The four images, built and loaded, as values of the chart."""
+def common_values(cluster: Backend, progress: Progress) -> dict[str, object]:
+    """What every grid is installed with: the four images, built and loaded, and who may look at it and operate it."""
     with progress():
-        return images.build_all(cluster)
+        return {**images.build_all(cluster), **OPERATED_BY_TESTS}
 
 
 @pytest.fixture(scope="session")
-def installed_grid(cluster: Backend, api: KubeApi, image_values: dict[str, object]) -> Iterator[Grid]:
+def installed_grid(cluster: Backend, api: KubeApi, common_values: dict[str, object]) -> Iterator[Grid]:
     """A grid of three substations, where an hour of charging takes a minute.
 
     The load brings 2.4 MW (8 cars a second that stay for 27 s at 11 kW), so there is room for it: in a full grid cars
@@ -88,7 +88,7 @@ def installed_grid(cluster: Backend, api: KubeApi, image_values: dict[str, objec
     with restricted_namespace(api, "smart-grid-test") as namespace:
         helm = Helm(cluster, namespace, "grid")
         values = {
-            **image_values,
+            **common_values,
             "substation.timeScale": 60,
             "substation.capacityKw": CAPACITY_KW,
             "substation.livenessProbe.failureThreshold": 18,

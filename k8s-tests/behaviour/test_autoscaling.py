@@ -22,9 +22,9 @@ AT_ONCE = {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value
 
 
 @pytest.fixture
-def autoscaled(cluster: Backend, api: KubeApi, image_values: dict[str, object]) -> Iterator[Grid]:
+def autoscaled(cluster: Backend, api: KubeApi, common_values: dict[str, object]) -> Iterator[Grid]:
     values: dict[str, object] = {
-        **image_values,
+        **common_values,
         "substation.timeScale": 60,
         "gateway.resources.requests.cpu": CPU_REQUEST,
         "gateway.autoscaling": {

@@ -22,10 +22,10 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def release(cluster: Backend, api: KubeApi, image_values: dict[str, object]) -> Iterator[Grid]:
+def release(cluster: Backend, api: KubeApi, common_values: dict[str, object]) -> Iterator[Grid]:
     with restricted_namespace(api, "smart-grid-test-lifecycle") as namespace:
         helm = Helm(cluster, namespace, "grid")
-        helm.install({**image_values, "substation.replicaCount": 2})
+        helm.install({**common_values, "substation.replicaCount": 2})
         yield Grid(api, cluster, namespace, "grid", helm)
 
 
@@ -37,8 +37,8 @@ def test_default_is_two_balancers_and_two_gateways(release: Grid) -> None:
     assert (len(release.pods("balancer")), len(release.pods("gateway"))) == (2, 2)
 
 
-def test_upgrade_applies_changed_values(release: Grid, image_values: dict[str, object]) -> None:
-    release.helm.upgrade({**image_values, "substation.replicaCount": 3, "substation.capacityKw": 42})
+def test_upgrade_applies_changed_values(release: Grid, common_values: dict[str, object]) -> None:
+    release.helm.upgrade({**common_values, "substation.replicaCount": 3, "substation.capacityKw": 42})
     release.wait_for_fleet()
     capacities_kw = {pod.name: release.ask(pod.name, "/status")["capacity_kw"] for pod in release.pods("substation")}
     assert capacities_kw == {"grid-substation-0": 42, "grid-substation-1": 42, "grid-substation-2": 42}

@@ -1,4 +1,4 @@
-"""Prometheus, by its operator, takes the chart's ServiceMonitors and rules as they are shipped."""
+"""Prometheus, by its operator, takes the chart's PodMonitors and rules as they are shipped."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def observer(cluster: Backend, api: KubeApi) -> Iterator[Prometheus]:
 
 
 @pytest.fixture(scope="module")
-def watched(cluster: Backend, api: KubeApi, image_values: dict[str, object], observer: Prometheus) -> Iterator[Grid]:
+def watched(cluster: Backend, api: KubeApi, common_values: dict[str, object], observer: Prometheus) -> Iterator[Grid]:
     """A grid that was installed where the operator's resources are known, with no value set for it."""
     wait_until("Prometheus to answer", observer.answers, timeout_s=60)
     with restricted_namespace(api, "smart-grid-watched") as namespace:
         helm = Helm(cluster, namespace, "grid")
         values = {"substation.timeScale": 600, "substation.capacityKw": 100, "substation.replicaCount": 2}
-        helm.install({**image_values, **values})
+        helm.install({**common_values, **values})
         yield Grid(api, cluster, namespace, "grid", helm)
 
 

@@ -1,15 +1,12 @@
-"""The Prometheus operator in a cluster, for tests of ServiceMonitors and rules: CRDs, operator, a Prometheus."""
+"""The Prometheus operator in a cluster, for tests of PodMonitors and rules: CRDs, operator, a Prometheus."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import tools
-from cluster.paths import BIN, CACHE
+from cluster.deploy import RBAC, Object, account, apply, build_image, image_name, kubectl, namespace
 from cluster.shell import run, say, wait_until
 
 if TYPE_CHECKING:
@@ -22,11 +19,9 @@ NAMESPACE = "monitoring"
 NAME = "prometheus"
 PORT = 9090
 
-Object = dict[str, object]
-
 
 def install(backend: Backend) -> None:
-    """The operator and one Prometheus that looks for ServiceMonitors and rules in all namespaces."""
+    """The operator and one Prometheus that looks for PodMonitors and rules in all namespaces."""
     install_prometheus_operator(backend)
     create_prometheus(backend)
 
@@ -38,14 +33,14 @@ def install_prometheus_operator(backend: Backend) -> None:
         build_image(backend, program)
     # Client-side apply would copy each CRD into an annotation, and they are larger than an annotation may be.
     kubectl(backend, "apply", "--server-side", "--force-conflicts", f"--filename={custom_resources()}")
-    apply(backend, [namespace(), *account(OPERATOR, "cluster-admin"), operator_deployment()])
+    apply(backend, [namespace(NAMESPACE), *account(NAMESPACE, OPERATOR, "cluster-admin"), operator_deployment()])
     kubectl(backend, "rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{OPERATOR}", "--timeout=120s")
 
 
 def create_prometheus(backend: Backend) -> None:
     """A Prometheus object; the operator makes the pod. Waits until that is ready."""
     image = backend.prometheus_image()
-    apply(backend, [*account(NAME, NAME), prometheus_role(), prometheus_object(image), prometheus_service()])
+    apply(backend, [*account(NAMESPACE, NAME, NAME), prometheus_role(), prometheus_object(image), prometheus_service()])
     say("waiting for Prometheus")
     wait_until("Prometheus pod", lambda: _ready_replicas(backend) == "1", timeout_s=180)
 
@@ -61,45 +56,10 @@ def build_programs() -> None:
     tools.build(OPERATOR, *command, folder=MODULE_FOLDER, produces=(OPERATOR, RELOADER))
 
 
-def build_image(backend: Backend, program: str) -> None:
-    """An image that holds nothing but one static program, in /bin: the operator calls the reloader there."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as name:
-        folder = Path(name)
-        shutil.copy(BIN / program, folder)
-        lines = ("FROM scratch", f"COPY {program} /bin/", "USER 65534", f'ENTRYPOINT ["/bin/{program}"]')
-        (folder / "Dockerfile").write_text("\n".join(lines))
-        backend.build(folder, folder / "Dockerfile", image_name(program))
-
-
-def image_name(program: str) -> str:
-    """Name of the image of one of the operator's programs."""
-    return f"localhost/smart-grid/{program}:test"
-
-
 def custom_resources() -> Path:
     """The CRDs as they lie in the operator's Go module."""
     folder = run("go", "list", "-m", "-f", "{{.Dir}}", MODULE, cwd=MODULE_FOLDER).strip()
     return Path(folder) / "example/prometheus-operator-crd"
-
-
-def namespace() -> Object:
-    """Where all of it lives."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-
-
-def account(name: str, role: str) -> list[Object]:
-    """A ServiceAccount bound to a ClusterRole."""
-    api = "rbac.authorization.k8s.io"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}},
-        {
-            "apiVersion": f"{api}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": f"{NAMESPACE}-{name}"},
-            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
-        },
-    ]
 
 
 def operator_deployment() -> Object:
@@ -131,7 +91,7 @@ def prometheus_role() -> Object:
     """What Prometheus needs to find its targets."""
     reading = ["get", "list", "watch"]
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRole",
         "metadata": {"name": NAME},
         "rules": [
@@ -176,15 +136,3 @@ def prometheus_service() -> Object:
             "ports": [{"name": "web", "port": PORT, "targetPort": "web"}],
         },
     }
-
-
-def apply(backend: Backend, objects: list[Object]) -> None:
-    """Create or change objects."""
-    items = {"apiVersion": "v1", "kind": "List", "items": objects}
-    kubectl(backend, "apply", "--filename=-", stdin=json.dumps(items))
-
-
-def kubectl(backend: Backend, *arguments: str, stdin: str | None = None) -> str:
-    """kubectl as the cluster's administrator."""
-    context = (f"--context={backend.context}",) if backend.context else ()
-    return run("kubectl", f"--kubeconfig={backend.kubeconfig}", *context, *arguments, stdin=stdin, timeout_s=180)

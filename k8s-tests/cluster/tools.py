@@ -1,12 +1,13 @@
-"""Programs built from Go modules into the cache, each once per version."""
+"""Programs for the tests, put into the cache once per version: built from Go modules, or from PyPI by a lock file."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from pathlib import Path
 
-from cluster.paths import BIN
+from cluster.paths import BIN, CACHE
 from cluster.shell import run, say
 
 # What the tests and the chart's checks call. The first word is the program's name.
@@ -16,7 +17,9 @@ TOOLS = {
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
     "helm-docs": "github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2",
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
+    "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
 }
+LOCKS = Path(__file__).with_name("locks")
 # A cold build of Kubernetes on two busy cores has taken a quarter of an hour.
 BUILD_TIMEOUT_S = 3600
 # Without symbol tables a third less to read from disk at every start.
@@ -30,6 +33,23 @@ class NoGoError(Exception):
 def install(name: str, module: str | None = None) -> Path:
     """Install one program with `go install`, if its version is not there yet, and return its path."""
     return build(name, "go", "install", "-trimpath", *STRIP, module or TOOLS[name])
+
+
+def install_from_pypi(name: str) -> Path:
+    """Install a program by its lock file into an environment of its own, and return its path.
+
+    Such a program would else impose its hundred pinned dependencies on the project's own.
+    """
+    lock, environment = LOCKS / f"{name}.txt", CACHE / "python" / name
+    stamp = environment / "installed-from"
+    fingerprint = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != fingerprint:
+        say(f"installing {name}")
+        uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+        run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment)
+        run(uv, "pip", "install", "--quiet", "--require-hashes", "--python", environment, "--requirement", lock)
+        stamp.write_text(fingerprint)
+    return environment / "bin" / name
 
 
 def build(name: str, *command: str, folder: Path | None = None, produces: tuple[str, ...] = ()) -> Path:

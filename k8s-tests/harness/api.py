@@ -39,11 +39,11 @@ class KubeApi:
 
     def get(self, path: str, **query: str | int) -> Any:
         """An object or a list."""
-        return self._call("GET", path, params=query).json()
+        return self.call("GET", path, params=query).json()
 
     def text(self, path: str, **query: str | int) -> str:
         """An answer that is no JSON, such as logs."""
-        return self._call("GET", path, params=query).text
+        return self.call("GET", path, params=query).text
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Any request and its answer, whatever that is."""
@@ -51,11 +51,11 @@ class KubeApi:
 
     def create(self, path: str, body: dict[str, Any]) -> Any:
         """Create an object."""
-        return self._call("POST", path, json=body).json()
+        return self.call("POST", path, json=body).json()
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         """Change an object."""
-        return self._call("PATCH", path, data=json.dumps(body), headers=PATCH).json()
+        return self.call("PATCH", path, data=json.dumps(body), headers=PATCH).json()
 
     def delete(self, path: str) -> None:
         """Delete an object; that it is gone already is no failure."""
@@ -73,7 +73,8 @@ class KubeApi:
         where = (f"--kubeconfig={self.backend.kubeconfig}", *context)
         return run("kubectl", *where, *arguments, stdin=stdin, timeout_s=timeout_s)
 
-    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Any request and its answer. Raises HTTPError, which says what the answer was, if it is no success."""
         answer = self.request(method, path, **options)
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ CAPACITY_KW = 1000  # of each substation, unless a test lowers it: room for what
 SUBSTATIONS = tuple(f"grid-substation-{number}" for number in range(3))  # those that each test begins with
 
 
+OPERATOR = "default"  # the service account that every namespace has
+OPERATED_BY_TESTS: dict[str, object] = {"global.auth.operators": [OPERATOR]}
+"""Values of the chart: whoever has a token of that account may look at the grid, and operate it."""
+TOKEN_HEADER = "Smartgrid-Token"  # the API server takes `Authorization` away
+TOKEN_LIFE_S = 3600
+
+
 @dataclass(frozen=True)
 class Pod:
     """A pod of a service."""
@@ -35,11 +43,29 @@ class Pod:
     """Unix time; Kubernetes tells whole seconds."""
 
 
+class Operator:
+    """The grid's operator, by tokens of a service account for its release."""
+
+    def __init__(self, api: KubeApi, namespace: str, audience: str) -> None:
+        self._api, self._audience = api, audience
+        self._path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{OPERATOR}/token"
+        self._token, self._until_s = "", 0.0
+
+    def token(self) -> str:
+        """One that still holds; asks for another in the middle of its life, as the kubelet does."""
+        if time.monotonic() >= self._until_s:
+            wanted = {"spec": {"audiences": [self._audience], "expirationSeconds": TOKEN_LIFE_S}}
+            self._token = self._api.create(self._path, wanted)["status"]["token"]
+            self._until_s = time.monotonic() + TOKEN_LIFE_S / 2
+        return self._token
+
+
 class Grid:
     """A release of the chart."""
 
     def __init__(self, api: KubeApi, backend: Backend, namespace: str, release: str, helm: Helm) -> None:
         self.api, self.backend, self.namespace, self.release, self.helm = api, backend, namespace, release, helm
+        self._operator = Operator(api, namespace, f"smart-grid-{namespace}-{release}")
 
     def twin(self) -> Grid:
         """The same grid for another thread: connections are not shared."""
@@ -55,6 +81,10 @@ class Grid:
     def pod(self, name: str) -> Pod:
         """One pod."""
         return to_pod(self.api.get(self._path(f"pods/{name}")))
+
+    def pod_ip(self, name: str) -> str:
+        """A pod's address in the cluster's network."""
+        return str(self.api.get(self._path(f"pods/{name}"))["status"]["podIP"])
 
     def all_pod_names(self, service: str) -> set[str]:
         """Also those that are being ended."""
@@ -108,16 +138,14 @@ class Grid:
     def set_capacity(self, capacity_kw: float) -> None:
         """The grid operator's limit, at every substation."""
         for pod in self.pods("substation"):
-            path = self._path(f"pods/{pod.name}:8080/proxy/capacity")
-            self.api.request("PUT", path, json={"capacity_kw": capacity_kw}).raise_for_status()
+            self._call(pod.name, "PUT", "/capacity", json={"capacity_kw": capacity_kw})
 
     def stop_all(self, *substations: str) -> None:
         """Stop every session of these substations, or of all."""
         for name in substations or [pod.name for pod in self.pods("substation")]:
             for session in self.sessions(name):
                 if session["ended_at"] is None:
-                    path = self._path(f"pods/{name}:8080/proxy/charge/{session['session_id']}")
-                    self.api.request("DELETE", path).raise_for_status()
+                    self._call(name, "DELETE", f"/charge/{session['session_id']}")
 
     def restart(self, service: str) -> None:
         """A rolling restart, to its end."""
@@ -153,9 +181,14 @@ class Grid:
         path = self._path(f"pods/{gateway}:8080/proxy/charge")
         return self.api.request("POST", path, json=car, headers={"Idempotency-Key": key})
 
+    def ask_gateway(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        """Ask a gateway as whoever has this token, or as a stranger; through the API server."""
+        where = self._path(f"pods/{self.pods('gateway')[0].name}:8080/proxy{path}")
+        return self.api.request(method, where, headers={TOKEN_HEADER: token} if token else {}, **options)
+
     def ask(self, pod: str, path: str, **query: str | int) -> Any:
         """GET from one pod, through the API server."""
-        return self.api.get(self._path(f"pods/{pod}:8080/proxy{path}"), **query)
+        return self._call(pod, "GET", path, params=query).json()
 
     def fleets(self) -> dict[str, set[str]]:
         """Names of the substations that each balancer routes to."""
@@ -187,14 +220,26 @@ class Grid:
 
     def routed(self, balancer: str) -> int:
         """How many cars a balancer has placed since it started."""
-        metrics = self.api.text(self._path(f"pods/{balancer}:8080/proxy/metrics")).splitlines()
-        lines = [line for line in metrics if line.startswith("routing_decisions_total{")]
-        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+        return int(self.metric(balancer, "routing_decisions_total"))
+
+    def keys_known(self) -> dict[str, int]:
+        """How many sessions each balancer knows by their keys."""
+        return {pod.name: int(self.metric(pod.name, "keys_known")) for pod in self.pods("balancer")}
+
+    def metric(self, pod: str, name: str) -> float:
+        """A pod's metric, summed over its labels."""
+        lines = self.api.text(self._path(f"pods/{pod}:9090/proxy/metrics")).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 
     @staticmethod
     def now_s() -> float:
         """Unix time; the pods have the same clock where the nodes are this machine."""
         return time.time()
+
+    def _call(self, pod: str, method: str, path: str, **options: Any) -> requests.Response:
+        """Ask one pod as the grid's operator, through the API server. Raises HTTPError if it is no success."""
+        where = self._path(f"pods/{pod}:8080/proxy{path}")
+        return self.api.call(method, where, headers={TOKEN_HEADER: self._operator.token()}, **options)
 
     # ------------------------------------------------------------------ paths
 

@@ -14,7 +14,7 @@ import yaml
 Manifest = dict[str, Any]
 Values = dict[str, Any]
 TIMEOUT_S = 60
-MONITORING_APIS = ("monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PrometheusRule")
+MONITORING_APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
 
 
 class RefusedError(Exception):

@@ -78,6 +78,16 @@ def test_every_pod_satisfies_the_restricted_standard(pods: dict[str, Manifest]) 
             assert context["readOnlyRootFilesystem"] is True
 
 
+def test_what_a_pod_writes_is_limited(pods: dict[str, Manifest]) -> None:
+    for pod in pods.values():
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            assert {"requests", "limits"} <= {
+                kind for kind, amounts in container["resources"].items() if "ephemeral-storage" in amounts
+            }
+        folders = [volume["emptyDir"] for volume in pod["spec"].get("volumes", []) if "emptyDir" in volume]
+        assert all(folder.get("sizeLimit") for folder in folders)
+
+
 def test_pods_get_no_service_links_and_only_the_balancer_a_token(pods: dict[str, Manifest]) -> None:
     assert all(pod["spec"]["enableServiceLinks"] is False for pod in pods.values())
     tokens = {name: pod["spec"]["automountServiceAccountToken"] for name, pod in pods.items()}
@@ -105,7 +115,24 @@ def test_probes_ask_what_they_mean(pods: dict[str, Manifest], service: str) -> N
         name: at(container, f"{name}/httpGet/path") for name in ("startupProbe", "readinessProbe", "livenessProbe")
     }
     assert paths == {"startupProbe": "/health", "readinessProbe": "/ready", "livenessProbe": "/health"}
-    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    ports = {name: at(container, f"{name}/httpGet/port") for name in paths}
+    assert set(ports.values()) == {"metrics"}, "probes must not queue behind cars"
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_pod_serves_the_api_on_one_port_and_probes_and_metrics_on_another(
+    chart: Chart, pods: dict[str, Manifest], service: str
+) -> None:
+    ports = {port["name"]: port["containerPort"] for port in pods[service]["spec"]["containers"][0]["ports"]}
+    assert ports == {"http": 8080, "metrics": 9090}
+    settings = chart.objects()[f"ConfigMap/grid-{service}"]["data"]
+    assert (settings["SMARTGRID_PORT"], settings["SMARTGRID_PROBE_PORT"]) == ("8080", "9090")
+
+
+def test_no_service_has_the_port_of_the_metrics_as_one_may_be_open_to_the_world(manifests: list[Manifest]) -> None:
+    services = [manifest for manifest in manifests if manifest["kind"] == "Service"]
+    assert len(services) == len(LONG_RUNNING)
+    assert {port["name"] for service in services for port in service["spec"]["ports"]} == {"http"}
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)

@@ -1,4 +1,4 @@
-"""ServiceMonitors, alerts and dashboards."""
+"""PodMonitors, alerts and dashboards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from render.charts import LONG_RUNNING, ROOT
-from render.manifests import MONITORING_APIS, Chart, at
+from render.manifests import MONITORING_APIS, Chart, at, pod_template
+from render.value_cases import WORKLOADS
 
 MONITOR_API, RULE_API = MONITORING_APIS
 RULES = """
@@ -26,27 +27,26 @@ DASHBOARD = '{"uid": "grid", "title": "{{pod}} of $substation",\n "panels": []}'
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
 def test_a_service_monitor_is_there_where_the_cluster_knows_it(chart: Chart, service: str) -> None:
-    monitor = f"ServiceMonitor/grid-{service}"
+    monitor = f"PodMonitor/grid-{service}"
     assert monitor not in chart.objects()
     assert monitor in chart.objects(apis=(MONITOR_API,))
-    assert monitor in chart.objects({f"{service}.serviceMonitor.enabled": True})
-    assert monitor not in chart.objects({f"{service}.serviceMonitor.enabled": False}, apis=(MONITOR_API,))
+    assert monitor in chart.objects({f"{service}.podMonitor.enabled": True})
+    assert monitor not in chart.objects({f"{service}.podMonitor.enabled": False}, apis=(MONITOR_API,))
 
 
 def test_each_pod_is_scraped_once(chart: Chart) -> None:
     objects = chart.objects({"gateway.service.type": "LoadBalancer"}, apis=(MONITOR_API,))
-    services = [manifest for name, manifest in objects.items() if name.startswith("Service/")]
+    pods = {name: pod["metadata"]["labels"] for name, each in objects.items() if (pod := pod_template(each))}
     for service in LONG_RUNNING:
-        wanted = at(objects[f"ServiceMonitor/grid-{service}"], "spec/selector/matchLabels")
-        matched = [s["metadata"]["name"] for s in services if wanted.items() <= s["metadata"]["labels"].items()]
-        assert matched == [f"grid-{service}"]
+        wanted = at(objects[f"PodMonitor/grid-{service}"], "spec/selector/matchLabels")
+        assert [name for name, labels in pods.items() if wanted.items() <= labels.items()] == [WORKLOADS[service]]
 
 
-def test_monitors_scrape_the_port_http_every_ten_seconds_as_a_job_named_for_the_service(chart: Chart) -> None:
+def test_monitors_scrape_the_port_metrics_every_ten_seconds_as_a_job_named_for_the_service(chart: Chart) -> None:
     objects = chart.objects(apis=(MONITOR_API,))
     for service in LONG_RUNNING:
-        monitor = objects[f"ServiceMonitor/grid-{service}"]
-        assert at(monitor, "spec/endpoints") == [{"port": "http", "path": "/metrics", "interval": "10s"}]
+        monitor = objects[f"PodMonitor/grid-{service}"]
+        assert at(monitor, "spec/podMetricsEndpoints") == [{"port": "metrics", "path": "/metrics", "interval": "10s"}]
         assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/component"
         assert monitor["metadata"]["labels"]["app.kubernetes.io/component"] == service
 
@@ -56,7 +56,7 @@ def test_the_default_labels_are_what_the_pinned_monitoring_release_looks_for(cha
     release = next(profile for profile in profiles if profile["name"] == "monitoring")["patches"][0]["value"]
     assert release["name"] == "kube-prometheus-stack"
     objects = chart.objects(apis=(MONITOR_API,))
-    labels = {at(objects[f"ServiceMonitor/grid-{service}"], "metadata/labels/release") for service in LONG_RUNNING}
+    labels = {at(objects[f"PodMonitor/grid-{service}"], "metadata/labels/release") for service in LONG_RUNNING}
     assert labels == {release["name"]}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from render.charts import LONG_RUNNING
-from render.manifests import Chart, at
+from render.manifests import Chart, at, pod_template
 
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
@@ -18,28 +18,36 @@ def policies(chart: Chart) -> dict[str, Any]:
     return {service: objects[f"NetworkPolicy/grid-{service}"]["spec"] for service in LONG_RUNNING}
 
 
-def callers(policy: dict[str, Any]) -> list[str]:
-    """By component or name, of the one ingress rule; empty is everyone."""
-    (rule,) = policy["ingress"]
-    labels = [at(peer, "podSelector/matchLabels") for peer in rule.get("from", [])]
+def callers(policy: dict[str, Any], port: str) -> list[str] | None:
+    """Who may call this port, by component or name; None is everyone."""
+    (rule,) = (rule for rule in policy["ingress"] if rule["ports"] == [{"port": port, "protocol": "TCP"}])
+    if "from" not in rule:
+        return None
+    labels = [at(peer, "podSelector/matchLabels") for peer in rule["from"]]
     return [label.get("app.kubernetes.io/component") or label["app.kubernetes.io/name"] for label in labels]
 
 
 def test_anyone_may_call_the_gateway(policies: dict[str, Any]) -> None:
-    assert callers(policies["gateway"]) == []
+    assert callers(policies["gateway"], "http") is None
 
 
-def test_only_the_gateway_and_prometheus_may_call_the_balancer(policies: dict[str, Any]) -> None:
-    assert callers(policies["balancer"]) == ["gateway", "prometheus"]
+def test_only_the_gateway_may_call_the_balancer(policies: dict[str, Any]) -> None:
+    assert callers(policies["balancer"], "http") == ["gateway"]
 
 
-def test_only_the_balancer_and_prometheus_may_call_substations(policies: dict[str, Any]) -> None:
-    assert callers(policies["substation"]) == ["balancer", "prometheus"]
+def test_only_the_balancer_may_call_substations(policies: dict[str, Any]) -> None:
+    assert callers(policies["substation"], "http") == ["balancer"]
+
+
+def test_metrics_are_for_prometheus_which_gets_nothing_else(policies: dict[str, Any]) -> None:
+    for policy in policies.values():
+        assert callers(policy, "metrics") == ["prometheus"]
+        assert "prometheus" not in (callers(policy, "http") or [])
 
 
 def test_prometheus_is_let_in_from_its_namespace_only(policies: dict[str, Any]) -> None:
-    for service in ("balancer", "substation"):
-        peer = at(policies[service], "ingress/0/from/1")
+    for policy in policies.values():
+        (peer,) = at(policy, "ingress/1/from")
         assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
         assert peer["podSelector"] == {"matchLabels": PROMETHEUS}
 
@@ -50,10 +58,8 @@ def test_peers_are_of_the_same_release(policies: dict[str, Any]) -> None:
         assert text.count("app.kubernetes.io/component") == text.count("'app.kubernetes.io/instance': 'grid'")
 
 
-def test_every_policy_limits_both_ways_to_the_port_that_is_served(policies: dict[str, Any]) -> None:
-    for policy in policies.values():
-        assert policy["policyTypes"] == ["Ingress", "Egress"]
-        assert at(policy, "ingress/0/ports") == [{"port": "http", "protocol": "TCP"}]
+def test_every_policy_limits_both_ways(policies: dict[str, Any]) -> None:
+    assert all(policy["policyTypes"] == ["Ingress", "Egress"] for policy in policies.values())
 
 
 def test_all_may_ask_dns_the_gateway_the_balancer_the_balancer_substations_and_both_the_api_server(
@@ -84,8 +90,34 @@ def test_who_needs_neither_pods_nor_keys_of_the_api_server_does_not_reach_it(cha
         assert [name for name in LONG_RUNNING if "6443" in str(objects[f"NetworkPolicy/grid-{name}"])] == []
 
 
-def test_the_test_pod_and_the_load_test_are_under_no_policy(chart: Chart) -> None:
+def test_the_charts_own_test_reaches_dns_and_the_gateway_and_nobody_reaches_it(chart: Chart) -> None:
+    objects = chart.objects()
+    policy, pod = (objects[f"{kind}/grid-gateway-test-charge"] for kind in ("NetworkPolicy", "Pod"))
+    assert at(policy, "spec/podSelector/matchLabels").items() <= at(pod, "metadata/labels").items()
+    assert_reaches_the_gateway_only(policy["spec"])
+
+
+def test_the_load_test_reaches_dns_and_the_gateway_and_nobody_reaches_it(chart: Chart) -> None:
     objects = chart.objects({"loadtest.enabled": True})
-    assert {name for name in objects if name.startswith("NetworkPolicy/")} == {
-        f"NetworkPolicy/grid-{service}" for service in LONG_RUNNING
-    }
+    assert_reaches_the_gateway_only(objects["NetworkPolicy/grid-loadtest"]["spec"])
+
+
+def assert_reaches_the_gateway_only(policy: dict[str, Any]) -> None:
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [8080]]
+    assert called(policy) == ["gateway"]
+
+
+def test_a_load_test_with_a_target_of_its_own_reaches_it_wherever_it_is(chart: Chart) -> None:
+    objects = chart.objects({"loadtest.enabled": True, "loadtest.target": "https://grid.example.com"})
+    assert objects["NetworkPolicy/grid-loadtest"]["spec"]["egress"][1:] == [{}]
+
+
+def test_every_pod_is_under_a_policy(chart: Chart) -> None:
+    objects = chart.objects({"loadtest.enabled": True})
+    chosen = [at(policy, "spec/podSelector/matchLabels") for name, policy in objects.items() if "Policy/" in name]
+    pods = [pod for manifest in objects.values() if (pod := pod_template(manifest))]
+    assert len(pods) == 5
+    for pod in pods:
+        assert sum(labels.items() <= pod["metadata"]["labels"].items() for labels in chosen) == 1

@@ -10,6 +10,7 @@ from render import value_types
 from render.charts import LONG_RUNNING
 from render.manifests import Chart, at
 from render.value_cases import TOGETHER, WORKLOADS
+from smartgrid.balancer import targets
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.domain.routing import POLICIES
 from smartgrid.gateway.settings import GatewaySettings
@@ -46,6 +47,12 @@ def test_a_service_takes_every_setting_that_the_chart_gives_it(
         monkeypatch.setenv(name, value)
     loaded = SETTINGS[service]()
     assert (loaded.host, loaded.port) == ("0.0.0.0", 8080)
+
+
+def test_in_a_cluster_nothing_can_be_registered_by_hand_unless_it_is_said_what(chart: Chart) -> None:
+    """On one machine loopback may be; in a pod that is the balancer itself."""
+    assert environment(chart, "balancer", {})["SMARTGRID_ALLOWED_TARGETS"] == targets.NONE
+    assert not targets.parse(targets.NONE).allows("http://127.0.0.1:8080")
 
 
 def test_the_chart_offers_the_policies_that_there_are() -> None:

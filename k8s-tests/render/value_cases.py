@@ -38,6 +38,7 @@ NAMES = {"substation": "grid-substation", "balancer": "grid-balancer", "gateway"
 POD = "spec/template/spec"
 CONTAINER = f"{POD}/containers/0"
 LOADTEST = {"loadtest.enabled": True}
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
 def _settings(name: str, value: Any, service: str, variable: str, expected: str) -> Case:
@@ -78,6 +79,8 @@ def _of_every_chart(service: str) -> list[Case]:
     account = f"ServiceAccount/grid-{service}"
     return [
         *(Case(f"{service}.{value}", to, workload, path, expected, also) for value, to, path, expected in rows),
+        Case(f"{service}.image.digest", DIGEST, workload, f"{CONTAINER}/image",
+             f"smart-grid/{service}:0.1.0@{DIGEST}", also, True),
         Case(f"{service}.nameOverride", "other", renamed, "metadata/name", renamed.split("/")[1], also | told, True),
         Case(
             f"{service}.fullnameOverride", "other", overridden, "metadata/name", overridden.split("/")[1],
@@ -109,12 +112,12 @@ def _of_every_service(service: str) -> list[Case]:
         Case(f"{service}.updateStrategy.rollingUpdate", {"maxUnavailable": 2}, workload,
              f"spec/{strategy}/rollingUpdate/maxUnavailable", 2),
         Case(f"{service}.service.annotations", {"a": "b"}, f"Service/{name}", "metadata/annotations", {"a": "b"}),
-        Case(f"{service}.serviceMonitor.enabled", True, f"ServiceMonitor/{name}", "metadata/name", name),
-        Case(f"{service}.serviceMonitor.interval", "3s", f"ServiceMonitor/{name}", "spec/endpoints/0/interval", "3s"),
-        Case(f"{service}.serviceMonitor.labels", {"release": "mine"}, f"ServiceMonitor/{name}",
+        Case(f"{service}.podMonitor.enabled", True, f"PodMonitor/{name}", "metadata/name", name),
+        Case(f"{service}.podMonitor.interval", "3s", f"PodMonitor/{name}", "spec/podMetricsEndpoints/0/interval", "3s"),
+        Case(f"{service}.podMonitor.labels", {"release": "mine"}, f"PodMonitor/{name}",
              "metadata/labels/release", "mine"),
         Case(f"{service}.networkPolicy.enabled", False, f"NetworkPolicy/{name}", "", ABSENT, alone=True),
-        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/1", rule[0]),
+        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/2", rule[0]),
         Case(f"{service}.networkPolicy.extraEgress", rule, f"NetworkPolicy/{name}",
              f"spec/egress/{ {'substation': 2, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
         Case(f"{service}.podDisruptionBudget.enabled", False, f"PodDisruptionBudget/{name}", "", ABSENT, alone=True),
@@ -201,7 +204,7 @@ SUBSTATION = [
     ),
     Case("substation.persistence.enabled", False, WORKLOADS["substation"], CLAIM, None, alone=True),
     Case("substation.persistence.enabled", False, WORKLOADS["substation"], f"{POD}/volumes/0",
-         {"name": "data", "emptyDir": {}}, alone=True),
+         {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}, alone=True),
 ]  # fmt: skip
 
 CALLED = [
@@ -232,6 +235,56 @@ BALANCER = [
 ]  # fmt: skip
 
 INGRESS, ROUTE = "Ingress/grid-gateway", "HTTPRoute/grid-gateway"
+CONSOLE = {"balancer.console.url": "https://grid.example.com"}
+SESSION_KEY = {"balancer.console.sessionKey.secretName": "keys"}
+CLIENT_SECRET = {"balancer.console.clientSecret.secretName": "secrets"}
+SIGNED_IN = f"{POD}/volumes/3/projected/sources/0/secret"
+CERTIFICATE = {"gateway.tls.certificate.enabled": True, "gateway.tls.certificate.issuerRef.name": "ca"}
+
+
+def _console(name: str, value: Any, variable: str, expected: str) -> Case:
+    return Case(f"balancer.console.{name}", value, "ConfigMap/grid-balancer", f"data/SMARTGRID_CONSOLE_{variable}",
+                expected, CONSOLE, True)  # fmt: skip
+
+
+IDENTITY = [
+    _settings("rateLimit", "5/s burst 9", "gateway", "RATE_LIMIT", "5/s burst 9"),
+    _settings("trustedProxies", ["10.0.0.0/8", "::1"], "gateway", "TRUSTED_PROXIES", "10.0.0.0/8,::1"),
+    Case("gateway.tls.secretName", "cert", WORKLOADS["gateway"], f"{POD}/volumes/3/secret/secretName", "cert",
+         alone=True),
+    Case("gateway.tls.secretName", "cert", "ConfigMap/grid-gateway", "data/SMARTGRID_TLS_CERT_FILE",
+         "/var/run/secrets/tls/tls.crt", alone=True),
+    Case("gateway.tls.certificate.enabled", True, "Certificate/grid-gateway", "spec/secretName", "grid-gateway-tls",
+         CERTIFICATE, True),
+    Case("gateway.tls.certificate.issuerRef.name", "mine", "Certificate/grid-gateway", "spec/issuerRef/name", "mine",
+         CERTIFICATE, True),
+    Case("gateway.tls.certificate.issuerRef.kind", "ClusterIssuer", "Certificate/grid-gateway", "spec/issuerRef/kind",
+         "ClusterIssuer", CERTIFICATE, True),
+    Case("gateway.tls.certificate.dnsNames", ["grid.example.com"], "Certificate/grid-gateway", "spec/dnsNames",
+         ["grid.example.com"], CERTIFICATE, True),
+    _console("url", "https://grid.example.com", "URL", "https://grid.example.com"),
+    _console("issuer", "https://login.example.com", "ISSUER", "https://login.example.com"),
+    _console("clientId", "grid", "CLIENT_ID", "grid"),
+    _console("scope", "openid groups", "SCOPE", "openid groups"),
+    _console("sessionHours", 2, "SESSION_H", "2"),
+    Case("balancer.console.sessionKey.secretName", "keys", WORKLOADS["balancer"], f"{SIGNED_IN}/name", "keys",
+         alone=True),
+    Case("balancer.console.sessionKey.secretKey", "mine", WORKLOADS["balancer"], f"{SIGNED_IN}/items/0/key", "mine",
+         SESSION_KEY, True),
+    Case("balancer.console.clientSecret.secretName", "keys", WORKLOADS["balancer"], f"{SIGNED_IN}/name", "keys",
+         alone=True),
+    Case("balancer.console.clientSecret.secretKey", "mine", WORKLOADS["balancer"], f"{SIGNED_IN}/items/0/key", "mine",
+         CLIENT_SECRET, True),
+    Case("global.quotas.substation", {"sessions": 2}, "ConfigMap/grid-substation", "data/SMARTGRID_QUOTAS",
+         '{"fleet":{},"substation":{"sessions":2}}', alone=True),
+    Case("global.quotas.fleet", {"power_kw": 66}, "ConfigMap/grid-balancer", "data/SMARTGRID_QUOTAS",
+         '{"fleet":{"power_kw":66},"substation":{}}', alone=True),
+    Case("loadtest.token.secretName", "keys", WORKLOADS["loadtest"], f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name",
+         "keys", LOADTEST, True),
+    Case("loadtest.token.secretKey", "mine", WORKLOADS["loadtest"], f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key",
+         "mine", LOADTEST | {"loadtest.token.secretName": "keys"}, True),
+]  # fmt: skip
+
 GATEWAY = [
     _settings("balancerUrl", "http://elsewhere:81", "gateway", "BALANCER_URL", "http://elsewhere:81"),
     Case("gateway.service.type", "NodePort", "Service/grid-gateway", "spec/type", "NodePort"),
@@ -272,13 +325,16 @@ LOAD_TEST = [
     _argument("trace.speedup", 120, "--speedup=120", **TRACE),
     Case("loadtest.trace.configMap", "sessions", WORKLOADS["loadtest"], f"{POD}/volumes/1/configMap/name", "sessions",
          LOADTEST | {"loadtest.scenario": "garage"}, True),
+    Case("loadtest.networkPolicy.enabled", False, "NetworkPolicy/grid-loadtest", "", ABSENT, LOADTEST, True),
+    Case("loadtest.networkPolicy.extraEgress", [{"ports": [{"port": 9}]}], "NetworkPolicy/grid-loadtest",
+         "spec/egress/2", {"ports": [{"port": 9}]}, LOADTEST),
     Case("loadtest.settleSeconds", 2.5, WORKLOADS["loadtest"], f"{POD}/initContainers/0/command/5", "2.5", LOADTEST),
     Case("loadtest.backoffLimit", 5, WORKLOADS["loadtest"], "spec/backoffLimit", 5, LOADTEST),
     Case("loadtest.activeDeadlineSeconds", 60, WORKLOADS["loadtest"], "spec/activeDeadlineSeconds", 60, LOADTEST),
     Case("loadtest.ttlSecondsAfterFinished", 0, WORKLOADS["loadtest"], "spec/ttlSecondsAfterFinished", 0, LOADTEST),
 ]  # fmt: skip
 
-PEER = "spec/ingress/0/from/1"
+PROMETHEUS = "spec/ingress/1/from/0"
 NOBODY = {"matchLabels": {"a": "b"}}
 GRID = [
     Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
@@ -286,9 +342,9 @@ GRID = [
     Case("global.imagePullSecrets", [{"name": "all"}], WORKLOADS["gateway"], f"{POD}/imagePullSecrets",
          [{"name": "all"}], alone=True),
     Case("global.prometheus.namespaceSelector", NOBODY, "NetworkPolicy/grid-substation",
-         f"{PEER}/namespaceSelector/matchLabels/a", "b"),
+         f"{PROMETHEUS}/namespaceSelector/matchLabels/a", "b"),
     Case("global.prometheus.podSelector", NOBODY, "NetworkPolicy/grid-balancer",
-         f"{PEER}/podSelector/matchLabels/a", "b"),
+         f"{PROMETHEUS}/podSelector/matchLabels/a", "b"),
     Case("global.tracing.endpoint", "http://collector:4318", "ConfigMap/grid-gateway",
          "data/OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", alone=True),
     Case("global.tracing.endpoint", "http://collector:4318/v1", "NetworkPolicy/grid-substation",
@@ -330,6 +386,7 @@ CASES = [
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
     *CALLED,
+    *IDENTITY,
     *SUBSTATION,
     *BALANCER,
     *GATEWAY,

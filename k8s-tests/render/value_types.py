@@ -61,6 +61,13 @@ PROBE = strict(
     terminationGracePeriodSeconds=whole(1),
 )
 
+SECRET_KEY = strict(secretName=text(), secretKey=text("."))
+QUOTA = {
+    "type": "object",
+    "additionalProperties": False,
+    "patternProperties": {"^sessions$": whole(1), "^power_kw$": {"type": "number", "exclusiveMinimum": 0}},
+}
+
 EVERY_CHART = {
     "enabled": FLAG,
     "global": KUBERNETES_OBJECT,
@@ -69,6 +76,7 @@ EVERY_CHART = {
     "image": strict(
         repository=text(r"^[a-z0-9]+([._/:-][a-z0-9]+)*$"),
         tag=text(),
+        digest=text(r"^$|^sha256:[0-9a-f]{64}$"),
         pullPolicy=one_of("Always", "IfNotPresent", "Never"),
     ),
     "imagePullSecrets": each(NAMED),
@@ -94,7 +102,7 @@ EVERY_SERVICE = EVERY_CHART | {
     "drainTimeoutSeconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
     "minReadySeconds": whole(0),
     "service": strict(annotations=LABELS),
-    "serviceMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
+    "podMonitor": strict(enabled=AUTO_FLAG, interval=DURATION, labels=LABELS),
     "networkPolicy": strict(enabled=FLAG, extraIngress=each(KUBERNETES_OBJECT), extraEgress=each(KUBERNETES_OBJECT)),
     "podDisruptionBudget": strict(
         enabled=FLAG, maxUnavailable={"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+%$"}
@@ -152,6 +160,15 @@ BALANCER = (
         "pollIntervalSeconds": number(0.05, 300),
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
         "awayLifeHours": number(0, 720),
+        "console": strict(
+            url=URL,
+            issuer=text(),
+            clientId=text(),
+            scope=text("^openid( |$)"),
+            sessionHours={"type": "number", "exclusiveMinimum": 0, "maximum": 168},
+            sessionKey=SECRET_KEY,
+            clientSecret=SECRET_KEY,
+        ),
         "rbac": strict(create=FLAG),
     }
 )
@@ -161,6 +178,16 @@ GATEWAY = (
     | DEPLOYMENT
     | {
         "balancerUrl": URL,
+        "rateLimit": text(r"^$|^off$|^[0-9.]+/s( burst [0-9]+)?$"),
+        "trustedProxies": each(text(r"^[0-9A-Fa-f.:]+(/[0-9]+)?$")),
+        "tls": strict(
+            secretName=text(),
+            certificate=strict(
+                enabled=FLAG,
+                issuerRef=strict(name=text(), kind=text("."), group=text(".")),
+                dnsNames=HOST_NAMES,
+            ),
+        ),
         "service": strict(
             type=one_of("ClusterIP", "NodePort", "LoadBalancer"),
             port=whole(1, 65535),
@@ -185,6 +212,7 @@ GATEWAY = (
 )
 
 LOADTEST = EVERY_CHART | {
+    "token": SECRET_KEY,
     "scenario": one_of("normal", "high", "burst", "garage"),
     "requests": or_null(whole(1, 1_000_000)),
     "users": or_null(whole(1, 10_000)),
@@ -200,6 +228,7 @@ LOADTEST = EVERY_CHART | {
     "thresholds": strict(
         minSuccessRate=or_null(number(0, 1)), maxP95Ms={"type": ["number", "null"], "exclusiveMinimum": 0}
     ),
+    "networkPolicy": strict(enabled=FLAG, extraEgress=each(KUBERNETES_OBJECT)),
     "settleSeconds": number(0, 3600),
     "backoffLimit": whole(0),
     "activeDeadlineSeconds": whole(1),
@@ -223,6 +252,7 @@ ROOT = {
             issuers=each(KUBERNETES_OBJECT),
             operators=each(text(r"^[^\s]+$")),
         ),
+        quotas=strict(substation=QUOTA, fleet=QUOTA),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),

@@ -39,8 +39,10 @@ class Parts:
         assert substation is not None
         self.fleet.saw_status(substation, stub.status())
 
-    def place(self, key: str = "key", number: Number = (1_000,), body: bytes = BODY) -> Placed:
-        return self.placement.place(Car(body, POWER, key, number))
+    def place(
+        self, key: str = "key", number: Number = (1_000,), body: bytes = BODY, owner: str | None = None
+    ) -> Placed:
+        return self.placement.place(Car(body, POWER, key, number, owner))
 
     def assert_nothing_reserved(self) -> None:
         for seen in self.fleet.seen():

@@ -147,3 +147,15 @@ def test_the_attempts_of_a_region_are_numbered_on_from_the_attempt_in_front(grid
     stub = grid[placed["substation"]]
     assert ".".join(map(str, stub.asked("POST")[-1].number)).startswith(f"{number}.0.")
     wait_until(lambda: metric(grid.balancer, "keys_known") > 0, 60)
+
+
+def test_a_path_that_leads_up_too_far_for_a_member_is_refused_here(grid: ScriptedGrid) -> None:
+    session_id = charge(grid.balancer, "far").json()["session_id"]
+    reply = grid.balancer.call("DELETE", f"/charge/{session_id}?before=1&superseded_by={'../' * 8}x")
+    assert (reply.status, reply.json()["code"]) == (422, "invalid-request")
+    assert "7 times" in reply.json()["detail"]
+
+
+def test_a_number_that_is_none_is_refused(grid: ScriptedGrid) -> None:
+    reply = charge(grid.balancer, "odd", {"Smartgrid-Number": "{}"})
+    assert code(reply) == (422, "invalid-request")

@@ -10,7 +10,7 @@ import pytest
 from balancer.scripted_grid import ScriptedGrid, charge, code, scripted_grid, seen
 from support.grid import metric
 from support.processes import wait_until
-from support.scripted_substation import answers, problem, silence
+from support.scripted_substation import answers, late, problem, silence
 
 pytestmark = pytest.mark.timeout(300)
 GRAY = [f"gray-{i}" for i in range(6)]
@@ -73,3 +73,38 @@ def test_no_car_is_refused_while_only_one_of_them_could_take_it(tmp_path: Path) 
         grid["only"].scripts.clear()
 
         assert charge(grid.balancer, "at once").status == 201
+
+
+def test_one_that_answers_slowly_is_asked_last(tmp_path: Path) -> None:
+    with scripted_grid(tmp_path, ["slow", "quick"], attempt_timeout_s=10, request_timeout_s=30) as grid:
+        grid["slow"].scripts["POST"] = late(0.5)
+        numbers = iter(range(10_000))
+
+        def charge_at(name: str) -> None:
+            grid.prefer(name)
+            assert charge(grid.balancer, f"key-{next(numbers)}").status == 201
+
+        charge_at("quick")
+        wait_until(
+            lambda: charge_at("slow") or metric(grid.balancer, "substation_slow", substation="slow") == 1,
+            60,
+            "it is slow",
+        )
+        grid.prefer("slow")
+
+        assert charge(grid.balancer, "first").json()["substation"] == "quick"
+        grid["quick"].set_load(100.0)
+        wait_until(lambda: seen(grid.balancer, "quick").get("load_kw") == 100.0, 60, "the quick one is full")
+        assert charge(grid.balancer, "no one else has room").json()["substation"] == "slow"
+
+
+def test_where_no_one_answers_polls_but_all_take_cars_the_cars_are_placed(tmp_path: Path) -> None:
+    """The fault is more likely this balancer's way to them than all of theirs."""
+    names = ["one", "two", "three"]
+    with scripted_grid(tmp_path, names, attempt_timeout_s=10, request_timeout_s=30) as grid:
+        for name in names:
+            grid[name].scripts["GET /status"] = answers(problem(500, "internal-error"))
+            grid[name].set_load(0.0)  # which ends the long poll
+        wait_until(lambda: not any(seen(grid.balancer, name)["in_rotation"] for name in names), 60, "all are out")
+
+        assert [charge(grid.balancer, f"key-{i}").status for i in range(5)] == [201] * 5

@@ -12,6 +12,7 @@ from smartgrid.balancer import live_fleet as live_fleet_module
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.live_fleet import Choice, LiveFleet, Substation
+from smartgrid.balancer.slowness import JUDGED_FROM
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
@@ -48,6 +49,13 @@ def header(name: str, revision: int, committed_kw: float = 0.0, sessions: int = 
         largest_free_kw=100.0 - committed_kw,
     )
     return status_header.encode(name, status, None)
+
+
+def with_a_full_one_beside(name: str) -> LiveFleet:
+    fleet = new_fleet([name, "full"])
+    fleet.saw(substation(fleet, name), header(name, 1))
+    fleet.saw(substation(fleet, "full"), header("full", 1, committed_kw=100.0))
+    return fleet
 
 
 def substation(fleet: LiveFleet, name: str) -> Substation:
@@ -144,8 +152,7 @@ def test_a_view_never_goes_back_in_time() -> None:
 
 
 def test_in_rotation_until_three_polls_are_missed_and_back_with_any_answer() -> None:
-    fleet = new_fleet(["one"])
-    fleet.saw(substation(fleet, "one"), header("one", 1))
+    fleet = with_a_full_one_beside("one")
     states = []
     for _ in range(3):
         fleet.missed(substation(fleet, "one"))
@@ -159,8 +166,7 @@ def test_in_rotation_until_three_polls_are_missed_and_back_with_any_answer() -> 
 
 
 def test_one_request_that_is_not_answered_takes_it_out_of_rotation() -> None:
-    fleet = new_fleet(["one"])
-    fleet.saw(substation(fleet, "one"), header("one", 1))
+    fleet = with_a_full_one_beside("one")
 
     fleet.unanswered(substation(fleet, "one"))
 
@@ -180,9 +186,8 @@ def test_a_new_address_is_in_rotation_for_the_router_as_for_whoever_looks() -> N
 
 
 def test_an_answer_from_an_old_address_says_nothing_of_the_new_one() -> None:
-    fleet = new_fleet(["one"])
+    fleet = with_a_full_one_beside("one")
     old = substation(fleet, "one")
-    fleet.saw(old, header("one", 1))
     fleet.join(member("one", 2))
     fleet.unanswered(substation(fleet, "one"))
 
@@ -193,6 +198,103 @@ def test_an_answer_from_an_old_address_says_nothing_of_the_new_one() -> None:
     status = fleet.status_of("one")
     assert status is not None
     assert status.committed_kw == 0
+
+
+# ---------------------------------------------------------------------- when many are out at once
+
+
+def with_out_of(names: list[str], out: int) -> LiveFleet:
+    """All are full but those that do not answer."""
+    fleet = new_fleet(names)
+    for position, name in enumerate(names):
+        fleet.saw(substation(fleet, name), header(name, 1, committed_kw=0.0 if position < out else 100.0))
+        if position < out:
+            fleet.unanswered(substation(fleet, name))
+    return fleet
+
+
+def test_where_more_than_half_are_out_they_are_asked_before_a_car_is_refused() -> None:
+    fleet = with_out_of(NAMES, 3)
+    asked: list[str] = []
+    while (choice := fleet.choose(POWER, asked)) is not None:
+        asked.append(choice.substation.name)
+        fleet.give_up(choice)
+    assert sorted(asked) == NAMES[:3]
+
+
+def test_where_half_or_less_are_out_a_car_is_refused() -> None:
+    assert with_out_of(NAMES[:4], 2).choose(POWER, []) is None
+
+
+def test_those_that_answer_come_first() -> None:
+    fleet = with_out_of(NAMES, 3)
+    fleet.saw(substation(fleet, NAMES[4]), header(NAMES[4], 2))
+    choice = fleet.choose(POWER, [])
+    assert choice is not None
+    assert choice.substation.name == NAMES[4]
+
+
+def test_each_that_is_out_is_asked_by_one_car_at_a_time() -> None:
+    fleet = with_out_of(NAMES, 3)
+    under_way = [fleet.choose(POWER, []) for _ in range(4)]
+    assert sorted(each.substation.name for each in under_way if each) == NAMES[:3]
+
+    assert under_way[0] is not None
+    fleet.give_up(under_way[0], failed=True)
+
+    again = fleet.choose(POWER, [])
+    assert again is not None
+    assert again.substation is under_way[0].substation
+
+
+def test_one_that_answers_such_a_car_is_in_rotation_again() -> None:
+    fleet = with_out_of(NAMES, 3)
+    choice = fleet.choose(POWER, [])
+    assert choice is not None
+    name = choice.substation.name
+
+    fleet.settle(choice, header(name, 2))
+
+    assert fleet.is_in_rotation(name)
+
+
+# ---------------------------------------------------------------------- slow ones
+
+
+def answer_cars(fleet: LiveFleet, name: str, took_s: float) -> None:
+    others = [each for each in NAMES if each != name]
+    for _ in range(JUDGED_FROM):
+        choice = fleet.choose(POWER, others)
+        assert choice is not None
+        fleet.settle(choice, None, took_s=took_s)
+
+
+def test_one_that_is_slow_is_asked_last() -> None:
+    fleet = new_fleet(NAMES)
+    for name in reversed(NAMES):
+        fleet.saw(substation(fleet, name), header(name, 1, committed_kw=0.0 if name == NAMES[0] else 50.0))
+        answer_cars(fleet, name, 0.7 if name == NAMES[0] else 0.01)
+
+    asked: list[str] = []
+    while (choice := fleet.choose(POWER, asked)) is not None:
+        asked.append(choice.substation.name)
+
+    assert fleet.slow() == {NAMES[0]}
+    assert sorted(asked) == NAMES
+    assert asked[-1] == NAMES[0]
+    assert fleet.is_in_rotation(NAMES[0])
+
+
+def test_one_that_comes_back_at_another_address_is_not_slow() -> None:
+    fleet = new_fleet(NAMES)
+    for name in reversed(NAMES):
+        fleet.saw(substation(fleet, name), header(name, 1))
+        answer_cars(fleet, name, 0.7 if name == NAMES[0] else 0.01)
+    assert fleet.slow()
+
+    fleet.join(member(NAMES[0], 2))
+
+    assert fleet.slow() == set()
 
 
 # ---------------------------------------------------------------------- away

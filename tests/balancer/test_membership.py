@@ -66,3 +66,53 @@ def test_one_that_another_source_can_ask_is_not_away(fleet: LiveFleet, membershi
 
     assert (fleet.size(), fleet.away()) == (1, [])
     assert membership.find_url(HERE.url) == ("static", HERE)
+
+
+# ---------------------------------------------------------------------- registrations
+
+SQUATTER = Member("one", "http://127.0.0.1:666")
+
+
+def test_a_name_that_another_source_knows_is_not_that_of_a_registration(
+    fleet: LiveFleet, membership: Membership
+) -> None:
+    """A pod to come, whose name someone has taken before."""
+    membership.publish("registration", frozenset((SQUATTER,)))
+    assert member_url(fleet) == SQUATTER.url
+
+    membership.publish("kubernetes", frozenset((HERE,)))
+
+    assert member_url(fleet) == HERE.url
+
+
+def test_also_while_the_other_source_calls_it_away(fleet: LiveFleet, membership: Membership) -> None:
+    membership.publish("registration", frozenset((SQUATTER,)))
+    membership.publish("kubernetes", frozenset((AWAY,)))
+
+    assert (fleet.size(), fleet.away()) == (0, ["one"])
+    assert membership.find_name("one") == AWAY
+
+
+def test_a_url_that_another_source_knows_is_not_that_of_a_registration(
+    fleet: LiveFleet, membership: Membership
+) -> None:
+    membership.publish("registration", frozenset((Member("other", HERE.url),)))
+    membership.publish("kubernetes", frozenset((HERE,)))
+
+    assert [each.name for each in fleet.substations()] == ["one"]
+
+
+def test_a_registration_is_there_again_once_no_other_source_knows_the_name(
+    fleet: LiveFleet, membership: Membership
+) -> None:
+    membership.publish("registration", frozenset((SQUATTER,)))
+    membership.publish("kubernetes", frozenset((HERE,)))
+    membership.publish("kubernetes", frozenset())
+
+    assert member_url(fleet) == SQUATTER.url
+
+
+def member_url(fleet: LiveFleet) -> str:
+    found = fleet.substation("one")
+    assert found is not None
+    return found.member.url

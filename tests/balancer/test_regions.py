@@ -123,6 +123,22 @@ def test_a_key_is_known_in_the_whole_country(country: Country) -> None:
     assert (other.status, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
+def test_another_owners_session_is_unknown_in_the_whole_country(country: Country) -> None:
+    ann, bob = ({"Smartgrid-Owner": letter * 22} for letter in "AB")
+    anns, bobs = (
+        [charge(country.top, f"EV-{i}", key=f"{i}", who=who).json()["session_id"] for i in range(3)]
+        for who in (ann, bob)
+    )
+
+    assert not set(anns) & set(bobs)
+    for who, own, foreign in ((ann, anns, bobs), (bob, bobs, anns)):
+        assert sorted(each["session_id"] for each in sessions(country.top, limit=2, who=who)) == sorted(own)
+        for method in ("GET", "DELETE"):
+            assert country.top.call(method, f"/charge/{foreign[0]}", headers=who).status == 404
+        assert charge(country.top, "EV-0", key="0", who=who).json()["session_id"] == own[0]
+    assert country.top.call("DELETE", f"/charge/{anns[0]}", headers=ann).json()["end_reason"] == "Stopped"
+
+
 def alone(country: Country) -> None:
     """Without the balancers that have all these substations to themselves: they would settle it among them."""
     for balancer in country.grid.balancers:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from smartgrid.balancer.discovery import Member
+from smartgrid.balancer.registrations import MAX_REGISTRATIONS
+from smartgrid.balancer.state import State
 from support.grid import PATIENT_BALANCER, Grid, charge, together, wait_rotation
 from support.http import Reply
 from support.ports import free_port
-from support.processes import Process, wait_until
+from support.processes import Process, running, wait_until
+from support.scripted_substation import ScriptedSubstations
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
 
@@ -67,12 +74,12 @@ def wait_for_status(balancer: Process) -> None:
 
 def test_a_registration_survives_a_kill(grid: Grid, balancer: Process) -> None:
     url = grid.substations[1].url
-    assert register(balancer, url, "by-hand").status == 201
+    assert register(balancer, url, "substation-1").status == 201
 
     balancer.kill()
     balancer.restart()
 
-    assert fleet(balancer) == {"by-hand": url}
+    assert fleet(balancer) == {"substation-1": url}
     wait_for_status(balancer)
 
 
@@ -95,36 +102,89 @@ def test_the_url_to_remove_may_come_as_it_is(grid: Grid, balancer: Process) -> N
     assert balancer.call("DELETE", f"/substations/{url}").status == 200
 
 
-def test_a_name_belongs_to_whoever_had_it_first(grid: Grid, balancer: Process) -> None:
-    first, second = (substation.url for substation in grid.substations[:2])
-    assert register(balancer, first, "same").status == 201
+def test_a_name_belongs_to_whoever_had_it_first_also_of_ten_at_once(balancer: Process) -> None:
+    with ExitStack() as stack:
+        stubs = [stack.enter_context(ScriptedSubstations(["wanted"]))["wanted"] for _ in range(10)]
 
-    taken = register(balancer, second, "same")
+        replies = together(10, lambda i: register(balancer, stubs[i].url))
 
-    assert (taken.status, taken.json()["code"]) == (409, "name-taken")
-    assert fleet(balancer) == {"same": first}
-
-
-def test_ten_at_once_for_one_name(balancer: Process) -> None:
-    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(10)]
-
-    replies = together(10, lambda i: register(balancer, urls[i], "wanted"))
-
-    assert sorted(reply.status for reply in replies) == [201] + [409] * 9
-    winner = next(reply.json()["url"] for reply in replies if reply.status == 201)
-    assert fleet(balancer) == {"wanted": winner}
-    balancer.kill()
-    balancer.restart()
-    assert fleet(balancer) == {"wanted": winner}
+        assert sorted(reply.status for reply in replies) == [201] + [409] * 9
+        assert {reply.json()["code"] for reply in replies if reply.status == 409} == {"name-taken"}
+        winner = next(reply.json()["url"] for reply in replies if reply.status == 201)
+        assert fleet(balancer) == {"wanted": winner}
+        balancer.kill()
+        balancer.restart()
+        assert fleet(balancer) == {"wanted": winner}
 
 
-def test_who_does_not_answer_needs_a_name(balancer: Process) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    unreachable = register(balancer, url)
+@pytest.mark.parametrize("name", [None, "later"])
+def test_who_does_not_answer_is_not_registered(balancer: Process, name: str | None) -> None:
+    unreachable = register(balancer, f"http://127.0.0.1:{free_port()}", name)
+
     assert (unreachable.status, unreachable.json()["code"]) == (422, "substation-unreachable")
+    assert fleet(balancer) == {}
 
-    assert register(balancer, url, "later").status == 201
-    wait_rotation(balancer, "later", False)
+
+def test_who_calls_itself_otherwise_is_not_registered(grid: Grid, balancer: Process) -> None:
+    other = register(balancer, grid.substations[0].url, "substation-7")
+
+    assert (other.status, other.json()["code"]) == (422, "other-name")
+    assert "calls itself substation-0" in other.json()["detail"]
+    assert fleet(balancer) == {}
+
+
+def test_a_balancer_is_not_registered_at_itself(balancer: Process) -> None:
+    refused = register(balancer, balancer.url)
+
+    assert (refused.status, refused.json()["code"]) == (422, "loop")
+    assert fleet(balancer) == {}
+
+
+def test_a_balancer_is_not_registered_beneath_itself(balancer: Process, tmp_path: Path) -> None:
+    between = Process("balancer", tmp_path / "between", name="between", poll_interval_s=0.25)
+    top = Process("balancer", tmp_path / "top", name="top", poll_interval_s=0.25)
+    with running(between, top):
+        assert register(top, between.url).status == 201
+        assert register(between, balancer.url).status == 201
+        wait_until(lambda: len(top.call("GET", "/status").json()["balancers"]) == 3, 60, "top sees both beneath it")
+
+        refused = register(balancer, top.url)
+
+        assert (refused.status, refused.json()["code"]) == (422, "loop")
+        assert fleet(balancer) == {}
+
+
+def test_a_balancer_whose_settings_lead_back_to_it_takes_no_notice_of_what_is_there(tmp_path: Path) -> None:
+    """Else its capacity would grow by itself, and each car go round in a circle."""
+    one, other = Process("balancer", tmp_path / "one"), Process("balancer", tmp_path / "other")
+    one.settings |= {"name": "one", "poll_interval_s": 0.25, "substations": f"other={other.url},self={one.url}"}
+    other.settings |= {"name": "other", "poll_interval_s": 0.25, "substations": f"one={one.url}"}
+    with ScriptedSubstations(["real"]) as stubs, running(one, other):
+        assert register(one, stubs["real"].url).status == 201
+        wait_rotation(one, "real", True)
+        wait_rotation(one, "self", False)
+        for _ in range(20):
+            assert one.call("GET", "/status").json()["capacity_kw"] in (0, 100)
+            assert other.call("GET", "/status").json()["capacity_kw"] in (0, 100)
+            time.sleep(0.05)
+
+
+def test_there_is_a_bound(grid: Grid, tmp_path: Path) -> None:
+    with closing(State(tmp_path / "data")) as state:
+        for number in range(MAX_REGISTRATIONS):
+            state.register(Member(f"absent-{number}", f"http://127.0.0.1:1{number:04}"))
+    with Process("balancer", tmp_path, poll_interval_s=300, data_dir=tmp_path / "data") as balancer:
+        refused = register(balancer, grid.substations[0].url)
+
+        assert (refused.status, refused.json()["code"]) == (409, "too-many-registrations")
+
+
+@pytest.mark.parametrize("allowed", ["none", "*.grid.svc"])
+def test_where_no_target_is_allowed_nothing_is_registered(grid: Grid, tmp_path: Path, allowed: str) -> None:
+    with Process("balancer", tmp_path, allowed_targets=allowed) as balancer:
+        refused = register(balancer, grid.substations[0].url)
+
+        assert (refused.status, refused.json()["code"]) == (403, "target-not-allowed")
 
 
 @pytest.mark.parametrize(

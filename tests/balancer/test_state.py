@@ -84,3 +84,13 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path) -> None:
         State(tmp_path)
 
     assert path.read_bytes() == b"not a database at all" * 100
+
+
+def test_its_file_is_its_owners_alone_also_one_that_others_could_read(tmp_path: Path) -> None:
+    (tmp_path / "balancer.db").touch(0o644)
+    with closing(State(tmp_path)) as state:
+        state.register(Member("a", "http://127.0.0.1:1"))
+
+        rights = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+
+    assert rights == {"balancer.db": 0o600, "balancer.db-wal": 0o600, "balancer.db-shm": 0o600}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
@@ -17,6 +17,8 @@ from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.live_fleet import Seen
 from smartgrid.domain.fleet import View
 from smartgrid.domain.status import Status
+from smartgrid.web import problems
+from smartgrid.web.problems import ProblemError
 from support.processes import wait_until
 
 STATUS = Status(100.0, 61.256, 40.0, 142.0, 7, 3, None, 60.0)
@@ -64,45 +66,85 @@ def test_one_that_is_about_to_end_says_so() -> None:
 
 
 def test_viewers_share_an_answer_while_it_lives() -> None:
-    clock = iter((0.0, 0.1, 0.3, 0.3))
+    clock = Clock()
     made: Iterator[bytes] = iter((b"first", b"second"))
-    cached = Cached(lambda: next(made), 0.2, lambda: next(clock))
+    cached = Cached(lambda: next(made), 0.2, clock)
 
-    assert [cached.get(), cached.get(), cached.get()] == [b"first", b"first", b"second"]
-
-
-def test_many_viewers_at_once_cost_one_answer() -> None:
-    made = []
-
-    def make() -> bytes:
-        made.append(1)
-        time.sleep(0.05)
-        return b"answer"
-
-    cached = Cached(make, 60.0)
-    threads = [threading.Thread(target=cached.get) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(made) == 1
+    assert [cached.get() for clock.now_s in (0.0, 0.1, 0.3, 0.3)] == [b"first", b"first", b"second", b"second"]
 
 
-def test_an_answer_that_fails_is_not_kept() -> None:
-    answers = iter((ValueError("silent"), b"answer"))
+def test_while_one_is_being_made_no_one_waits_for_it() -> None:
+    begun, go, clock = threading.Event(), threading.Event(), Clock()
+    answers = iter((b"first", b"second"))
 
     def make() -> bytes:
-        found = next(answers)
+        begun.set()
+        assert go.wait(30)
+        return next(answers)
+
+    cached = Cached(make, 1.0, clock)
+    with ThreadPoolExecutor(1) as threads:
+        making = threads.submit(cached.get)
+        assert begun.wait(30)
+        with pytest.raises(ProblemError) as told:
+            cached.get()
+        go.set()
+        assert making.result(30) == b"first"
+        assert (told.value.status, told.value.code) == (503, "overloaded")
+
+        begun.clear()
+        go.clear()
+        clock.now_s = 1.0
+        making = threads.submit(cached.get)
+        assert begun.wait(30)
+        assert cached.get() == b"first"
+        go.set()
+        assert making.result(30) == b"second"
+
+
+def test_a_failure_is_kept_too_for_its_time() -> None:
+    clock = Clock()
+    made = iter((problems.not_found("substation"), b"answer"))
+
+    def make() -> bytes:
+        found = next(made)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    cached = Cached(make, 60.0, clock, failure_life_s=2.0)
+    for clock.now_s in (0.0, 1.9):
+        with pytest.raises(ProblemError) as told:
+            cached.get()
+        assert told.value.status == 404
+
+    clock.now_s = 2.0
+    assert cached.get() == b"answer"
+
+
+def test_a_fault_of_ours_is_not_kept() -> None:
+    made = iter((ValueError("a fault"), b"answer"))
+
+    def make() -> bytes:
+        found = next(made)
         if isinstance(found, Exception):
             raise found
         return found
 
     cached = Cached(make, 60.0)
-    with pytest.raises(ValueError, match="silent"):
+    with pytest.raises(ValueError, match="a fault"):
         cached.get()
 
     assert cached.get() == b"answer"
+
+
+class Clock:
+    """Is where a test sets it."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 def test_history_takes_samples_by_itself() -> None:

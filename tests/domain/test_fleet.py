@@ -11,6 +11,7 @@ import pytest
 from smartgrid.domain.fleet import Fleet, Reservation
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing import make_policy
+from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 
 RIGID_11_KW = PowerRange(11, 11)
@@ -77,13 +78,57 @@ class TestKnowing:
         if draining:
             fleet.update("a", a_status(revision=2, draining=True), 1)
         else:
-            fleet.set_in_rotation("a", False)
+            fleet.set_standing("a", Standing.OUT)
         assert fleet.reserve(RIGID_11_KW, 2) is None
 
     def test_back_in_rotation_gets_cars_again(self) -> None:
         fleet = a_fleet(a=0)
-        fleet.set_in_rotation("a", False)
-        fleet.set_in_rotation("a", True)
+        fleet.set_standing("a", Standing.OUT)
+        fleet.set_standing("a", Standing.FIRST)
+        assert reserved(fleet).name == "a"
+
+
+class TestStandings:
+    """Whom a car asks before whom."""
+
+    def test_one_that_is_asked_last_gets_a_car_only_when_no_other_has_room(self) -> None:
+        fleet = a_fleet(slow=0, other=80)
+        fleet.set_standing("slow", Standing.LAST)
+        assert reserved(fleet).name == "other"
+        assert reserved(fleet).name == "slow"
+
+    def test_its_room_counts(self) -> None:
+        fleet = a_fleet(slow=0, other=80)
+        fleet.set_standing("slow", Standing.LAST)
+        totals = fleet.totals()
+        assert (totals.capacity_kw, round(totals.largest_free_kw)) == (200, 100)
+
+    def test_it_is_asked_before_one_that_seems_full(self) -> None:
+        fleet = a_fleet(slow=0)
+        fleet.join("doubtful")
+        fleet.update("doubtful", a_status(100, next_release_s=1.0), 0)
+        fleet.set_standing("slow", Standing.LAST)
+        first = fleet.reserve(RIGID_11_KW, 2)
+        assert first is not None
+        assert first.name == "slow"
+        second = fleet.reserve(RIGID_11_KW, 2, [first.name])
+        assert second is not None
+        assert second.name == "doubtful"
+
+    def test_whoever_stands_worse_is_asked_only_where_that_is_wanted_the_better_ones_first(self) -> None:
+        fleet = a_fleet(spared=0, out=0, never=0)
+        for name, standing in (("spared", Standing.SPARED), ("out", Standing.OUT), ("never", Standing.NONE)):
+            fleet.set_standing(name, standing)
+        asked: list[str] = []
+        for down_to in (Standing.LAST, Standing.SPARED, Standing.SPARED, Standing.OUT, Standing.OUT):
+            found = fleet.reserve(RIGID_11_KW, 1, asked, down_to)
+            asked += [found.name] if found else ["nobody"]
+        assert asked == ["nobody", "spared", "nobody", "out", "nobody"]
+
+    def test_it_is_asked_as_before_once_it_stands_well_again(self) -> None:
+        fleet = a_fleet(a=0, b=50)
+        for standing in (Standing.LAST, Standing.OUT, Standing.NONE, Standing.SPARED, Standing.FIRST):
+            fleet.set_standing("a", standing)
         assert reserved(fleet).name == "a"
 
 
@@ -272,5 +317,5 @@ class TestTotals:
 
     def test_out_of_rotation_does_not_count(self) -> None:
         fleet = a_fleet(a=10, b=20)
-        fleet.set_in_rotation("a", False)
+        fleet.set_standing("a", Standing.OUT)
         assert fleet.totals().capacity_kw == 100

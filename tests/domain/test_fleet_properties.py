@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from smartgrid.domain.fleet import Fleet, Reservation
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.routing import POLICIES, make_policy
+from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
 
@@ -35,6 +36,8 @@ class FleetMachine(RuleBasedStateMachine):
         self.fleet = Fleet(make_policy(policy, rng), rng)
         self.substations = {name: Substation(80.0 + 10 * i, 0.0) for i, name in enumerate(NAMES)}
         self.epochs = dict.fromkeys(NAMES, 1)
+        self.standings = dict.fromkeys(NAMES, Standing.FIRST)
+        self.down_to = Standing.LAST
         self.open: list[Reservation] = []
         for name in NAMES:
             self.fleet.join(name)
@@ -75,10 +78,16 @@ class FleetMachine(RuleBasedStateMachine):
         self.fleet.leave(name)
         self.open = [reservation for reservation in self.open if reservation.name != name]
         self.fleet.join(name)
+        self.standings[name] = Standing.FIRST
 
-    @rule(name=st.sampled_from(NAMES), in_rotation=st.booleans())
-    def change_rotation(self, name: str, in_rotation: bool) -> None:
-        self.fleet.set_in_rotation(name, in_rotation)
+    @rule(name=st.sampled_from(NAMES), standing=st.sampled_from(Standing))
+    def change_standing(self, name: str, standing: Standing) -> None:
+        self.standings[name] = standing
+        self.fleet.set_standing(name, standing)
+
+    @rule(down_to=st.sampled_from([each for each in Standing if each is not Standing.NONE]))
+    def ask_further_down(self, down_to: Standing) -> None:
+        self.down_to = down_to
 
     @rule(name=st.sampled_from(NAMES), capacity_kw=st.floats(20, 150))
     def grid_operator_changes_the_capacity(self, name: str, capacity_kw: float) -> None:
@@ -122,22 +131,23 @@ class FleetMachine(RuleBasedStateMachine):
         assert totals.next_release_s == min(releases_s, default=None)
 
     def _ask(self, power: PowerRange, tried: tuple[str, ...]) -> object:
-        reservation = self.fleet.reserve(power, self.now_s, tried)
+        reservation = self.fleet.reserve(power, self.now_s, tried, self.down_to)
         if reservation is None:
             self._check_refusal(power, tried)
             return multiple()
         assert reservation.name not in tried
         view = self.fleet.view(reservation.name)
-        assert view.in_rotation
+        assert self.standings[view.name] <= self.down_to
         assert view.status is not None
         assert not view.status.draining
         self.open.append(reservation)
         return reservation, power, tried
 
     def _check_refusal(self, power: PowerRange, tried: tuple[str, ...]) -> None:
-        """Whoever was not asked is unknown, out of rotation or draining, or was full when last heard of."""
+        """Whoever was not asked is unknown, not to be asked or draining, or was full when last heard of."""
         for view in self.fleet.views():
-            if view.name in tried or view.status is None or not view.in_rotation or view.status.draining:
+            stands_worse = self.standings[view.name] > self.down_to
+            if view.name in tried or view.status is None or stands_worse or view.status.draining:
                 continue
             assert view.status.largest_free_kw < power.min_kw - 1e-9
             assert power.min_kw > view.status.capacity_kw or view.status.next_release_s is None or (

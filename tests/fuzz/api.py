@@ -29,7 +29,7 @@ def fuzz(service: Process, examples: int, phases: Sequence[str], seed: int | Non
     command = [
         *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"),
         *(f"{service.url}/openapi.json", "--phases", ",".join(phases), "--max-examples", examples),
-        *("--request-timeout", 30, "--no-color", "--workers", 2),
+        *("--request-timeout", 90, "--no-color", "--workers", 2),
         *(("--seed", seed) if seed is not None else ()),
     ]
     done = subprocess.run(map(str, command), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

@@ -7,6 +7,7 @@ process of its own, since libFuzzer ends with its process; `--inputs` says how m
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,7 +28,11 @@ with atheris.instrument_imports(include=["smartgrid", "jwt"]):
     from smartgrid.auth.key_set import KeySetError
     from smartgrid.auth.tokens import TokenError
     from smartgrid.balancer import member_answers, targets
+    from smartgrid.balancer.console import login
+    from smartgrid.balancer.console.sealed import Sealer
     from smartgrid.balancer.discovery import endpoints, static
+    from smartgrid.gateway import rate
+    from smartgrid.gateway.client_address import client_address, networks
     from smartgrid.http_client.answer import AnswerParser, BrokenAnswerError
     from smartgrid.http_server.request import RefusedError, RequestParser
     from smartgrid.protocol import keys, numbers, session_id, status_header, tracing
@@ -102,6 +107,12 @@ GOOD_SLICE = (
 )
 
 
+PROXIES = networks("10.0.0.0/8, fd00::/8")
+SEALER = Sealer(b"k" * 32)
+SEALED = SEALER.seal("session", {"owner": "o", "scopes": []}, NOW_S + 1)
+GOOD_DISCOVERY = b'{"issuer": "https://i", "authorization_endpoint": "https://i/a", "token_endpoint": "https://i/t"}'
+
+
 @dataclass(frozen=True)
 class Target:
     """A parser, how it may refuse, and something good to begin with."""
@@ -137,6 +148,12 @@ TARGETS: dict[str, Target] = {
     "targets": Target(lambda data: targets.parse(text(data)), (ValueError,), b"10.0.0.0/8,*.svc"),
     "issuers": Target(lambda data: issuers.load("[" + text(data)), (StartError,), b'{"issuer": "i"}]'),
     "key-sets": Target(key_set.parse, (KeySetError,), key_set_of(KEY)),
+    "forwarded": Target(
+        lambda data: client_address("10.0.0.1", text(data), PROXIES), (), b"198.51.100.7, [fd00::1]:443, 10.2.2.2:80"
+    ),
+    "rates": Target(lambda data: rate.parse(text(data)), (ValueError,), b"20/s burst 40"),
+    "cookies": Target(lambda data: SEALER.open("session", text(data), NOW_S), (), SEALED.encode()),
+    "discovery": Target(lambda data: login.endpoints(from_json(data), "https://i"), (ValueError,), GOOD_DISCOVERY),
     "tokens": Target(verify, (TokenError,), KEY.sign(claims(NOW_S)).encode()),
 }
 
@@ -162,7 +179,8 @@ def fuzz(name: str, inputs: int, corpus: Path) -> None:
 def run(name: str, inputs: int, kept: Path) -> subprocess.CompletedProcess[str]:
     """Feed one parser in a process of its own; its exit code is 0 if nothing was found."""
     command: list[Any] = [sys.executable, __file__, "--only", name, "--inputs", inputs, "--kept", kept]
-    return subprocess.run(map(str, command), capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run(map(str, command), capture_output=True, text=True, check=False, env=environment)
 
 
 @click.command()

@@ -3,8 +3,8 @@
 Eight times as many clients as a gateway has threads charge, list and stop as fast as they are answered, each with a
 token of its own, and most cars find the grid full. Besides come those who do harm: bodies that never end, connections
 that say nothing, and rubbish. Printed each minute: what was answered, the median and p99 of probes of `/health`
-meanwhile, and the memory of every process. It fails where a process has ended, where one has grown by more than `MAX_GROWTH_MB`
-after the first fifth, and where an answer was a 500.
+meanwhile, and the memory of every process. It fails where a process has ended, where one has grown by more than
+`MAX_GROWTH_MB` after the first fifth, and where an answer was a 500.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Soak:
     async def harm(self, number: int) -> None:
         """A body that does not end, silence, or rubbish, on one connection after the other."""
         kinds = [
-            b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+            b"POST /charge HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
             b"",
             b"\x16\x03\x01 rubbish\r\n\r\n",
         ]

@@ -10,6 +10,7 @@ import pytest
 from fuzz.api import fuzz
 from support.grid import Grid
 
+pytestmark = pytest.mark.timeout(400)  # on a busy machine
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 EXAMPLES = 15
 

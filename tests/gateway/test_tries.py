@@ -12,7 +12,7 @@ import pytest
 
 from smartgrid.protocol.numbers import Number, decode
 from support.http import Reply
-from support.processes import Process
+from support.processes import Process, wait_until
 from support.rough_server import RoughServer, Script, ok
 
 READY = b'{"status": "ready"}'
@@ -92,6 +92,60 @@ def test_a_second_sending_counts_more_than_the_first_and_less_than_every_later_t
     assert {headers_of(request)["idempotency-key"] for request in server.requests} == {"same"}
 
 
+def test_a_balancer_that_never_answers_gets_no_more_cars_until_it_says_that_it_is_ready(tmp_path: Path) -> None:
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    def ready(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(ok(READY, b"Connection: close"))
+
+    def answer(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(CREATED)
+
+    with gateway_before(tmp_path, [read_and_hang_up] * 6 + [ready, answer]) as (gateway, server):
+        unanswered = [charge(gateway, f"key-{i}") for i in range(3)]  # the third opens it, and is not sent again
+        page = gateway.call("GET", "/metrics").body.decode()  # for which the balancer is asked for its status
+        later: list[Reply] = []
+        wait_until(lambda: later.append(charge(gateway, "later")) or later[-1].status == 201, 30, "it is closed again")
+        asked = [request.split(b" HTTP")[0] for request in server.requests]
+
+    assert [reply.status for reply in unanswered] == [504] * 3
+    assert "gateway_breaker_open 1.0" in page
+    assert {(reply.status, reply.json()["code"], reply.headers["Retry-After"]) for reply in later[:-1]} <= {
+        (503, "balancer-unavailable", "1")
+    }
+    assert asked == [b"POST /charge"] * 5 + [b"GET /status", b"GET /ready", b"POST /charge"]
+
+
+def test_a_stop_is_sent_also_to_a_balancer_that_does_not_answer(tmp_path: Path) -> None:
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    def stopped(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(ok(SESSION, b"Content-Type: application/json"))
+
+    with gateway_before(tmp_path, [read_and_hang_up] * 5 + [stopped]) as (gateway, server):
+        for i in range(3):
+            charge(gateway, f"key-{i}")
+
+        assert gateway.call("DELETE", "/sessions/substation-0.x").status == 200
+        assert server.requests[-1].startswith(b"DELETE /charge/substation-0.x ")
+
+
+def test_each_sending_says_how_long_it_is_waited_for(tmp_path: Path) -> None:
+    def read_and_hang_up(connection: socket.socket) -> None:
+        server.read(connection)
+
+    with gateway_before(tmp_path, [read_and_hang_up, read_and_hang_up]) as (gateway, server):
+        charge(gateway)
+        left_ms = [int(headers_of(request)["smartgrid-deadline-ms"]) for request in server.requests]
+    assert len(left_ms) == 2
+    assert all(0 < each <= 2_000 for each in left_ms)
+
+
 def test_a_balancer_that_never_answers_leaves_the_outcome_unknown_and_the_client_with_the_key(tmp_path: Path) -> None:
     def read_and_hang_up(connection: socket.socket) -> None:
         server.read(connection)
@@ -124,8 +178,12 @@ def test_a_second_try_that_is_refused_says_nothing_of_the_first_that_was_not_ans
     assert reply.headers["Idempotency-Key"] == "mine"
 
 
-def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(tmp_path: Path) -> None:
-    body = b'{"code": "no-capacity"}'
+@pytest.mark.parametrize(("status", "code"), [(b"503", b"no-capacity"), (b"429", b"quota-exceeded")])
+def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(
+    tmp_path: Path, status: bytes, code: bytes
+) -> None:
+    """The first may have taken the room, or the owner's quota."""
+    body = b'{"code": "%s"}' % code
 
     def read_and_hang_up(connection: socket.socket) -> None:
         server.read(connection)
@@ -133,7 +191,7 @@ def test_after_a_sending_without_an_answer_a_refusal_of_the_second_is_not_sure(t
     def refuse(connection: socket.socket) -> None:
         server.read(connection)
         lines = (b"Content-Type: application/problem+json", b"Content-Length: %d" % len(body), b"", body)
-        connection.sendall(b"HTTP/1.1 503 Unavailable\r\n" + b"\r\n".join(lines))
+        connection.sendall(b"HTTP/1.1 %s Refused\r\n" % status + b"\r\n".join(lines))
 
     with gateway_before(tmp_path, [read_and_hang_up, refuse]) as (gateway, server):
         reply = charge(gateway, "not sure")

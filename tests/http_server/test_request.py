@@ -154,3 +154,17 @@ def _outcome(parts: list[bytes]) -> object:
     except RefusedError as refused:
         return refused.status
     return found and (found.method, found.path, found.query, found.headers, found.body)
+
+
+@pytest.mark.parametrize(
+    "name", [b"Idempotency-Key", b"idempotency-KEY", b"Authorization", b"Content-Type", b"Smartgrid-Number", b"Host"]
+)
+def test_two_of_what_there_is_once_are_refused(name: bytes) -> None:
+    """Put together with a comma they would be another key than either."""
+    assert status_of(get(name + b": a", name.title() + b": b")) == 400
+
+
+def test_two_of_anything_else_are_taken() -> None:
+    found = parse(get(b"Accept: a", b"Accept: b", b"Idempotency-Keys: a", b"Idempotency-Keys: b"))
+    assert found is not None
+    assert len(found.headers) == 5

@@ -32,6 +32,7 @@ class Stub:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     arrived_s: list[float] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     at_once: int = 0
     most_at_once: int = 0
@@ -75,6 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/substations":
+            self.stub.tokens.add(self.headers["Authorization"])
             self.answer(200, {"substations": self.stub.fleet()})
         elif self.path == "/health":
             self.answer(200, {"status": "ok"})
@@ -84,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.stub.lock:
+            self.stub.tokens.add(self.headers["Authorization"])
             self.stub.at_once += 1
             self.stub.most_at_once = max(self.stub.most_at_once, self.stub.at_once)
         try:

@@ -208,3 +208,40 @@ def test_a_report_that_cannot_be_written_at_the_end_is_one_sentence_and_2(stub: 
     assert result.exit_code == 2
     assert sentence(result).endswith("report.json: No such file or directory.")
     assert "Scenario burst: 1 requests" in result.stdout  # what was measured is not lost
+
+
+SHORT = ("--scenario", "burst", "--requests", "10", "--users", "2")
+
+
+def test_every_request_carries_the_token_of_the_file_and_the_report_does_not(stub: Stub, tmp_path: Path) -> None:
+    token, output = tmp_path / "token", tmp_path / "report.json"
+    token.write_text("a.good-token_1\n")
+    asked = (*SHORT, "--target", stub.url, "--balancer", stub.url)
+
+    done = loadtest(*asked, "--token-file", str(token), "--output", str(output), env={"SMARTGRID_TOKEN": "other"})
+
+    assert done.exit_code == 0, done.output
+    assert stub.tokens == {"Bearer a.good-token_1"}
+    assert "a.good-token_1" not in output.read_text() + done.output
+
+
+def test_the_token_may_come_from_the_environment(stub: Stub) -> None:
+    assert loadtest(*SHORT, "--target", stub.url, env={"SMARTGRID_TOKEN": "from-the.environment"}).exit_code == 0
+
+    assert stub.tokens == {"Bearer from-the.environment"}
+
+
+def test_without_a_token_none_is_sent(stub: Stub) -> None:
+    assert loadtest(*SHORT, "--target", stub.url, env={"SMARTGRID_TOKEN": ""}).exit_code == 0
+
+    assert stub.tokens == {None}
+
+
+def test_a_token_that_is_none_is_refused_before_anything_is_sent(stub: Stub, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("two words")
+
+    assert "has no token" in sentence(loadtest("--target", stub.url, "--token-file", str(path)))
+    assert "cannot be read" in sentence(loadtest("--target", stub.url, "--token-file", str(tmp_path / "absent")))
+    assert "SMARTGRID_TOKEN has no token" in sentence(loadtest("--target", stub.url, env={"SMARTGRID_TOKEN": "a\nb"}))
+    assert stub.keys == []

@@ -52,7 +52,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         ]
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
         balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.1)
-        gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2)
+        gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2, threads=2)
         lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
         made = Services(substations, balancer, gateway, lonely, volume, api_server)
         for process in made.named().values():

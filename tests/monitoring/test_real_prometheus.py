@@ -116,9 +116,16 @@ def test_fleet_alerts_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_
     grid.prometheus.wait_quiet(*expected)
 
 
-def test_gateway_alerts_fire_for_a_balancer_that_hangs(grid: Grid) -> None:
-    with frozen(grid.balancer), traffic(lambda: grid.charge(SMALL), threads=3):
-        grid.prometheus.wait_firing("SmartGridBalancerUnreachable", "SmartGridErrorRateHigh", "SmartGridResponseSlow")
+def test_gateway_alerts_fire_for_a_balancer_that_hangs_and_for_the_requests_that_it_keeps_waiting(grid: Grid) -> None:
+    expected = (
+        "SmartGridBalancerUnreachable",
+        "SmartGridErrorRateHigh",
+        "SmartGridResponseSlow",
+        "SmartGridGatewayBreakerOpen",
+        "SmartGridRequestsRefused",  # it answers one at a time, as it has two threads
+    )
+    with frozen(grid.balancer), traffic(lambda: grid.charge(SMALL), threads=6):
+        grid.prometheus.wait_firing(*expected)
 
 
 def test_a_service_of_which_no_process_is_left_is_unavailable_until_one_is_back(grid: Grid) -> None:

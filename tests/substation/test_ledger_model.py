@@ -14,13 +14,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from smartgrid.domain.quotas import Quota, Used, use_of
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KEY_LIFE_S, KeyEntry
 from smartgrid.protocol.numbers import Number
 from smartgrid.substation.book import Limits
 from smartgrid.substation.record import Record
-from smartgrid.substation.refusals import KeyReusedError, NoRoomError, SupersededError
+from smartgrid.substation.refusals import KeyReusedError, NoRoomError, QuotaError, SupersededError
 from support.books import Books, SetClock, alive_wall_s
 from support.powers import power_ranges
 from support.reference import Car, Reference
@@ -32,7 +33,10 @@ CAPACITIES_KW = st.sampled_from([0.0, 11.0, 50.0, 100.0]) | st.floats(min_value=
 ENERGIES_KWH = st.sampled_from([0.5, 11.0, 40.0]) | st.floats(min_value=0.1, max_value=80)
 PAUSES_S = st.sampled_from([1.0, 60.0, 3600.0]) | st.floats(min_value=0.1, max_value=30_000)
 NUMBERS = st.tuples(st.integers(1, 50)) | st.tuples(st.integers(1, 50), st.integers(0, 3), st.just(7))
-LIMITS = Limits(max_session_s=40_000)
+QUOTA = Quota(sessions=3, power_kw=60)
+LIMITS = Limits(max_session_s=40_000, quota=QUOTA)
+OWNERS = st.sampled_from(["ann", "bob"]) | st.none()
+OwnersKey = tuple[str | None, str]
 STAYS_S = st.none() | st.floats(min_value=10, max_value=50_000)
 
 
@@ -45,8 +49,8 @@ class Told:
     number: Number
     superseded_by: str = ""
 
-    def entry(self, key: str) -> KeyEntry:
-        return KeyEntry(keys.digest(key), self.number, self.session_id, bool(self.superseded_by))
+    def entry(self, key: OwnersKey) -> KeyEntry:
+        return KeyEntry(keys.digest(key[1], key[0]), self.number, self.session_id, bool(self.superseded_by))
 
 
 class Life(RuleBasedStateMachine):
@@ -58,7 +62,8 @@ class Life(RuleBasedStateMachine):
         self.clock = SetClock(time_scale)
         self.books = Books(self.root / f"life{next(self.lives)}", self.clock, capacity_kw, limits=LIMITS)
         self.exact = Reference(capacity_kw, self.clock.now_s())
-        self.keys: dict[str, Told] = {}
+        self.keys: dict[OwnersKey, Told] = {}
+        self.owners: dict[str, str | None] = {}  # by session
         self.epoch = self.revision = 0
 
     def teardown(self) -> None:
@@ -68,30 +73,46 @@ class Life(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ events
 
-    @rule(power=power_ranges(), energy_kwh=ENERGIES_KWH, stay_s=STAYS_S, key=st.none() | KEYS, number=NUMBERS)
+    @rule(
+        power=power_ranges(),
+        energy_kwh=ENERGIES_KWH,
+        stay_s=STAYS_S,
+        key=st.none() | KEYS,
+        number=NUMBERS,
+        owner=OWNERS,
+    )
     def charge(
-        self, power: PowerRange, energy_kwh: float, stay_s: float | None, key: str | None, number: Number
+        self,
+        power: PowerRange,
+        energy_kwh: float,
+        stay_s: float | None,
+        key: str | None,
+        number: Number,
+        owner: str | None,
     ) -> None:
         departure_s = None if stay_s is None else self.clock.now_s() + stay_s
         request = ChargeRequest("EV-1", energy_kwh, power, departure_s)
         self._forget_the_old()
-        if key in self.keys and request != self.keys[key].request:
-            assert self.books.refusal(request, key, number) is KeyReusedError
-        elif key not in self.keys:
-            self._charge_anew(request, key, number)
+        known = self.keys.get((owner, key)) if key is not None else None
+        if known is None:
+            self._charge_anew(request, key, number, owner)
+        elif request != known.request:
+            assert self.books.refusal(request, key, number, owner) is KeyReusedError
+            if not known.superseded_by:  # an attempt of this try that went astray must not count either
+                known.number = max(known.number, number)
 
     @precondition(lambda self: self.keys)
     @rule(data=st.data(), number=NUMBERS)
     def repeat(self, data: st.DataObject, number: Number) -> None:
-        key = data.draw(st.sampled_from(sorted(self.keys)))
+        key = data.draw(st.sampled_from(sorted(self.keys, key=str)))
         self._forget_the_old()
         if key not in self.keys:
             return
-        known = self.keys[key]
+        known, (owner, own_key) = self.keys[key], key
         if known.superseded_by:
-            assert self.books.refusal(known.request, key, number) is SupersededError
+            assert self.books.refusal(known.request, own_key, number, owner) is SupersededError
             return
-        told = self.books.charge(known.request, key, number)
+        told = self.books.charge(known.request, own_key, number, owner)
         assert (told.replayed, told.record.session_id) == (True, known.session_id)
         known.number = max(known.number, number)
 
@@ -110,7 +131,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.keys)
     @rule(data=st.data(), before=NUMBERS)
     def supersede(self, data: st.DataObject, before: Number) -> None:
-        key = data.draw(st.sampled_from(sorted(self.keys)))
+        key = data.draw(st.sampled_from(sorted(self.keys, key=str)))
         self._forget_the_old()
         if key not in self.keys:
             return
@@ -157,6 +178,30 @@ class Life(RuleBasedStateMachine):
         assert sorted(record.session_id for record in records) == sorted(self.exact.cars)
 
     @invariant()
+    def the_log_says_what_each_takes_of_a_quota(self) -> None:
+        _, page = self.books.ledger.news(0, None, 0, 0)
+        assert page is not None
+        told = {entry.session_id: entry.use for entry in page.entries}
+        for session_id, record in self._records().items():
+            owner, use = self.owners[session_id], told.get(session_id)
+            if owner is None:
+                assert use is None
+            elif record.state != "Idle":  # of one that has ended it may say so only after the next commit
+                assert use == (owner, record.max_power_kw)
+
+    @invariant()
+    def everyone_sees_their_own(self) -> None:
+        for owner in ("ann", "bob"):
+            own = {session_id for session_id, whose in self.owners.items() if whose == owner}
+            assert {record.session_id for record in self.books.ledger.page(1000, None, None, owner)} == own
+            assert all((self.books.ledger.find(each, owner) is not None) == (each in own) for each in self.owners)
+
+    @invariant()
+    def no_one_has_more_than_the_quota(self) -> None:
+        for owner in ("ann", "bob"):
+            assert QUOTA.allows(self._used(owner))
+
+    @invariant()
     def everyone_has_had_what_is_due(self) -> None:
         due = self._exact_now().cars
         for session_id, record in self._records().items():
@@ -174,7 +219,9 @@ class Life(RuleBasedStateMachine):
         self._forget_the_old()
         _, page = self.books.ledger.news(0, None, 0, 0)
         assert page is not None
-        assert {told.entry(key) for key, told in self.keys.items()} <= set(page.entries)
+        assert {told.entry(key) for key, told in self.keys.items()} <= {
+            each._replace(use=None) for each in page.entries
+        }
         assert len({entry.session_id for entry in page.entries}) == len(page.entries)
 
     # ------------------------------------------------------------------ helpers
@@ -190,10 +237,20 @@ class Life(RuleBasedStateMachine):
         oldest_s = self.clock.to_grid_s(self.clock.wall_s() - KEY_LIFE_S + NEAR_S)
         self.keys = {key: told for key, told in self.keys.items() if left_after(cars[told.session_id], oldest_s)}
 
-    def _charge_anew(self, request: ChargeRequest, key: str | None, number: Number) -> None:
+    def _used(self, owner: str) -> Used:
+        used = Used()
+        for session_id, record in self._records().items():
+            if self.owners[session_id] == owner and record.state != "Idle":
+                used = used.plus(use_of(record.max_power_kw))
+        return used
+
+    def _charge_anew(self, request: ChargeRequest, key: str | None, number: Number, owner: str | None) -> None:
         committed_kw = self.books.ledger.status().committed_kw
+        if owner is not None and not QUOTA.allows(self._used(owner).plus(use_of(request.power.max_kw))):
+            assert self.books.refusal(request, key, number, owner) is QuotaError
+            return
         try:
-            record = self.books.charge(request, key, number).record
+            record = self.books.charge(request, key, number, owner).record
         except NoRoomError:
             assert committed_kw + request.power.min_kw > float(self.exact.capacity_kw)
             return
@@ -202,8 +259,9 @@ class Life(RuleBasedStateMachine):
         leaves_s = now_s + LIMITS.max_session_s
         leaves_s = leaves_s if request.departure_s is None else min(leaves_s, request.departure_s)
         self.exact.admit(record.session_id, request.energy_kwh, power.min_kw, power.max_kw, leaves_s, now_s)
+        self.owners[record.session_id] = owner
         if key is not None:
-            self.keys[key] = Told(record.session_id, request, number)
+            self.keys[owner, key] = Told(record.session_id, request, number)
 
     def _return(self, folder: Path, outage_s: float) -> None:
         alive_s = self.clock.to_grid_s(alive_wall_s(folder))

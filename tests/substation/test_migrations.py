@@ -1,4 +1,4 @@
-"""An upgrade loses nothing: `version_2.sql` is what the version before wrote, as its process was killed."""
+"""An upgrade loses nothing: `version_2.sql` and `version_3.sql` are what those versions wrote, as they were killed."""
 
 from __future__ import annotations
 
@@ -124,6 +124,72 @@ def test_it_is_done_once(open_books: Callable[..., Books], old_file: Path) -> No
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert tables == {"session", "capacity_change", "checkpoint", "life", "sqlite_sequence"}
+
+
+# ---------------------------------------------------------------------- from version 3
+
+OF_3 = {
+    "elastic": "semX7Tm34o9t6T3HoQYl1A",
+    "leaving": "VsIVrjkNIU8mSeH0-hNbiQ",
+    "full": "HYeZDthH1yLP6dzYAivhvw",
+    "stopped": "jzcMMtN13SvEysGxquZzFw",
+    "superseded": "4jxZ1V2oD0PkaLcIpJnUxg",
+    "later": "tD1IrR9WtEZ_f-f79HtotA",
+}
+
+
+@pytest.fixture
+def of_3(tmp_path: Path) -> Iterator[Books]:
+    with closing(sqlite3.connect(tmp_path / "substation.db")) as connection:
+        connection.executescript((Path(__file__).parent / "version_3.sql").read_text())
+    clock = SetClock()
+    clock.set_s = ALIVE_WALL_S
+    books = Books(tmp_path, clock, 90.0)
+    yield books
+    books.close()
+
+
+def test_sessions_of_version_3_go_on_and_are_nobodys(of_3: Books) -> None:
+    found = {record.session_id: record for record in of_3.ledger.page(10, None, None)}
+    assert list(found) == list(reversed(OF_3.values()))
+    assert {record.owner for record in found.values()} == {None}
+    assert of_3.ledger.page(10, None, None, "A" * 22) == []
+    assert {name: (r.state, r.end_reason) for name in OF_3 if (r := found[OF_3[name]])} == {
+        "elastic": ("Charging", None),
+        "leaving": ("Charging", None),
+        "full": ("Idle", "EnergyDelivered"),
+        "stopped": ("Idle", "Stopped"),
+        "superseded": ("Idle", "Superseded"),
+        "later": ("Charging", None),
+    }
+    assert found[OF_3["superseded"]].superseded_by == "../substation-1.x"
+    assert found[OF_3["elastic"]].delivered_kwh == 7.5625  # as version 3 itself says at that moment
+
+
+def test_keys_of_version_3_have_their_sessions(of_3: Books) -> None:
+    fingerprint = fingerprint_of("EV-elastic", 22.0, 4.0, 11.0, None)
+    car = ChargeRequest("EV-elastic", 22.0, PowerRange(4.0, 11.0))
+    told = of_3.ledger.charge(car, "key of elastic", None, fingerprint)
+    assert (told.record.session_id, told.replayed) == (OF_3["elastic"], True)
+    somebodys = of_3.ledger.charge(car, "key of elastic", None, fingerprint, "A" * 22)
+    assert (somebodys.replayed, somebodys.record.owner) == (False, "A" * 22)
+
+
+def test_files_of_all_versions_come_to_the_same_schema(tmp_path: Path) -> None:
+    schemas = []
+    for version in ("version_2.sql", "version_3.sql", None):
+        folder = tmp_path / str(version)
+        folder.mkdir()
+        if version is not None:
+            with closing(sqlite3.connect(folder / "substation.db")) as connection:
+                connection.executescript((Path(__file__).parent / version).read_text())
+        Store(folder).close()
+        with closing(sqlite3.connect(folder / "substation.db")) as connection:
+            schemas.append(connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall())
+    assert schemas[0] == schemas[1] == schemas[2]
+
+
+# ---------------------------------------------------------------------- whatever the version
 
 
 def test_a_migration_that_breaks_off_changes_nothing(old_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

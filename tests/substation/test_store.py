@@ -148,6 +148,38 @@ def test_a_session_whose_key_is_remembered_is_not_forgotten(tmp_path: Path) -> N
     books.close()
 
 
+ROW = (
+    "INSERT INTO session SELECT NULL, printf('s%d', value), '', '1', '', '', 'EV', 1, 1, 1, NULL, 0, 0, 0, 0, "
+    "iif(value % 1000, 1, NULL), 0, NULL, ? FROM generated"
+)
+
+
+@pytest.mark.parametrize("active", [None, True, False])
+def test_a_page_of_ones_own_costs_nothing_for_what_others_and_oneself_have_had(
+    tmp_path: Path, active: bool | None
+) -> None:
+    """Counted in steps of SQLite's machine: nearly all of these sessions are another owner's, or have ended."""
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "substation.db", isolation_level=None)) as connection:
+        for count, owner in ((5000, None), (5000, "bob"), (5000, "ann")):
+            begin = connection.execute("SELECT count(*) FROM session").fetchone()[0]
+            numbers = f"WITH RECURSIVE generated(value) AS (SELECT {begin + 1} UNION ALL SELECT value + 1 "
+            numbers += f"FROM generated WHERE value < {begin + count}) "
+            connection.execute(numbers + ROW, (owner,))
+    store, steps = Store(tmp_path), 0
+
+    def count_steps() -> None:
+        nonlocal steps
+        steps += 10
+
+    store._reader.set_progress_handler(count_steps, 10)
+    page = store.page(5, 7500, active, "bob")
+    store.close()
+
+    assert [record.owner for record in page] == ["bob"] * (2 if active else 5)
+    assert steps < 500
+
+
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Vehicles are in it. A file from before is mended, too."""
     Store(tmp_path).close()

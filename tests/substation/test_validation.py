@@ -221,8 +221,8 @@ def exchange(substation: Process, request: bytes) -> bytes:
     [
         b"GET / HTTP/9.9\r\n\r\n",
         b"\x00\x01\x02\r\n\r\n",
-        b"GET /status HTTP/1.1\r\nHost: x\r\nBroken\r\n\r\n",
-        b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nHost: localhost\r\nBroken\r\n\r\n",
+        b"POST /charge HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     ],
 )
 def test_nonsense_gets_no_more_than_a_400(shared: Process, request_bytes: bytes) -> None:
@@ -234,7 +234,7 @@ def test_nonsense_gets_no_more_than_a_400(shared: Process, request_bytes: bytes)
 def test_huge_headers_are_refused_and_harm_no_one(shared: Process) -> None:
     lines = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 4000) for i in range(300))
     try:
-        answer = exchange(shared, b"GET /status HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+        answer = exchange(shared, b"GET /status HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
     except ConnectionError:
         answer = b""  # it closed before all was sent
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431") or answer.startswith(b"HTTP/1.1 400")
@@ -243,7 +243,7 @@ def test_huge_headers_are_refused_and_harm_no_one(shared: Process) -> None:
 
 def test_a_body_that_breaks_off_starts_nothing(shared: Process) -> None:
     before = shared.call("GET", "/status").json()["active_sessions"]
-    head = b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    head = b"POST /charge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
     exchange(shared, head + b'{"vehicle_id": "EV-1",')
     assert shared.call("GET", "/status").json()["active_sessions"] == before
 

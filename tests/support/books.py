@@ -124,16 +124,26 @@ class Books:
         self.store.may_commit.set()
         self.ledger.close()
 
-    def charge(self, request: ChargeRequest, key: str | None = None, number: Number | None = None) -> Told:
+    def charge(
+        self,
+        request: ChargeRequest,
+        key: str | None = None,
+        number: Number | None = None,
+        owner: str | None = None,
+    ) -> Told:
         """As the API charges: the fingerprint is the request's, however it is made."""
-        return self.ledger.charge(request, key, number, repr(request))
+        return self.ledger.charge(request, key, number, repr(request), owner)
 
     def refusal(
-        self, request: ChargeRequest, key: str | None = None, number: Number | None = None
+        self,
+        request: ChargeRequest,
+        key: str | None = None,
+        number: Number | None = None,
+        owner: str | None = None,
     ) -> type[LedgerError] | None:
         """Why a request is refused, or None where it is not."""
         try:
-            self.charge(request, key, number)
+            self.charge(request, key, number, owner)
         except LedgerError as error:
             return type(error)
         return None

@@ -131,16 +131,20 @@ def car(vehicle_id: str = "EV-1", **changes: object) -> dict[str, object]:
     return {"vehicle_id": vehicle_id, "energy_kwh": 50, "max_power_kw": 11, "min_power_kw": 11, **changes}
 
 
-def charge(target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, **changes: object) -> Reply:
-    """Ask to charge; fails where no answer comes at all."""
-    headers = {"Idempotency-Key": key} if key else {}
+def charge(
+    target: Process, vehicle_id: str = "EV-1", *, key: str | None = None, who: Mapping[str, str] = {}, **changes: object
+) -> Reply:
+    """Ask to charge; `who` are headers that say who asks. Fails where no answer comes at all."""
+    headers = {**who, "Idempotency-Key": key} if key else who
     return target.call("POST", "/charge", json=car(vehicle_id, **changes), headers=headers, timeout_s=ANSWER_TIMEOUT_S)
 
 
-def charge_known_to(balancer: Process, target: Process, vehicle_id: str, key: str) -> Reply:
+def charge_known_to(
+    balancer: Process, target: Process, vehicle_id: str, key: str, who: Mapping[str, str] = {}
+) -> Reply:
     """Charge with a new key, and wait until this balancer has read of it: before that it would place a repeat anew."""
     known = metric(balancer, "keys_known")
-    reply = charge(target, vehicle_id, key=key)
+    reply = charge(target, vehicle_id, key=key, who=who)
     wait_until(lambda: metric(balancer, "keys_known") > known, SETTLE_TIMEOUT_S, "the balancer knows the key")
     return reply
 
@@ -155,14 +159,14 @@ def _all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
         return list(pool.map(work, items))
 
 
-def sessions(target: Process, limit: int = 1000, **query: object) -> list[dict[str, Any]]:
-    """All sessions of a service, page by page."""
+def sessions(target: Process, limit: int = 1000, who: Mapping[str, str] = {}, **query: object) -> list[dict[str, Any]]:
+    """All sessions of a service that one may see, page by page; `who` are headers that say who asks."""
     path = "/sessions" if target.service == "gateway" else "/charge"
     found: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
         asked = {"limit": limit, **query, **({"cursor": cursor} if cursor else {})}
-        page = target.call("GET", f"{path}?{urlencode(asked)}").json()
+        page = target.call("GET", f"{path}?{urlencode(asked)}", headers=who).json()
         found += page["sessions"]
         cursor = page["next_cursor"]
     return found
@@ -201,6 +205,17 @@ def in_rotation(balancer: Process, name: str) -> bool:
 
 def wait_rotation(balancer: Process, name: str, expected: bool) -> None:
     wait_until(lambda: in_rotation(balancer, name) is expected, SETTLE_TIMEOUT_S, f"{name} in rotation is {expected}")
+
+
+def wait_whole(balancer: Process, who: Mapping[str, str] = {}) -> None:
+    """Until all members are in rotation: one that was slower to start than the balancer may not be yet."""
+
+    def whole() -> bool:
+        return all(
+            each["in_rotation"] for each in balancer.call("GET", "/substations", headers=who).json()["substations"]
+        )
+
+    wait_until(whole, SETTLE_TIMEOUT_S, "all members are in rotation")
 
 
 def wait_settled(balancer: Process) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smartgrid.auth import scopes
-from smartgrid.auth.local_issuer import LocalIssuer
+from smartgrid.auth.local_issuer import ISSUER, LocalIssuer
+from smartgrid.auth.principal import owner_of
 
 LIFETIME_S = 3600.0
 DRIVER = (scopes.CHARGE_READ, scopes.CHARGE_WRITE)
+OPERATOR = (*DRIVER, scopes.GRID_OPERATE, scopes.GRID_READ)
 
 
 class Identities:
@@ -33,3 +35,7 @@ class Identities:
     def bearer(self, subject: str, wanted: Iterable[str] = DRIVER) -> dict[str, str]:
         """The header of somebody."""
         return {"Authorization": f"Bearer {self.issuer.token(subject, wanted, LIFETIME_S)}"}
+
+    def owner(self, subject: str) -> str:
+        """The name under which somebody is known."""
+        return owner_of(ISSUER, subject)

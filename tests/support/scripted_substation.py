@@ -255,7 +255,7 @@ class ScriptedSubstation:
         return Response(200, {**found, "keys": keys.to_wire(page)} if "keys" in query else found)
 
     def _charge(self, request: Request) -> Response:
-        digest = keys.digest(request.headers[headers.KEY.lower()])
+        digest = keys.digest(request.headers[headers.KEY.lower()], request.headers.get(headers.OWNER.lower()))
         held = self._by_digest.get(digest)
         if held is None:
             if self.draining or self.status().largest_free_kw < 1:

@@ -101,3 +101,12 @@ def test_ready_says_why_not(client: FlaskClient, lifecycle: Lifecycle) -> None:
 )
 def test_when_to_ask_again_is_a_whole_number_of_seconds_within_a_day(release_s: float | None, seconds: str) -> None:
     assert retry_after(release_s) == {"Retry-After": seconds}
+
+
+def test_an_answer_names_a_bounded_number_of_errors_and_says_how_many_more_there_are(client: FlaskClient) -> None:
+    reply = client.put("/body", json={f"{'x' * 500}{i}": 1 for i in range(100)})
+
+    assert reply.status_code == 422
+    assert len(reply.get_json()["errors"]) == 20
+    assert reply.get_json()["detail"].endswith("; and 81 more")  # capacity_kw is missing besides
+    assert len(reply.data) < 10_000

@@ -49,3 +49,14 @@ while seen is None or time.monotonic() - since_s < SETTLE_S:
 - --trace=/trace/{{ .Values.trace.key }}
 {{- end }}
 {{- end -}}
+
+{{- define "loadtest.env" -}}
+{{- $env := list -}}
+{{- with .Values.token -}}
+{{- if .secretName -}}
+{{- $source := dict "secretKeyRef" (dict "name" .secretName "key" .secretKey) -}}
+{{- $env = append $env (dict "name" "SMARTGRID_TOKEN" "valueFrom" $source) -}}
+{{- end -}}
+{{- end -}}
+{{- with concat .Values.extraEnv $env }}{{ toYaml . }}{{ end -}}
+{{- end -}}

@@ -10,7 +10,10 @@ from cluster.paths import BIN
 HERE = Path(__file__).resolve().parent
 # The last minor version whose kubelet accepts cgroup v1 without being told to; 1.35 refuses to start there.
 KUBERNETES = "v1.34.4"
-COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+COMPONENTS = (
+    *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
+    "network-policies",
+)
 ADDONS = {
     "coredns": "github.com/coredns/coredns@v1.15.0",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner@v0.0.30",

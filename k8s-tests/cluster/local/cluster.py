@@ -97,9 +97,15 @@ def start_node() -> None:
         for image in (PAUSE_IMAGE, PYTHON_IMAGE):
             images.load(image)
         wait_until("node Ready", node_is_ready)
+        wait_until("network policies", network_policies_are_enforced)
         addons.install()
     except NotInTimeError as error:
         raise NotInTimeError(f"{error}; the components' logs are in {LOGS}") from error
+
+
+def network_policies_are_enforced() -> bool:
+    """Whether what pods forward goes through the policies: their program waits until the node is known."""
+    return "KUBE-ROUTER-FORWARD" in node.shell("iptables --list-rules FORWARD")
 
 
 def node_is_ready() -> bool:

@@ -31,6 +31,7 @@ def command_lines() -> dict[str, list[str]]:
         "kube-scheduler": [f"{BIN}/kube-scheduler", f"--kubeconfig={STATE}/scheduler.conf", "--leader-elect=false"],
         "kubelet": kubelet(),
         "kube-proxy": kube_proxy(),
+        "network-policies": network_policies(),
         "coredns": [f"{BIN}/coredns", "-conf", str(COREFILE)],
         "local-path-provisioner": storage_provisioner(),
         "metrics-server": metrics_server(),
@@ -120,6 +121,16 @@ def kube_proxy() -> list[str]:
         f"--hostname-override={NODE}",
         "--conntrack-max-per-core=0",  # leave the host's limit alone; it may not be writable either
         f"--nodeport-addresses={NODE_IP}/32",
+    ]
+
+
+def network_policies() -> list[str]:
+    """What enforces NetworkPolicies: kube-router's controller, by iptables and ipset."""
+    return [
+        f"{BIN}/network-policies",
+        f"--kubeconfig={KUBECONFIG}",
+        f"--node={NODE}",
+        f"--service-cidr={SERVICE_CIDR}",
     ]
 
 

@@ -37,7 +37,7 @@ def write() -> None:
 
 
 def pod_network() -> dict[str, object]:
-    """A bridge. It enforces no NetworkPolicy; kind's network does."""
+    """A bridge. NetworkPolicies are enforced on it by a program of their own."""
     addresses = {
         "type": "host-local",
         "dataDir": str(STATE / "ipam"),

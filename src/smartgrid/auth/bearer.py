@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MAX_TOKEN_BYTES = 8 * 1024
 READ_AGAIN_S = 60.0
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+
+
+def headers_of(token: str) -> dict[str, str]:
+    """`Authorization` with this token. Raises ValueError for what can be none."""
+    if len(token) > MAX_TOKEN_BYTES or not _TOKEN.fullmatch(token):
+        raise ValueError(f"a token is one word of at most {MAX_TOKEN_BYTES} letters, digits and -._~+/=")
+    return {"Authorization": f"Bearer {token}"}
 
 
 class BearerFile:
@@ -33,5 +41,5 @@ class BearerFile:
                 token = file.read(MAX_TOKEN_BYTES).decode("ascii", "replace").strip()
         except OSError:
             return
-        if _TOKEN.fullmatch(token):
-            self._headers = {"Authorization": f"Bearer {token}"}
+        with suppress(ValueError):
+            self._headers = headers_of(token)

@@ -72,7 +72,7 @@ class Credentials:
     def client(self, url: str) -> HttpClient:
         """A client that proves itself. Raises ValueError for what is no http or https URL."""
         found = self.of(url)
-        return HttpClient(url, ca_file=found.ca_file, extra_headers=found.headers)
+        return HttpClient(url, ca_file=found.ca_file, extra_headers=found.headers, tells_deadline=True)
 
     def _of(self, target: Target) -> Credential:
         headers = BearerFile(target.token_file).headers if target.token_file else self._default.headers

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry
 
+from smartgrid.balancer.console import sealed
+from smartgrid.balancer.console.sign_in import SignIn
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import auditing, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import create_app, finish_app
 from smartgrid.web.routes import add_routes
@@ -29,15 +33,25 @@ def make_app(
     lifecycle: Lifecycle,
     registry: CollectorRegistry,
     guard: Guard | None = None,
+    audit: Audit | None = None,
+    sign_in: SignIn | None = None,
 ) -> Flask:
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
+    deadlines.install(app)
     app.url_map.merge_slashes = False  # the URL of a substation may come decoded
     for each in views:
         add_routes(app, each)
     console.install(app)
+    guard = guard or Guard()
+    sign_in = sign_in or SignIn(guard, sealed.load(None), None, "", 0.0)
+    sign_in.install(app)
+    guard.other_ways.append(sign_in.who)
     app.after_request(_status_where_wanted(name, fleet))
-    return finish_app(app, "Smart grid: balancer", guard)
+    finish_app(app, "Smart grid: balancer", guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app
 
 
 def _status_where_wanted(name: str, fleet: LiveFleet) -> Callable[[Response], Response]:

@@ -37,9 +37,9 @@ class Breaker:
         """Whether a car may be sent: it is closed, or half open and no car is finding out yet."""
         return self.is_closed or (now_s >= self.due_s and not self.has_probe)
 
-    def sent(self) -> None:
-        """A car has been sent."""
-        self.has_probe = not self.is_closed
+    def sent(self, *, as_probe: bool = False) -> None:
+        """A car has been sent. `as_probe`: it finds out, whether the breaker is closed or not."""
+        self.has_probe = as_probe or not self.is_closed
 
     def succeeded(self) -> None:
         """A car was answered, yes or no."""

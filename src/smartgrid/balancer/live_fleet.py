@@ -6,10 +6,13 @@ asked nothing, but its keys and sessions are answered as unavailable, not as unk
 `away_life_s` have passed.
 
 A member that answers polls and lets cars down is spared them by its circuit breaker (`breaker`). Only when no other
-member is left to ask, a car is sent there all the same: better to wait in vain than to be refused where there is room,
-and if many are out at once the fault may be this balancer's own.
+member is left to ask, a car is sent there all the same: better to wait in vain than to be refused where there is room.
+One that is merely slow (`slowness`) is asked when no other has room. And where more than half of the fleet is out at
+once, the fault is probably this balancer's own network (Envoy's panic threshold): then also those that do not answer
+are asked before a car is refused, each by one car at a time.
 
-The domain's `Fleet` is the one place that keeps who is in rotation; `Health` and `Breaker` say when that changes.
+The domain's `Fleet` is the one place that keeps how a member stands; `Health`, `Breaker` and `Slowness` say when that
+changes.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ from dataclasses import dataclass, field
 from smartgrid.balancer.breaker import Breaker
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.health import Health
+from smartgrid.balancer.slowness import Slowness
 from smartgrid.domain.fleet import Fleet, Reservation, View
 from smartgrid.domain.request import PowerRange
+from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 from smartgrid.http_client.client import HttpClient
 from smartgrid.protocol import status_header
@@ -31,6 +36,8 @@ from smartgrid.protocol import status_header
 MAX_AWAY = 1000
 """Departed substations that are remembered at the most; the oldest are forgotten first."""
 AWAY_LIFE_S = 24 * 3600.0
+PANIC_THRESHOLD = 0.5
+"""The share of members out of rotation above which those are asked too."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +85,7 @@ class LiveFleet:
         self,
         fleet: Fleet,
         *,
-        client_for: Callable[[str], HttpClient] = HttpClient,
+        client_for: Callable[[str], HttpClient] = lambda url: HttpClient(url, tells_deadline=True),
         away_life_s: float = AWAY_LIFE_S,
         on_change: Callable[[], None] = lambda: None,
         on_forgotten: Callable[[str], None] = lambda _name: None,
@@ -94,6 +101,9 @@ class LiveFleet:
         self._substations: dict[str, Substation] = {}
         self._away_since_s: dict[str, float] = {}  # the oldest first
         self._spared: dict[str, Substation] = {}  # whose breaker is not closed
+        self._out: set[str] = set()  # of rotation
+        self._balancers: dict[str, frozenset[int]] = {}  # beneath the members that are balancers, by their epochs
+        self._slowness = Slowness()
         self._all_seen = False
 
     # ------------------------------------------------------------------ who is in the fleet
@@ -109,6 +119,8 @@ class LiveFleet:
             self._away_since_s.pop(member.name, None)
             self._fleet.join(member.name)
             self._spared.pop(member.name, None)
+            self._slowness.forget(member.name)
+            self._balancers.pop(member.name, None)
             self._apply_health(joined, time.monotonic())
         if known is not None:
             known.client.close()
@@ -122,6 +134,9 @@ class LiveFleet:
                 return
             self._away_since_s[name] = time.monotonic()
             self._spared.pop(name, None)
+            self._out.discard(name)
+            self._slowness.forget(name)
+            self._balancers.pop(name, None)
             self._fleet.leave(name)
         left.client.close()
         self._forget_long_away()
@@ -161,20 +176,23 @@ class LiveFleet:
     def choose(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
         now_s = time.monotonic()
         with self._lock:
-            for each in list(self._spared.values()):
+            for each in [*self._spared.values(), *map(self._substations.__getitem__, self._slowness.pardoned(now_s))]:
                 self._apply_health(each, now_s)
             # A half open breaker is for a car that has not been let down yet: it has the time to be placed elsewhere.
             avoided = {*asked, *self._spared} if asked else asked
-            reservation = self._fleet.reserve(power, now_s, avoided) or self._reserve_at_spared(power, now_s, asked)
+            reservation = self._fleet.reserve(power, now_s, avoided)
+            if reservation is None and self._out:
+                last = Standing.OUT if self._is_panic() else Standing.SPARED
+                reservation = self._fleet.reserve(power, now_s, asked, last)
             if reservation is None:
                 return None
             chosen = self._substations[reservation.name]
-            chosen.breaker.sent()
+            chosen.breaker.sent(as_probe=chosen.name in self._out)
             self._apply_health(chosen, now_s)
             return Choice(chosen, reservation)
 
-    def settle(self, choice: Choice, header: str | None, *, failed: bool = False) -> None:
-        """The chosen substation has answered: take its fresh status for the reservation.
+    def settle(self, choice: Choice, header: str | None, *, failed: bool = False, took_s: float | None = None) -> None:
+        """The chosen substation has answered, in `took_s`: take its fresh status for the reservation.
 
         `failed` says that the answer is none that a car can be given.
         """
@@ -183,6 +201,8 @@ class LiveFleet:
         with self._lock:
             self._fleet.confirm(choice.reservation, found[1] if found else None, now_s)
             choice.substation.health.answered()
+            if took_s is not None and self._is_current(choice.substation):
+                self._slowness.note(choice.substation.name, took_s, now_s)
             self._judge(choice.substation, failed, now_s)
         self._on_change()
 
@@ -243,7 +263,25 @@ class LiveFleet:
         with self._lock:
             return self._fleet.view(name).status if name in self._fleet else None
 
+    def saw_balancers(self, substation: Substation, epochs: frozenset[int]) -> None:
+        """Which balancers a member says that it is, and has beneath it; none of a substation."""
+        with self._lock:
+            if epochs and self._is_current(substation):
+                self._balancers[substation.name] = epochs
+            else:
+                self._balancers.pop(substation.name, None)
+
+    def balancers(self) -> frozenset[int]:
+        """All that are beneath this one, by their epochs."""
+        with self._lock:
+            return frozenset[int]().union(*self._balancers.values())
+
     # ------------------------------------------------------------------ the fleet as a whole
+
+    @property
+    def epoch(self) -> int:
+        """Which tells this balancer from every other."""
+        return self._fleet.epoch
 
     def totals(self) -> Status:
         with self._lock:
@@ -261,6 +299,11 @@ class LiveFleet:
         """The names of those whose breaker is not closed."""
         with self._lock:
             return set(self._spared)
+
+    def slow(self) -> set[str]:
+        """The names of those that are asked last."""
+        with self._lock:
+            return self._slowness.names()
 
     def out_of_rotation(self) -> int:
         """How many members do not answer."""
@@ -287,16 +330,9 @@ class LiveFleet:
 
     # ------------------------------------------------------------------ within the lock
 
-    def _reserve_at_spared(self, power: PowerRange, now_s: float, asked: Collection[str]) -> Reservation | None:
-        """At a member whose breaker is open, but which answers polls and has not been asked."""
-        for name, each in self._spared.items():
-            if name not in asked and each.health.in_rotation and not each.breaker.has_probe:
-                self._fleet.set_in_rotation(name, in_rotation=True)
-                reservation = self._fleet.reserve(power, now_s, asked)
-                self._fleet.set_in_rotation(name, in_rotation=False)
-                if reservation is not None:
-                    return reservation
-        return None
+    def _is_panic(self) -> bool:
+        """Whether so many members are out of rotation that the fault is probably not theirs."""
+        return len(self._out) > PANIC_THRESHOLD * len(self._substations)
 
     def _judge(self, substation: Substation, failed: bool, now_s: float) -> None:
         """What became of a car that was sent."""
@@ -312,9 +348,21 @@ class LiveFleet:
         self._apply_health(substation, now_s)
 
     def _apply_health(self, substation: Substation, now_s: float) -> None:
-        if self._is_current(substation):
-            in_rotation = substation.health.in_rotation and substation.breaker.lets_through(now_s)
-            self._fleet.set_in_rotation(substation.name, in_rotation)
+        if not self._is_current(substation):
+            return
+        name, standing = substation.name, self._standing(substation, now_s)
+        self._fleet.set_standing(name, standing)
+        if standing <= Standing.LAST:
+            self._out.discard(name)
+        else:
+            self._out.add(name)
+
+    def _standing(self, substation: Substation, now_s: float) -> Standing:
+        if not substation.health.in_rotation:
+            return Standing.NONE if substation.breaker.has_probe else Standing.OUT
+        if substation.breaker.lets_through(now_s):
+            return Standing.LAST if substation.name in self._slowness else Standing.FIRST
+        return Standing.NONE if substation.breaker.has_probe else Standing.SPARED
 
     def _is_current(self, substation: Substation) -> bool:
         """Not of an address that it has left."""

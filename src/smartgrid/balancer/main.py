@@ -9,6 +9,7 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.balancer import targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
+from smartgrid.balancer.console import sign_in
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
@@ -18,8 +19,9 @@ from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
 from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
+from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.balancer.placement.placement import Placement
-from smartgrid.balancer.registrations import Registrations, ask_name
+from smartgrid.balancer.registrations import Introduction, Registrations, introduction
 from smartgrid.balancer.roster import Roster
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.balancer.settings import BalancerSettings
@@ -27,6 +29,7 @@ from smartgrid.balancer.state import State
 from smartgrid.balancer.telemetry import Telemetry
 from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import FleetViews
+from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.domain.fleet import Fleet
@@ -35,23 +38,28 @@ from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
+from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
-from smartgrid.web import guarding, metrics
+from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
-
-MAX_SYNC_AGE_S = 120.0
 
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
-    directory, guard = Directory(changes.notify), guarding.guard(settings, lifecycle, registry)
-    credentials = Credentials(settings)
+    use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
+    directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
+    credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
+    signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
 
-    def ask(url: str) -> str | None:
-        return ask_name(credentials.client(url))
+    def ask(url: str) -> Introduction | None:
+        return introduction(credentials.client(url))
+
+    def ask_name(url: str) -> str | None:
+        found = ask(url)
+        return found.name if found else None
 
     with ExitStack() as stack:
         loop = stack.enter_context(EventLoop("telemetry"))
@@ -70,14 +78,15 @@ def run(settings: BalancerSettings) -> None:
 
         membership = Membership(fleet, members_changed)
         state = stack.enter_context(closing(State(settings.data_dir)))
-        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask)
-        roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask)))
+        registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask, fleet.epoch)
+        roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask_name)))
         stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
         placement = Placement(
             fleet,
             directory,
+            use,
             balancer_id=draw_balancer_id(),
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,
@@ -86,14 +95,15 @@ def run(settings: BalancerSettings) -> None:
         views = [
             PlacingViews(placement, fleet, counted, Tries()),
             SessionViews(Sessions(fleet, directory)),
+            OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
         registry.add_text(SubstationSeries(fleet, counted.decisions).render)
-        lifecycle.add_check(lambda: roster.not_synced(MAX_SYNC_AGE_S))
+        lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
-        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard)
+        app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
         serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -1,17 +1,19 @@
 """Who is in the fleet, brought together from several sources, each of which knows a part.
 
-A name belongs to the source that had it first, and a URL to the name that had it first.
+A name belongs to the source that had it first, and a URL to the name that had it first. Only registrations come after
+all others, whenever they were made: no one can take a name by hand that is another substation's, or that one will have.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.live_fleet import LiveFleet
 
+REGISTRATION = "registration"
 log = logging.getLogger(__name__)
 
 
@@ -51,8 +53,9 @@ class Membership:
             return next(((source, member) for source, member in found if member.url == url and not member.away), None)
 
     def find_name(self, name: str) -> Member | None:
+        """Who has the name, or would have it if it could be asked."""
         with self._lock:
-            return self._members.get(name)
+            return self._members.get(name) or next((m for m in _discovered(self._published) if m.name == name), None)
 
 
 def away(published: dict[str, frozenset[Member]]) -> set[str]:
@@ -61,12 +64,23 @@ def away(published: dict[str, frozenset[Member]]) -> set[str]:
 
 
 def merge(published: dict[str, frozenset[Member]]) -> dict[str, Member]:
-    """Who can be asked: one member a name and a URL; the first source to publish wins, within a source by name."""
+    """Who can be asked: one member a name and a URL; the first source to publish wins, within a source by name.
+
+    Registrations come last, and have no name that another source knows, also where it calls that one away.
+    """
     merged: dict[str, Member] = {}
     urls: set[str] = set()
-    for members in published.values():
+    taken = {member.name for member in _discovered(published)} if REGISTRATION in published else set[str]()
+    for source, members in sorted(published.items(), key=lambda each: each[0] == REGISTRATION):
         for member in sorted(members, key=lambda m: m.name):
+            if source == REGISTRATION and member.name in taken:
+                continue
             if not member.away and member.name not in merged and member.url not in urls:
                 merged[member.name] = member
                 urls.add(member.url)
     return merged
+
+
+def _discovered(published: dict[str, frozenset[Member]]) -> Iterator[Member]:
+    """What all sources but registrations know."""
+    return (member for source, members in published.items() if source != REGISTRATION for member in members)

@@ -16,7 +16,7 @@ from smartgrid.balancer.roster import Roster
 from smartgrid.domain.status import Status
 from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
-REASONS = ("no-capacity", "no-substation")
+REASONS = ("no-capacity", "no-substation", "quota-exceeded")
 
 
 class Decisions:
@@ -119,7 +119,8 @@ class SubstationSeries:
         self._fleet, self._decisions = fleet, decisions
 
     def render(self) -> str:
-        seen, spared, now_s = self._fleet.seen(), self._fleet.spared(), time.monotonic()
+        seen, now_s = self._fleet.seen(), time.monotonic()
+        spared, slow = self._fleet.spared(), self._fleet.slow()
         names = [each.member.name for each in seen]
         known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
         return "".join(
@@ -135,6 +136,11 @@ class SubstationSeries:
                     "balancer_breaker_open",
                     "Whether the circuit breaker spares the substation cars, as it let some down.",
                     ((name, float(name in spared)) for name in names),
+                ),
+                _gauge(
+                    "substation_slow",
+                    "Whether the substation is asked last, as it answers cars more slowly than the others.",
+                    ((name, float(name in slow)) for name in names),
                 ),
                 _gauge(
                     "substation_load_percentage",

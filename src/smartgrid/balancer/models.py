@@ -13,6 +13,9 @@ class FleetStatusBody(StatusBody):
     """The fleet's totals, in the form of a substation's status."""
 
     substations: int = Field(description="Substations known.")
+    balancers: list[int] = Field(
+        description="Epochs of this balancer and of those beneath it: one that finds its own there does not take it in."
+    )
 
 
 class SubstationBody(WireModel):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from pydantic_core import from_json
 
+from smartgrid.balancer import loops
 from smartgrid.balancer.discovery import Member, Publish
-from smartgrid.balancer.discovery.static import AskName
-from smartgrid.balancer.membership import Membership
+from smartgrid.balancer.membership import REGISTRATION, Membership
 from smartgrid.balancer.state import State
 from smartgrid.balancer.targets import AllowedTargets, check_url
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
@@ -17,20 +19,32 @@ from smartgrid.protocol.models import MEMBER_NAME
 from smartgrid.web.problems import ProblemError, not_found
 
 ASK_TIMEOUT_S = 1.0
-SOURCE = "registration"
+MAX_REGISTRATIONS = 1000
+SOURCE = REGISTRATION
 
 
-def ask_name(client: HttpClient) -> str | None:
-    """The name that the substation behind a client gives itself; None if it does not answer, or not as a substation.
-    Closes the client."""
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a substation says of itself: its name, and as a balancer the epochs of itself and of those beneath it."""
+
+    name: str
+    balancers: frozenset[int]
+
+
+def introduction(client: HttpClient) -> Introduction | None:
+    """Who is behind a client; None if it does not answer, or not as a substation. Closes the client."""
     try:
         answer = client.request("GET", "/status", timeout_s=ASK_TIMEOUT_S)
-        name = from_json(answer.body)["name"] if answer.status == 200 else None
-    except (NotSentError, OutcomeUnknownError, ValueError, KeyError, TypeError):
+        body = from_json(answer.body) if answer.status == 200 else {}
+        name, balancers = body["name"], loops.told_by(body)
+    except (NotSentError, OutcomeUnknownError, ValueError, KeyError, TypeError, AttributeError):
         return None
     finally:
         client.close()
-    return name if isinstance(name, str) and MEMBER_NAME.fullmatch(name) else None
+    return Introduction(name, balancers) if isinstance(name, str) and MEMBER_NAME.fullmatch(name) else None
+
+
+Ask = Callable[[str], Introduction | None]
 
 
 class Registrations:
@@ -38,9 +52,11 @@ class Registrations:
 
     source = SOURCE
 
-    def __init__(self, state: State, targets: AllowedTargets, membership: Membership, ask: AskName) -> None:
-        """`membership` tells which names and addresses are taken, also by other sources; `ask` asks a URL its name."""
-        self._state, self._targets, self._membership, self._ask = state, targets, membership, ask
+    def __init__(self, state: State, targets: AllowedTargets, membership: Membership, ask: Ask, epoch: int) -> None:
+        """`membership` tells which names and addresses are taken, also by other sources; `ask` asks a URL who is there;
+        `epoch` is this balancer's."""
+        self._state, self._targets, self._membership = state, targets, membership
+        self._ask, self._epoch = ask, epoch
         self._publish: Publish | None = None
         self._lock = threading.Lock()  # one change at a time, and published in the order of the changes
 
@@ -54,18 +70,24 @@ class Registrations:
         return math.inf if self._publish is None else 0.0
 
     def add(self, url: str, name: str | None) -> tuple[Member, bool]:
-        """Register a URL; returns the member, and whether it is new. Raises a problem that says what is wrong."""
+        """Register a URL; returns the member, and whether it is new. Raises a problem that says what is wrong.
+
+        Who is there is asked always: neither a name nor an address is taken on trust.
+        """
         url = self._checked(url)
         known = self._membership.find_url(url)
         if known is not None:
             return known[1], False
-        member = Member(name or self._asked(url), url)
+        member = Member(self._asked(url, name), url)
         with self._lock:
             known, other = self._membership.find_url(url), self._membership.find_name(member.name)
             if known is not None:
                 return known[1], False
             if other is not None:
                 raise ProblemError(409, "name-taken", f"{member.name} is in the fleet already, at {other.url}.")
+            if len(self._state.registrations()) >= MAX_REGISTRATIONS:
+                detail = f"{MAX_REGISTRATIONS} substations are registered, and no more may be; remove one first."
+                raise ProblemError(409, "too-many-registrations", detail)
             self._state.register(member)
             self._republish()
         return member, True
@@ -98,13 +120,19 @@ class Registrations:
             raise ProblemError(403, "target-not-allowed", detail)
         return url
 
+    def _asked(self, url: str, name: str | None) -> str:
+        """The name of who is there. Raises a problem (422) where no one is, or not who should be."""
+        found = self._ask(url)
+        if found is None:
+            detail = f"{url} does not answer as a substation; start it first."
+            raise ProblemError(422, "substation-unreachable", detail)
+        if self._epoch in found.balancers:
+            detail = f"{url} is this balancer itself, or has it beneath it; a fleet cannot contain itself."
+            raise ProblemError(422, "loop", detail)
+        if name is not None and name != found.name:
+            raise ProblemError(422, "other-name", f"{url} calls itself {found.name}, not {name}.")
+        return found.name
+
     def _republish(self) -> None:
         if self._publish is not None:
             self._publish(self._state.registrations())
-
-    def _asked(self, url: str) -> str:
-        name = self._ask(url)
-        if name is None:
-            detail = f"{url} does not answer as a substation; start it first, or give its name."
-            raise ProblemError(422, "substation-unreachable", detail)
-        return name

@@ -45,13 +45,15 @@ class Roster:
         """Seconds since each source last confirmed what it published."""
         return {source.source: source.sync_age_s(time.monotonic()) for source in self.sources}
 
-    def not_synced(self, max_age_s: float) -> str | None:
-        """Why the fleet may be out of date, or None."""
+    def not_synced(self) -> str | None:
+        """Which source has not been heard yet, or None.
+
+        Later silence makes no balancer unready: the fleet that it knows is there to be served, and an API server that
+        is away would take all balancers out at once. An alert tells of the age.
+        """
         for source, age_s in self.sync_ages_s().items():
             if math.isinf(age_s):
                 return f"{source} discovery has found nothing yet"
-            if age_s > max_age_s:
-                return f"{source} discovery is {age_s:.0f} s old"
         return None
 
     def _run(self, source: Discovery) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,13 @@ from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import STATUS
-from smartgrid.protocol.session_id import path_down, split
-from smartgrid.web import paging
+from smartgrid.protocol.session_id import MAX_UP, is_path, path_down, split
+from smartgrid.web import access, paging
 from smartgrid.web.charge_views import Superseding
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 
 TIMEOUT_S = 1.7
+MIN_TIMEOUT_S = 0.05  # a stop is sent on, however late it is
 SILENT_TIMEOUT_S = 0.2  # for one that has not answered lately: time to notice that it is back
 AFTER = " "  # sorts before all that a name can go on with: cursors say which names are done
 
@@ -34,30 +36,41 @@ class Page:
 
 
 class Sessions:
-    """The substations hold the sessions; the id says which one to ask."""
+    """The substations hold the sessions; the id says which one to ask.
+
+    They are asked for whom the request is that is being answered (`web.access`): what is another owner's they do not
+    list, and do not know.
+    """
 
     def __init__(self, fleet: LiveFleet, directory: Directory) -> None:
         self._fleet, self._directory = fleet, directory
 
-    def get(self, session_id: str) -> dict[str, Any]:
-        """One session. Raises a problem: 404, or 503 while its substation is away or does not answer."""
-        return self._call("GET", session_id)
+    def get(self, session_id: str, end_s: float = math.inf) -> dict[str, Any]:
+        """One session, by `end_s` at the latest. Raises a problem: 404, or 503 while its substation is away or does not
+        answer."""
+        return self._call("GET", session_id, end_s)
 
-    def stop(self, session_id: str, superseding: Superseding | None = None) -> dict[str, Any]:
+    def stop(self, session_id: str, superseding: Superseding | None = None, end_s: float = math.inf) -> dict[str, Any]:
         """Stop one session, or have it superseded. Raises a problem as `get` does."""
         if superseding is None:
-            return self._call("DELETE", session_id)
-        query = {"before": numbers.encode(superseding.before), "superseded_by": path_down(superseding.by)}
-        return self._call("DELETE", session_id, f"?{urlencode(query, safe='/')}")
+            return self._call("DELETE", session_id, end_s)
+        by = path_down(superseding.by)
+        if not is_path(by):
+            detail = f"superseded_by leads up too far: {MAX_UP - 1} times ../ at the most, at a balancer."
+            raise ProblemError(422, "invalid-request", detail)
+        query = {"before": numbers.encode(superseding.before), "superseded_by": by}
+        return self._call("DELETE", session_id, end_s, f"?{urlencode(query, safe='/')}")
 
-    def page(self, limit: int, cursor: str | None, state: str | None) -> Page:
+    def page(self, limit: int, cursor: str | None, state: str | None, end_s: float = math.inf) -> Page:
         """Up to `limit` sessions, substation by substation in the order of their names, newest first within each.
 
         However many do not answer, it takes no longer than one may: the cursor says where to go on. Substations that
         are away are named as unreachable where a session of theirs is known.
         """
-        end_s = time.monotonic() + TIMEOUT_S
+        end_s = min(end_s, time.monotonic() + TIMEOUT_S)
         after, inner = paging.decode(cursor, str, str) if cursor else ("", "")
+        if len(inner) > member_answers.MAX_CURSOR:
+            raise paging.wrong_cursor()
         unreachable = [name for name in self._fleet.away() if self._directory.has_keys_of(name)]
         sessions: list[dict[str, Any]] = []
         for substation in self._fleet.substations():
@@ -79,17 +92,24 @@ class Sessions:
                 return Page(sessions, paging.encode([name + AFTER, ""]), unreachable)
         return Page(sessions, None, unreachable)
 
-    def _call(self, method: str, session_id: str, query: str = "") -> dict[str, Any]:
+    def _call(self, method: str, session_id: str, end_s: float, query: str = "") -> dict[str, Any]:
         name, inner = split(session_id)
         substation = self._fleet.substation(name) if inner else None
         if substation is None:
             raise unavailable(name) if inner and self._fleet.is_away(name) else not_found(f"session {session_id}")
-        answer = self._ask(substation, method, f"/charge/{quote(inner, safe='')}{query}", TIMEOUT_S)
+        answer = self._ask(
+            substation,
+            method,
+            f"/charge/{quote(inner, safe='')}{query}",
+            min(TIMEOUT_S, max(MIN_TIMEOUT_S, end_s - time.monotonic())),
+        )
         if answer is not None and answer.status == 404:
             raise not_found(f"session {session_id}")
         found = member_answers.session(name, answer.body) if answer is not None and answer.status == 200 else None
         if found is None:
             raise unavailable(name)
+        if found["ended_at"] is not None:
+            self._directory.note_end(session_id)  # its owner may have another one at once
         return found
 
     def _page_of(
@@ -97,14 +117,14 @@ class Sessions:
     ) -> tuple[list[dict[str, Any]], str | None] | None:
         query = {"limit": limit, **({"cursor": cursor} if cursor else {}), **({"state": state} if state else {})}
         answer = self._ask(substation, "GET", f"/charge?{urlencode(query)}", timeout_s)
-        if answer is not None and answer.status == 422:
-            raise paging.wrong_cursor()
+        if answer is not None and (answer.status == 422 or (cursor and 400 <= answer.status < 500)):
+            raise paging.wrong_cursor()  # whoever made it up must not make a healthy substation seem silent
         return (
             member_answers.page(substation.name, answer.body) if answer is not None and answer.status == 200 else None
         )
 
     def _ask(self, substation: Substation, method: str, path: str, timeout_s: float) -> Answer | None:
-        sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
+        sent = {STATUS: status_header.WANTED, **access.outgoing(), **tracing.outgoing()}
         try:
             answer = substation.client.request(
                 method, path, timeout_s=timeout_s, headers=sent, max_answer_bytes=MAX_LIST_BYTES

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from smartgrid.balancer.discovery import Member
+from smartgrid.runtime.private_file import keep_private
 from smartgrid.runtime.start_error import StartError
 
 APPLICATION_ID = 0x534D4742  # "SMGB"
@@ -36,6 +37,7 @@ class State:
         path = data_dir / "balancer.db"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
+            keep_private(path)
             self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
             _open(self._db, path)
         except (OSError, sqlite3.Error) as error:

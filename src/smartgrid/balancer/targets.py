@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LABEL = re.compile(r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?")
+NONE = "none"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -50,7 +51,9 @@ class AllowedTargets:
 
 
 def parse(text: str) -> AllowedTargets:
-    """Read a comma separated list. Raises ValueError naming the item that is none of the three."""
+    """Read a comma separated list, or `none`. Raises ValueError naming the item that is none of the three."""
+    if text.strip().lower() == NONE:
+        return AllowedTargets(frozenset(), (), ())
     items = [item.strip().lower() for item in text.split(",") if item.strip()]
     networks = [network for item in items if (network := _network(item)) is not None]
     names = [item for item in items if _network(item) is None]

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pydantic_core import from_json
 
 from smartgrid.auth.credentials import Credential
+from smartgrid.balancer import loops
 from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
@@ -205,13 +206,17 @@ class Telemetry:
         mark, cursor = self._directory.mark(), watch.cursor
         path = f"/status?epoch={cursor.epoch}{since}&keys={cursor.position}&wait_s={wait_s}"
         answer = await watch.client.get(path, timeout_s)
-        status, page = _read(answer)
+        status, page, balancers = _read(answer)
+        if self._fleet.epoch in balancers:
+            self._fleet.saw_balancers(watch.substation, frozenset())
+            raise AbsurdAnswerError("it is this balancer itself, or has it beneath it")
         if status.epoch != cursor.epoch and not page.reset:
             raise AbsurdAnswerError("its epoch is another, and its keys do not begin anew")
         cursor.epoch, cursor.position = status.epoch, page.position
         self._directory.read(watch.substation.name, page, mark)
         watch.substation.keys_known |= not page.more
         watch.complaint = ""
+        self._fleet.saw_balancers(watch.substation, balancers)
         self._fleet.saw_status(watch.substation, status)
         return page.more
 
@@ -233,17 +238,18 @@ class Telemetry:
             log.error("a poll failed", extra={"substation": name}, exc_info=error)
 
 
-def _read(answer: Answer) -> tuple[Status, KeyPage]:
-    """The status and the page of keys. Raises RefusedError or AbsurdAnswerError."""
+def _read(answer: Answer) -> tuple[Status, KeyPage, frozenset[int]]:
+    """The status, the page of keys, and which balancers it names. Raises RefusedError or AbsurdAnswerError."""
     if answer.status != 200:
         raise RefusedError(f"status {answer.status}")
     found = status_header.decode(answer.headers.get(STATUS), time.monotonic())
     if found is None:
         raise AbsurdAnswerError("no status, or one that cannot be")
     try:
-        return found[1], from_wire(from_json(answer.body)["keys"], time.time())
+        body = from_json(answer.body)
+        return found[1], from_wire(body["keys"], time.time()), loops.told_by(body)
     except (ValueError, KeyError, TypeError) as error:
-        raise AbsurdAnswerError(f"no page of its keys: {error}") from error
+        raise AbsurdAnswerError(f"no page of its keys, or none of balancers: {error}") from error
 
 
 def _jittered(duration_s: float) -> float:

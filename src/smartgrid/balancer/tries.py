@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import MAX_PARTS, Number, NumberSource, is_believable
 
 PARTS_OF_AN_ATTEMPT = 2
@@ -18,12 +17,11 @@ class Tries:
         self._own = NumberSource()
         self._has_complained = False
 
-    def number(self, text: str | None, now_s: float) -> Number:
-        """The try's number from its header; `now_s` is in seconds since 1970."""
-        found = numbers.decode(text)
-        if found is not None and is_believable(found, now_s) and len(found) + PARTS_OF_AN_ATTEMPT <= MAX_PARTS:
-            return found
-        if text is not None and not self._has_complained:
+    def number(self, told: Number | None, now_s: float) -> Number:
+        """The try's number, as its header tells it; `now_s` is in seconds since 1970."""
+        if told is not None and is_believable(told, now_s) and len(told) + PARTS_OF_AN_ATTEMPT <= MAX_PARTS:
+            return told
+        if told is not None and not self._has_complained:
             self._has_complained = True  # once: with clocks that disagree every car would say it
             log.warning("a try has a number that cannot be believed; the balancer's own time is taken instead")
         return self._own.next()

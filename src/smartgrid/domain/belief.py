@@ -6,6 +6,7 @@ import math
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import LEVELS, TIE_UNIT, TIE_UNIT_KW, Candidate, levels_per_kw
+from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 
 
@@ -19,7 +20,7 @@ class Belief:
         "_capacity_kw",
         "_levels_per_kw",
         "due_s",
-        "in_rotation",
+        "indexed",
         "is_doubtful",
         "name",
         "order",
@@ -27,6 +28,7 @@ class Belief:
         "reservations",
         "reserved_max_kw",
         "reserved_min_kw",
+        "standing",
         "status",
         "updated_at_s",
     )
@@ -36,7 +38,8 @@ class Belief:
         self.order = order
         self.status: Status | None = None
         self.updated_at_s: float | None = None
-        self.in_rotation = True
+        self.standing = Standing.FIRST
+        self.indexed = Standing.FIRST  # in which of the fleet's indexes it is, if in any
         self.reservations = 0
         self.reserved_min_kw = 0.0
         self.reserved_max_kw = 0.0
@@ -47,6 +50,10 @@ class Belief:
 
     def __lt__(self, other: Belief) -> bool:
         return self.order < other.order
+
+    @property
+    def in_rotation(self) -> bool:
+        return self.standing <= Standing.LAST
 
     def reserve(self, power: PowerRange) -> None:
         self.reservations += 1
@@ -62,9 +69,9 @@ class Belief:
             self.reserved_max_kw -= power.max_kw
 
     def candidate(self, tie: int) -> Candidate | None:
-        """The member as policies see it; None if it may get no cars. `tie` has `TIES` random bits."""
+        """The member as policies see it; None if it gets no cars at all. `tie` has `TIES` random bits."""
         status = self.status
-        if status is None or not self.in_rotation or status.draining or status.capacity_kw <= 0:
+        if status is None or self.standing is Standing.NONE or status.draining or status.capacity_kw <= 0:
             return None
         capacity_kw = status.capacity_kw
         if capacity_kw != self._capacity_kw:

@@ -25,9 +25,10 @@ from smartgrid.domain import microwatts
 from smartgrid.domain.belief import Belief
 from smartgrid.domain.doubts import Doubts, most_promising
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.routing.candidate import TIES
+from smartgrid.domain.routing.candidate import TIES, Candidate
 from smartgrid.domain.routing.index import FleetIndex
 from smartgrid.domain.routing.policy import Policy
+from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 from smartgrid.domain.totals import Totals
 
@@ -61,9 +62,10 @@ class Fleet:
 
     A car asks in this order: the member that the policy likes best of those with room as far as is known; then those
     that the view shows as full but may be wrong about (a release was expected since, the status is older than
-    `trust_view_s`, or the room is held for cars that have not been admitted yet). So a car is refused only when every
-    member that could have room has just said no. A no carries the member's status, so until its next expected release
-    no other car asks it again.
+    `trust_view_s`, or the room is held for cars that have not been admitted yet). Members of a lower `Standing` come
+    after those of a higher one, with room as with doubts. So a car is refused only when every member that could have
+    room has just said no. A no carries the member's status, so until its next expected release no other car asks it
+    again.
     """
 
     def __init__(self, policy: Policy, rng: Random, trust_view_s: float = 5.0, epoch: int = 0) -> None:
@@ -71,10 +73,11 @@ class Fleet:
         self._policy = policy
         self._rng = rng
         self._trust_view_s = trust_view_s
-        self._epoch = epoch
+        self.epoch = epoch
         self._revision = 0
         self._beliefs: dict[str, Belief] = {}
-        self._index = FleetIndex()
+        self._indexes = tuple(FleetIndex() for _ in Standing)
+        self._index = self._indexes[Standing.FIRST]
         self._unsettled: dict[Belief, None] = {}  # reserved on since they were sorted in
         self._doubts = Doubts()
         self._totals = Totals()
@@ -98,7 +101,7 @@ class Fleet:
         belief = self._beliefs.pop(name, None)
         if belief is not None:
             self._revision += 1
-            belief.in_rotation = False
+            belief.standing = Standing.NONE
             belief.due_s = math.inf
             self._refresh(belief)
 
@@ -115,16 +118,18 @@ class Fleet:
         self._refresh(belief)
         return True
 
-    def set_in_rotation(self, name: str, in_rotation: bool) -> None:
-        """Whether it may get cars; its view is kept. Unknown names are ignored."""
+    def set_standing(self, name: str, standing: Standing) -> None:
+        """When it is asked; its view is kept. Unknown names are ignored."""
         belief = self._beliefs.get(name)
-        if belief is not None and belief.in_rotation != in_rotation:
-            self._revision += 1
-            belief.in_rotation = in_rotation
+        if belief is not None and belief.standing is not standing:
+            was_in_rotation, belief.standing = belief.in_rotation, standing
+            self._revision += belief.in_rotation != was_in_rotation
             self._refresh(belief)
 
-    def reserve(self, power: PowerRange, now_s: float, exclude: Collection[str] = ()) -> Reservation | None:
-        """Choose a member and hold the power there, or None if no one is left to ask.
+    def reserve(
+        self, power: PowerRange, now_s: float, exclude: Collection[str] = (), down_to: Standing = Standing.LAST
+    ) -> Reservation | None:
+        """Choose a member and hold the power there, or None if no one is left to ask of those that stand so well.
 
         `exclude` names the members that this car has asked already.
         """
@@ -134,9 +139,7 @@ class Fleet:
         excluded = frozenset(exclude) if exclude else exclude
         candidate = self._policy.choose(self._index, power, excluded)
         if candidate is None and self._policy.corrects_view:
-            for doubtful in self._doubts.come_due(now_s):
-                self._refresh(doubtful)
-            candidate = most_promising(self._index, power, excluded)
+            candidate = self._further(power, now_s, excluded, down_to)
         if candidate is None:
             return None
         self._revision += 1
@@ -178,8 +181,8 @@ class Fleet:
             active_sessions=sums.active_sessions,
             revision=self._revision,
             next_release_s=next_release_s,
-            largest_free_kw=self._index.largest_room_kw(),
-            epoch=self._epoch,
+            largest_free_kw=max(self._indexes[each].largest_room_kw() for each in (Standing.FIRST, Standing.LAST)),
+            epoch=self.epoch,
         )
 
     def view(self, name: str) -> View:
@@ -189,6 +192,21 @@ class Fleet:
     def views(self) -> Iterator[View]:
         """What is known of each, in the order in which they joined."""
         return map(_view, self._beliefs.values())
+
+    def _further(
+        self, power: PowerRange, now_s: float, excluded: Collection[str], down_to: Standing
+    ) -> Candidate | None:
+        """Whom to ask where none that the policy chooses from has room, as far as is known: by their standing those
+        that have it, then those that may have it."""
+        for index in self._indexes[1 : down_to + 1]:
+            if (candidate := index.lowest(power, excluded)) is not None:
+                return candidate
+        for doubtful in self._doubts.come_due(now_s):
+            self._refresh(doubtful)
+        for index in self._indexes[: down_to + 1]:
+            if (candidate := most_promising(index, power, excluded)) is not None:
+                return candidate
+        return None
 
     def _see(self, belief: Belief, status: Status, now_s: float) -> None:
         belief.status = status
@@ -207,10 +225,13 @@ class Fleet:
         """Let the index and the sums follow what is believed now. Whatever may fail comes before anything is
         changed."""
         candidate = belief.candidate(self._rng.getrandbits(TIES))
+        if belief.indexed is not belief.standing:
+            self._indexes[belief.indexed].drop(belief.order)
+            belief.indexed = belief.standing
         if candidate is None:
-            self._index.drop(belief.order)
+            self._indexes[belief.standing].drop(belief.order)
         else:
-            self._index.put(candidate)
+            self._indexes[belief.standing].put(candidate)
         self._unsettled.pop(belief, None)
         self._totals.note(belief)
 

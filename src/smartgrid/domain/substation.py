@@ -110,6 +110,12 @@ class Substation:
         self.draining = True
         self.revision += 1
 
+    def end_drain(self, now_s: float) -> None:
+        """Admit again."""
+        self._step_to(now_s)
+        self.draining = False
+        self.revision += 1
+
     def advance(self, now_s: float) -> list[Session]:
         """Meter up to `now_s`; returns the sessions that ended since the last call, in the order of their ends."""
         self._step_to(now_s)

@@ -15,12 +15,15 @@ from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_
 from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
 from smartgrid.gateway.models import GatewayStatus
+from smartgrid.gateway.rate_limits import RateLimits
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.http_client.answer import Answer
 from smartgrid.protocol.headers import KEY, REPLAYED, UNREACHABLE
 from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
+from smartgrid.web import auditing
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     JSON,
@@ -34,6 +37,7 @@ from smartgrid.web.app import (
     query_choice,
     read_body,
 )
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 from smartgrid.web.routes import add_routes, route
@@ -54,10 +58,11 @@ class Api:
         "Charge a car",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
         headers=KEY_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         try:
             body, key = read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
@@ -72,7 +77,7 @@ class Api:
     @operation(
         "List sessions",
         answers={200: SessionPage},
-        problems=(422, 503),
+        problems=(422, 429, 503),
         query=PAGE_QUERY,
         needs=(CHARGE_READ, GRID_READ),
     )
@@ -82,7 +87,7 @@ class Api:
         return _passed_on(self.balancer.call("GET", f"/charge?{urlencode(query)}"))
 
     @route("GET", "/sessions/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation("One session", answers={200: SessionBody}, problems=(404, 429, 503), needs=(CHARGE_READ, GRID_READ))
     def session(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("GET", f"/charge/{quote(session_id, safe='')}"))
 
@@ -90,14 +95,15 @@ class Api:
     @operation(
         "Stop a session; stopping twice gives the same record",
         answers={200: SessionBody},
-        problems=(404, 503),
+        problems=(404, 429, 503),
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
 
     @route("GET", "/status")
-    @operation("State of the gateway", answers={200: GatewayStatus}, needs=(GRID_READ,))
+    @operation("State of the gateway", answers={200: GatewayStatus}, problems=(429,), needs=(GRID_READ,))
     def status(self) -> Response:
         grid = self.balancer.status()
         return answer(
@@ -115,7 +121,9 @@ class Api:
             found = self.balancer.charge(body, key)
             response = _passed_on(found)
             if found.status == 201:
-                response.headers["Location"] = f"/sessions/{quote(_session_id(found.body), safe='')}"
+                session_id = _session_id(found.body)
+                response.headers["Location"] = f"/sessions/{quote(session_id, safe='')}"
+                auditing.note(session_id=session_id)
             elif found.status >= 500:
                 response.headers[KEY] = key
         except ProblemError as problem:
@@ -132,7 +140,7 @@ class Api:
         return response
 
 
-_RESULTS = {201: "admitted", 503: "rejected"}
+_RESULTS = {201: "admitted", 429: "rejected", 503: "rejected"}
 
 
 def _session_id(session: bytes) -> str:
@@ -161,10 +169,23 @@ def _passed_on(found: Answer) -> Response:
     return Response(found.body, found.status, headers, content_type=JSON if found.status < 400 else MEDIA_TYPE)
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
+def make_app(
+    api: Api,
+    lifecycle: Lifecycle,
+    registry: CollectorRegistry,
+    guard: Guard | None = None,
+    limits: RateLimits | None = None,
+    audit: Audit | None = None,
+) -> Flask:
     """The WSGI application."""
+    guard = guard or Guard()
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
     add_routes(app, api)
     app.after_request(api.count_problem)
-    return finish_app(app, "Smart grid: gateway", guard)
+    finish_app(app, "Smart grid: gateway", guard)
+    if limits is not None:
+        limits.install(app, guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from smartgrid.auth.credentials import Credentials
+from smartgrid.gateway import rate_limits
 from smartgrid.gateway.app import Api, make_app
-from smartgrid.gateway.metrics import ActiveSessionsCollector, GatewayMetrics
+from smartgrid.gateway.metrics import BalancerCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
-from smartgrid.web import guarding, metrics
+from smartgrid.web import auditing, guarding, metrics
 
 
 def run(settings: GatewaySettings) -> None:
@@ -18,9 +19,11 @@ def run(settings: GatewaySettings) -> None:
     registry, lifecycle = metrics.registry(), Lifecycle()
     guard = guarding.guard(settings, lifecycle, registry, is_edge=True)
     balancer = Balancer(Credentials(settings).client(settings.balancer_url), settings.balancer_timeout_s)
-    registry.register(ActiveSessionsCollector(balancer))
+    registry.register(BalancerCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
-    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard)
+    audit = auditing.of_settings("gateway", settings, registry)
+    limits = rate_limits.of_settings(settings, guard, registry)
+    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard, limits, audit)
     serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from smartgrid.gateway.upstream import Balancer
-from smartgrid.web.app import BEGUN_S
+from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
 RESULTS = ("admitted", "replayed", "rejected", "failed")
@@ -20,17 +20,23 @@ OTHER_CODES = (
     "bad-request",
     "bad-upstream",
     "body-too-large",
+    "deadline-exceeded",
     "draining",
+    "forbidden",
     "idempotency-key-reused",
+    "issuer-unavailable",
     "malformed-json",
     "method-not-allowed",
     "not-found",
     "not-ready",
     "overloaded",
+    "quota-exceeded",
+    "rate-limited",
     "request-in-progress",
     "storage-unavailable",
     "substation-unavailable",
     "superseded",
+    "unauthenticated",
     "unsupported-media-type",
 )
 """Counted by name too, from when they first occur. What is in neither list is "other": a balancer's answer could make
@@ -50,7 +56,7 @@ class GatewayMetrics:
         )
         self._durations_s = Histogram(
             "requests_duration_seconds",
-            "Time to answer a request.",
+            "Time to answer a request, from when it had come whole.",
             ["method", "route", "status"],
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
@@ -80,12 +86,13 @@ class GatewayMetrics:
         duration_s = self._series.get(series)
         if duration_s is None:
             duration_s = self._series[series] = self._durations_s.labels(*series)
-        duration_s.observe(time.perf_counter() - seen.environ[BEGUN_S])
+        duration_s.observe(time.monotonic() - seen.environ[CAME_S])
         return response
 
 
-class ActiveSessionsCollector(Collector):
-    """Asked of the balancer when scraped, as the gateway keeps no sessions; the last known number if it is silent."""
+class BalancerCollector(Collector):
+    """How the balancer answers; it is asked when scraped, as the gateway keeps no sessions. The last known number of
+    them if it is silent."""
 
     def __init__(self, balancer: Balancer) -> None:
         self._balancer = balancer
@@ -97,3 +104,14 @@ class ActiveSessionsCollector(Collector):
         self._last = status.active_sessions if status is not None else self._last
         yield GaugeMetricFamily("active_sessions", "Sessions of the whole grid that have not ended.", self._last)
         yield GaugeMetricFamily("balancer_reachable", "Whether the balancer answers.", float(reachable))
+        yield GaugeMetricFamily(
+            "gateway_breaker_open",
+            "Whether the circuit breaker fails calls at once, as the balancer has left several in a row unanswered.",
+            float(self._balancer.breaker_is_open),
+        )
+        sendings = CounterMetricFamily(
+            "gateway_second_sendings", "Unanswered calls, by whether they were sent again.", labels=["result"]
+        )
+        for result, count in self._balancer.second_sendings.items():
+            sendings.add_metric([result], count)
+        yield sendings

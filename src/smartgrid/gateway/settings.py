@@ -6,7 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from smartgrid.gateway import client_address, rate
 from smartgrid.runtime.settings import CallingSettings
+
+OFF = "off"
 
 
 class GatewaySettings(CallingSettings):
@@ -16,6 +19,28 @@ class GatewaySettings(CallingSettings):
     balancer_timeout_s: float = Field(
         2.5, ge=0.1, le=60, allow_inf_nan=False, description="Longest wait for the balancer's answer."
     )
+
+    rate_limit: str = Field(
+        "",
+        description="How often one caller may ask each gateway: `20/s burst 40`, by s, m or h, or `off`. By default "
+        "that where tokens are asked for, else off.",
+    )
+    trusted_proxies: str = Field(
+        "", description="Networks of proxies whose X-Forwarded-For says who asks, separated by commas."
+    )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        if value not in ("", OFF):
+            rate.parse(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        client_address.networks(value)
+        return value
 
     @field_validator("balancer_url")
     @classmethod

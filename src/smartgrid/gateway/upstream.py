@@ -1,6 +1,7 @@
 """Calls to the balancer.
 
-Each call is tried twice: behind a Service, the second connection may reach a balancer that lives. A try to charge has a
+A call that is not answered is sent a second time: behind a Service, the second connection may reach a balancer that
+lives. How many are, `retry_budget` says, and whether a call is worth a wait at all, `breaker`. A try to charge has a
 number (docs/protocol.md), and its second sending has the next one: the first may be under way still, at another
 balancer perhaps, and what has the greater number counts, whichever comes last. For the same reason a charge is never
 sent again with the number that it had.
@@ -9,35 +10,50 @@ sent again with the number that it had.
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 
 from smartgrid.domain.status import Status
-from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
+from smartgrid.gateway.breaker import Breaker, Verdict
+from smartgrid.gateway.retry_budget import RetryBudget
+from smartgrid.http_client.answer import MAX_ANSWER_BYTES, MAX_LIST_BYTES, Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.protocol import numbers, status_header, tracing
 from smartgrid.protocol.headers import KEY, NUMBER, STATUS
 from smartgrid.protocol.numbers import Number
+from smartgrid.web import access
 from smartgrid.web.app import JSON
 from smartgrid.web.problems import ProblemError
 
 PROBE_TIMEOUT_S = 1.0
-NO_PLACE = 503
+NO_PLACE = (429, 503)
 RETRY_AFTER = {"Retry-After": "1"}
 STATUS_WANTED = {STATUS: status_header.WANTED}
+STOP = "DELETE"
+SENT, REFUSED = "sent", "refused"
 
 
 class Balancer:
-    """The balancers behind one URL."""
+    """The balancers behind one URL. Thread-safe."""
 
     def __init__(self, client: HttpClient, timeout_s: float) -> None:
         self._client, self._timeout_s = client, timeout_s
         self._numbers = numbers.NumberSource()
         self._reached = threading.Event()
+        self._lock = threading.Lock()  # of the two that follow
+        self._breaker, self._budget = Breaker(), RetryBudget()
+        self.second_sendings: Counter[str] = Counter({SENT: 0, REFUSED: 0})
+
+    @property
+    def breaker_is_open(self) -> bool:
+        return self._breaker.is_open
 
     def charge(self, body: bytes, key: str) -> Answer:
         """Have a car placed, once for each key.
 
-        Raises a problem: 503 if the balancer cannot be reached, 504 if it may have placed the car and did not say so.
+        Raises a problem: 503 if the car was surely not sent, 504 if it may have been placed and no one said so.
         """
+        self._begin()
         number = self._numbers.next()
         try:
             return self._send(body, key, number)
@@ -45,26 +61,30 @@ class Balancer:
             may_be_placed = False
         except OutcomeUnknownError:
             may_be_placed = True
+        if not self._may_send_again():
+            raise _unknown() if may_be_placed else _unavailable()
         try:
             answer = self._send(body, key, numbers.second_sending(number))
         except NotSentError as error:
             raise (_unknown() if may_be_placed else _unavailable()) from error
         except OutcomeUnknownError as error:
             raise _unknown() from error
-        if may_be_placed and answer.status == NO_PLACE:
+        if may_be_placed and answer.status in NO_PLACE:
             raise _unknown()  # it is sure of this sending only: the first may yet be done
         return answer
 
     def call(self, method: str, path: str) -> Answer:
         """Anything that can be repeated as it is. Raises a problem (503)."""
-        try:
-            return self._request(method, path)
-        except (NotSentError, OutcomeUnknownError):
-            pass
+        self._begin(is_stop=method == STOP)
         try:
             return self._request(method, path)
         except (NotSentError, OutcomeUnknownError) as error:
-            raise _unavailable() from error
+            if not self._may_send_again(is_stop=method == STOP):
+                raise _unanswered() from error
+        try:
+            return self._request(method, path)
+        except (NotSentError, OutcomeUnknownError) as error:
+            raise _unanswered() from error
 
     def status(self) -> Status | None:
         """The fleet's totals, or None if the balancer does not answer."""
@@ -72,6 +92,7 @@ class Balancer:
             answer = self._client.request("GET", "/status", timeout_s=PROBE_TIMEOUT_S, headers=STATUS_WANTED)
         except (NotSentError, OutcomeUnknownError):
             return None
+        self._answered()
         found = status_header.decode(answer.headers.get(STATUS), 0.0)
         return found[1] if found else None
 
@@ -89,27 +110,68 @@ class Balancer:
         except (NotSentError, OutcomeUnknownError):
             return False
 
+    def _begin(self, *, is_stop: bool = False) -> None:
+        """Before the first sending of a call. Raises a problem (503) where it is not worth a wait."""
+        now_s = time.monotonic()
+        with self._lock:
+            self._budget.called(now_s)
+            verdict = Verdict.CALL if is_stop else self._breaker.verdict(now_s)
+        if verdict is Verdict.FAIL or (verdict is Verdict.PROBE and not self._is_ready()):
+            raise _unavailable()
+        if verdict is Verdict.PROBE:
+            self._answered()
+
+    def _may_send_again(self, *, is_stop: bool = False) -> bool:
+        with self._lock:
+            may = (is_stop or not self._breaker.is_open) and self._budget.allows(time.monotonic())
+            self.second_sendings[SENT if may else REFUSED] += 1
+        return may
+
     def _send(self, body: bytes, key: str, number: Number) -> Answer:
         headers = {
             "Content-Type": JSON,
             KEY: key,
             NUMBER: numbers.encode(number),
+            **access.outgoing(),
             tracing.HEADER: tracing.outgoing_value(),
         }
-        return self._client.request(
-            "POST", "/charge", timeout_s=self._timeout_s, body=body, headers=headers, resend=False
-        )
+        return self._noted("POST", "/charge", headers, body)
 
     def _request(self, method: str, path: str) -> Answer:
-        headers = tracing.outgoing()
-        return self._client.request(
-            method, path, timeout_s=self._timeout_s, headers=headers, max_answer_bytes=MAX_LIST_BYTES
-        )
+        return self._noted(method, path, {**access.outgoing(), **tracing.outgoing()})
+
+    def _noted(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        """One sending, whose end the breaker hears. Raises NotSentError or OutcomeUnknownError."""
+        try:
+            answer = self._client.request(
+                method,
+                path,
+                timeout_s=self._timeout_s,
+                body=body,
+                headers=headers,
+                resend=body is None,
+                max_answer_bytes=MAX_ANSWER_BYTES if body is not None else MAX_LIST_BYTES,
+            )
+        except (NotSentError, OutcomeUnknownError):
+            with self._lock:
+                self._breaker.unanswered(time.monotonic())
+            raise
+        self._answered()
+        return answer
+
+    def _answered(self) -> None:
+        if self._breaker.in_a_row:
+            with self._lock:
+                self._breaker.answered()
 
 
 def _unavailable() -> ProblemError:
     detail = "The balancer cannot be reached; nothing was done. Try again."
     return ProblemError(503, "balancer-unavailable", detail, headers=RETRY_AFTER)
+
+
+def _unanswered() -> ProblemError:
+    return ProblemError(503, "balancer-unavailable", "The balancer does not answer. Try again.", headers=RETRY_AFTER)
 
 
 def _unknown() -> ProblemError:

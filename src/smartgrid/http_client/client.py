@@ -27,8 +27,11 @@ from urllib.parse import urlsplit
 from smartgrid.http_client.addresses import Addresses
 from smartgrid.http_client.answer import MAX_ANSWER_BYTES, Answer, BrokenAnswerError
 from smartgrid.http_client.connection import ClosedError, Connection, Tls, connect
+from smartgrid.protocol import deadlines
+from smartgrid.protocol.headers import DEADLINE
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEADLINE_LINE = f"\r\n{DEADLINE}: ".encode() + b"%s"
 
 
 class NotSentError(Exception):
@@ -57,8 +60,10 @@ class HttpClient:
         connect_timeout_s: float = 1.0,
         max_idle: int = 64,
         max_age_s: float = 30.0,
+        tells_deadline: bool = False,
     ) -> None:
-        """`extra_headers` gives what each request carries besides, such as a token.
+        """`extra_headers` gives what each request carries besides, such as a token. With `tells_deadline` each says how
+        long its answer is waited for (`protocol.deadlines`).
 
         Raises ValueError for what is not an http or https URL.
         """
@@ -71,6 +76,7 @@ class HttpClient:
         self._prefix, self._host_line = parts.path.rstrip("/"), f"Host: {parts.netloc.rpartition('@')[2]}"
         self._extra_headers = extra_headers
         self._connect_timeout_s, self._max_age_s, self._max_idle = connect_timeout_s, max_age_s, max_idle
+        self._tells_deadline = tells_deadline
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
 
@@ -91,7 +97,7 @@ class HttpClient:
         have another form. Raises NotSentError or OutcomeUnknownError.
         """
         end_s = time.monotonic() + timeout_s
-        request = self._bytes(method, path, body, headers or {})
+        request = self._head(method, path, body, headers or {}), body or b""
         kept = self._take()
         if kept is None:
             return self._exchange(self._open(end_s), request, end_s, max_answer_bytes)
@@ -119,9 +125,14 @@ class HttpClient:
         except OSError as error:
             raise NotSentError(f"{self.url} cannot be reached: {error}") from error
 
-    def _exchange(self, connection: Connection, request: bytes, end_s: float, max_answer_bytes: int) -> Answer:
+    def _exchange(
+        self, connection: Connection, request: tuple[bytes, bytes], end_s: float, max_answer_bytes: int
+    ) -> Answer:
+        head, body = request
+        if self._tells_deadline:  # as late as here: to connect may have taken most of the time
+            head += _DEADLINE_LINE % deadlines.encode(end_s - time.monotonic()).encode()
         try:
-            answer, keep = connection.exchange(request, end_s, max_answer_bytes)
+            answer, keep = connection.exchange(head + b"\r\n\r\n" + body, end_s, max_answer_bytes)
         except (BrokenAnswerError, TimeoutError) as error:
             connection.close()
             raise OutcomeUnknownError(f"{self.url} gave no answer: {error}") from error
@@ -153,8 +164,11 @@ class HttpClient:
     def _oldest_s(self) -> float:
         return time.monotonic() - self._max_age_s
 
-    def _bytes(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-        """The request as it is sent. Raises NotSentError where a part of it could be taken for another header."""
+    def _head(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        """The request without its last line break and its body.
+
+        Raises NotSentError where a part of it could be taken for another header.
+        """
         lines = [f"{method} {self._prefix}{path} HTTP/1.1", self._host_line]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines += [f"{name}: {value}" for name, value in self._extra_headers().items()]
@@ -165,6 +179,6 @@ class HttpClient:
         if head.count("\r") != breaks or head.count("\n") != breaks or "\0" in head or " " in path:
             raise NotSentError("a line break, a NUL or a space where there may be none; the request was not sent")
         try:
-            return f"{head}\r\n\r\n".encode("latin-1") + (body or b"")
+            return head.encode("latin-1")
         except UnicodeEncodeError as error:
             raise NotSentError("a character that a header cannot have; the request was not sent") from error

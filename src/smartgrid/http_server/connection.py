@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from smartgrid.http_server.request import RefusedError, Request, RequestParser
+from smartgrid.http_server.tls import TlsSocket
 from smartgrid.http_server.wsgi import base_environ, problem
 
 HEAD_TIMEOUT_S = 5.0
@@ -34,7 +35,7 @@ class Connection:
 
     __slots__ = ("_continued", "_lingered_bytes", "_parser", "_socket", "closes", "end_s", "environ", "fd", "unsent")
 
-    def __init__(self, accepted: socket.socket, client: str, server: tuple[str, int], now_s: float) -> None:
+    def __init__(self, accepted: socket.socket | TlsSocket, client: str, server: tuple[str, int], now_s: float) -> None:
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket, self.fd = accepted, accepted.fileno()
@@ -75,7 +76,9 @@ class Connection:
         parser.feed(data)
         if parser.complete:
             self._parser = None
-            return parser.request()
+            request = parser.request()
+            request.came_s = now_s
+            return request
         if was_in_head and not parser.in_head:
             self.end_s = now_s + BODY_TIMEOUT_S
         if parser.wants_continue and not self._continued:

@@ -17,7 +17,21 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 MAX_TARGET_BYTES = 8 * 1024
-_LOOKED_AT = {len(name) for name in ("host", "content-length", "expect")}
+ONCE = {
+    name.encode(): name.title()
+    for name in (
+        "host",
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "smartgrid-deadline-ms",
+        "smartgrid-number",
+        "smartgrid-owner",
+        "smartgrid-token",
+    )
+}
+"""Headers of which two are refused: put together with a comma they would be another key or number than either."""
+_LOOKED_AT = {*map(len, ONCE), len("content-length"), len("expect")}
 
 
 class RefusedError(Exception):
@@ -39,6 +53,8 @@ class Request:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     keep_alive: bool
+    came_s: float = 0.0
+    """When it had come whole, on the monotonic clock; set by who received it."""
 
 
 class RequestParser:
@@ -116,13 +132,15 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        hosts, length = 0, b"0"
+        once, length = set[bytes](), b"0"
         for name, value in self._headers:
             if len(name) not in _LOOKED_AT:
                 continue
             lower = name.lower()
-            if lower == b"host":
-                hosts += 1
+            if lower in ONCE:
+                if lower in once:
+                    self._refuse(_bad(f"a request has one header {ONCE[lower]}"))
+                once.add(lower)
             elif lower == b"content-length":
                 length = value
             elif lower == b"expect":
@@ -132,7 +150,7 @@ class RequestParser:
             self._refuse(RefusedError(414, "uri-too-long", f"A target may have {MAX_TARGET_BYTES} bytes at the most."))
         if not target.startswith((b"/", b"http://", b"https://")) and target != b"*":
             self._refuse(_bad("the target must be a path"))
-        if hosts != 1 and (hosts > 1 or self._parser.get_http_version() != "1.0"):
+        if b"host" not in once and self._parser.get_http_version() != "1.0":
             self._refuse(_bad("a request has one header Host"))
         if int(length) > MAX_BODY_BYTES:
             self._refuse(_body_too_large())

@@ -41,6 +41,7 @@ from contextlib import suppress
 
 from smartgrid.http_server.connection import Connection, EndedError
 from smartgrid.http_server.request import RefusedError, Request
+from smartgrid.http_server.tls import ServerTls
 from smartgrid.http_server.turns import Kind, Turn, Turns, kind_of
 from smartgrid.http_server.wsgi import WsgiApp, answer, problem
 
@@ -68,8 +69,8 @@ Job = tuple[Connection, Request, Kind]
 class HttpServer:
     """Serves `app` at `host` and `port`, with so many requests of each kind at once. Raises OSError if it cannot."""
 
-    def __init__(self, app: WsgiApp, host: str, port: int, most: dict[Kind, int]) -> None:
-        self._app = app
+    def __init__(self, app: WsgiApp, host: str, port: int, most: dict[Kind, int], tls: ServerTls | None = None) -> None:
+        self._app, self._tls = app, tls
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
@@ -192,11 +193,22 @@ class HttpServer:
                 return False  # the clock tries again
             if len(self._open) >= self._max_connections:
                 self._make_room()
-            connection = Connection(accepted, address[0], self._address, time.monotonic())
+            try:
+                connection = self._begun(accepted, address[0])
+            except OSError:  # its client has gone meanwhile
+                accepted.close()
+                continue
             self._open.add(connection)
             self._waiting[connection.fd] = connection
             self._epoll.register(connection.fd, IN)
         return True
+
+    def _begun(self, accepted: socket.socket, client: str) -> Connection:
+        if self._tls is None:
+            return Connection(accepted, client, self._address, time.monotonic())
+        connection = Connection(self._tls.wrap(accepted), client, self._address, time.monotonic())
+        connection.environ["wsgi.url_scheme"] = "https"
+        return connection
 
     def _make_room(self) -> None:
         for connection in list(self._waiting.values())[:1]:
@@ -322,6 +334,8 @@ class HttpServer:
         """End what has run out of time."""
         while not self._stopped:
             time.sleep(LOOK_S)
+            if self._tls is not None:
+                self._tls.look()
             now_s = time.monotonic()
             with self._lock:
                 late = self._turns.expired(now_s)

@@ -17,6 +17,8 @@ from smartgrid.http_server.request import RefusedError, Request
 
 WsgiApp = Callable[..., Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]
+CAME_S = "smartgrid.came_s"
+"""When the request had come whole, on the monotonic clock, in its environment: what it waits for its turn counts."""
 log = logging.getLogger(__name__)
 _BASE: dict[str, Any] = {
     "SCRIPT_NAME": "",
@@ -53,6 +55,7 @@ def environ(base: Mapping[str, Any], request: Request) -> dict[str, Any]:
         "QUERY_STRING": request.query.decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{request.version}",
         "wsgi.input": BytesIO(request.body),
+        CAME_S: request.came_s,
     }
     for name, value in request.headers:
         if b"_" in name:

@@ -9,6 +9,7 @@ import gevent
 from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPParseError
 
+from smartgrid.auth.credentials import Headers
 from smartgrid.loadtest.outcomes import Verdict, verdict_on_answer, verdict_on_silence
 
 
@@ -19,8 +20,9 @@ class ConnectionLostError(Exception):
 class Client:
     """One kept connection to one base URL."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, url: str, timeout_s: float, credential: Headers = dict) -> None:
+        """`credential` gives what each request carries besides, such as a token."""
+        self._timeout_s, self._credential = timeout_s, credential
         self._prefix = urlsplit(url).path.rstrip("/")
         self._http = HTTPClient.from_url(url, concurrency=1, connection_timeout=timeout_s, network_timeout=timeout_s)
 
@@ -62,7 +64,7 @@ class Client:
 
     def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
-            response = self._http.request(method, self._prefix + path, body, headers)
+            response = self._http.request(method, self._prefix + path, body, {**headers, **self._credential()})
             return int(response.status_code), bytes(response.read())
         except (HTTPParseError, ConnectionResetError, BrokenPipeError) as problem:
             raise ConnectionLostError from problem

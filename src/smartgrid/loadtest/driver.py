@@ -23,6 +23,7 @@ from locust import User, task
 from locust.env import Environment
 from locust.runners import LocalRunner
 
+from smartgrid.auth.credentials import Headers
 from smartgrid.loadtest.balance import FleetSample, fleet_sample
 from smartgrid.loadtest.client import Client
 from smartgrid.loadtest.outcomes import Outcome, verdict_on_silence
@@ -43,6 +44,7 @@ class Drive:
     plan: Sequence[PlannedRequest]
     tally: Tally
     open_loop: bool
+    credential: Headers = dict
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outcomes: list[Outcome] = field(default_factory=list)
     fleet: list[FleetSample] = field(default_factory=list)
@@ -84,7 +86,7 @@ class CarUser(User):
     @cached_property
     def client(self) -> Client:
         """Made by the first request, so that what is wrong with it fails that request and not the user."""
-        return Client(self.drive.settings.target, self.drive.settings.timeout_s)
+        return Client(self.drive.settings.target, self.drive.settings.timeout_s, self.drive.credential)
 
     def on_stop(self) -> None:
         self.client.close()
@@ -136,12 +138,15 @@ class CarUser(User):
 
 
 def drive_plan(
-    settings: Settings, plan: Sequence[PlannedRequest], progress: Progress, tally: Tally
+    settings: Settings, plan: Sequence[PlannedRequest], progress: Progress, tally: Tally, credential: Headers = dict
 ) -> tuple[Run, int | None]:
-    """Sends all requests of the plan. Returns what was recorded, and the signal that ended it early if one did."""
-    drive = Drive(settings, plan, tally, open_loop=settings.trace is not None)
+    """Sends all requests of the plan, each with what `credential` gives.
+
+    Returns what was recorded, and the signal that ended it early if one did.
+    """
+    drive = Drive(settings, plan, tally, open_loop=settings.trace is not None, credential=credential)
     runner = _runner_of(drive)
-    fleet_client = Client(settings.balancer, FLEET_TIMEOUT_S) if settings.balancer else None
+    fleet_client = Client(settings.balancer, FLEET_TIMEOUT_S, credential) if settings.balancer else None
     helpers = [gevent.spawn(_show, progress), gevent.spawn(_keep_sampling, drive, fleet_client)]
     undo_signals = _stop_on_signals(drive)
     try:

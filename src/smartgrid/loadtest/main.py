@@ -1,6 +1,7 @@
 """`smartgrid loadtest`: the command line. Locust is imported only once a run starts: other commands stay light."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from smartgrid.auth.bearer import BearerFile, headers_of
+from smartgrid.auth.credentials import Headers
 from smartgrid.cli.options import FiniteRange, OneSentenceCommand, RefusalError
 from smartgrid.loadtest.files import UnwritableError, check_writable, write_whole
 from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
@@ -24,6 +27,7 @@ EXIT_STOPPED = 128
 """Plus the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
 
 DEFAULT_SPEEDUP = 60.0
+TOKEN_VARIABLE = "SMARTGRID_TOKEN"
 CHECK_TIMEOUT_S = 5.0
 
 
@@ -64,6 +68,7 @@ POSITIVE = FiniteRange(min=0, min_open=True)
     "--speedup", type=POSITIVE, help=f"How much faster than recorded `garage` runs.  [default: {DEFAULT_SPEEDUP:g}]"
 )
 @click.option("--timeout", type=FiniteRange(0.1, 600), default=30.0, help="Seconds after which a request has failed.")
+@click.option("--token-file", type=FILE, help="The token that each request carries. SMARTGRID_TOKEN has one itself.")
 @click.option("--output", type=FILE, help="Write the report here, as JSON.")
 @click.option("--html", type=FILE, help="Write a report with charts here, as one HTML file.")
 @click.option("--min-success-rate", type=FiniteRange(0, 1), help="Exit with 1 if a smaller share (0 to 1) succeeds.")
@@ -87,7 +92,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         ctx.exit(EXIT_STOPPED + signal.SIGINT)
 
 
-def _load_test(*, output: Path | None, html: Path | None, **options: Any) -> int:
+def _load_test(*, output: Path | None, html: Path | None, token_file: Path | None, **options: Any) -> int:
+    credential = _credential(token_file)
     settings, plan, notes = _settings_and_plan(**options)
     for path in (output, html):
         if path is not None:
@@ -97,7 +103,7 @@ def _load_test(*, output: Path | None, html: Path | None, **options: Any) -> int
         _require_reachable("--balancer", settings.balancer)
     for line in (*notes, _opening(settings, plan)):
         click.echo(line)
-    run, stopped_by = _drive(settings, plan)
+    run, stopped_by = _drive(settings, plan, credential)
     report = report_of(settings, run)
     click.echo(f"\n{result_text(report, run)}")
     _write_reports(report, run, output, html)
@@ -179,7 +185,23 @@ def _require_reachable(option: str, url: str) -> None:
         client.close()
 
 
-def _drive(settings: Settings, plan: Sequence[PlannedRequest]) -> tuple[Run, int | None]:
+def _credential(token_file: Path | None) -> Headers:
+    """What each request carries: a file's token, which is read anew each minute, or the environment's, or nothing."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    try:
+        if token_file is not None:
+            headers_of(token_file.read_text("ascii").strip())  # so that it is said now what is wrong with it
+            return BearerFile(token_file).headers
+        found = headers_of(token) if token else {}
+    except OSError as problem:
+        raise RefusalError(f"--token-file {token_file} cannot be read: {problem.strerror or problem}.") from None
+    except ValueError as problem:
+        where = f"--token-file {token_file}" if token_file is not None else TOKEN_VARIABLE
+        raise RefusalError(f"{where} has no token: {problem}.") from None
+    return lambda: found
+
+
+def _drive(settings: Settings, plan: Sequence[PlannedRequest], credential: Headers) -> tuple[Run, int | None]:
     try:
         from smartgrid.loadtest.driver import drive_plan
     except ModuleNotFoundError as problem:
@@ -187,7 +209,7 @@ def _drive(settings: Settings, plan: Sequence[PlannedRequest]) -> tuple[Run, int
     from smartgrid.loadtest.progress import Progress, Tally
 
     tally = Tally(len(plan))
-    return drive_plan(settings, plan, Progress(sys.stdout, tally), tally)
+    return drive_plan(settings, plan, Progress(sys.stdout, tally), tally, credential)
 
 
 def _write_reports(report: Report, run: Run, output: Path | None, html: Path | None) -> None:

@@ -14,14 +14,18 @@ STATUS = "Smartgrid-Status"
 UNREACHABLE = "Smartgrid-Unreachable"
 """The substations whose sessions are missing from a list, separated by commas."""
 
+DEADLINE = "Smartgrid-Deadline-Ms"
+"""How long the sender still waits for the answer, in milliseconds (`protocol.deadlines`)."""
+
 REPLAYED = "Smartgrid-Replayed"
 """`true` where the key had its session before this try."""
 
 OWNER = "Smartgrid-Owner"
 """Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
+OWNER_PATTERN = r"[A-Za-z0-9_-]{22}"
 
 TOKEN = "Smartgrid-Token"
 """A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
 
-INTERNAL = (NUMBER, STATUS, OWNER)
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE)
 """What requests carry between services, and is believed from no one else."""

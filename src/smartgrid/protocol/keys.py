@@ -4,9 +4,11 @@ A substation remembers the key and the number of every session for a day. A bala
 asking anyone, so every substation has a log of its keys: whoever has read it up to one position asks for what has
 changed since (`GET /status?...&keys=POSITION`). An entry that changes moves to the end of the log, so a reader that
 takes page after page misses nothing, and what it gets is never more than the keys there are. A balancer keeps such a
-log of all its substations' keys for a balancer in front of it.
+log of all its substations' keys for a balancer in front of it. As the log names every session anyway, it also says of
+each that charges what it takes of its owner's quota.
 
-The log holds digests, not keys: a key may have 255 characters and belongs to a client.
+The log holds digests, not keys: a key may have 255 characters and belongs to a client. It belongs to that client alone:
+two owners may choose the same key, so what is digested is owner and key together.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from smartgrid.domain.status import MAX_POWER_KW
+from smartgrid.protocol.headers import OWNER_PATTERN
 from smartgrid.protocol.numbers import Number, decode, encode, is_believable
 
 KEY_LIFE_S = 24 * 3600.0
@@ -29,21 +33,38 @@ DIGEST_LENGTH = 22
 FEED_TOLERANCE_S = 300.0
 """How far ahead of one's own clock a number in a log is believed: others' clocks gave it and passed it on."""
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
+_OWNER = re.compile(OWNER_PATTERN)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 
 
-def digest(key: str) -> str:
-    """A key as it travels between services: 128 bits of BLAKE2b, 22 characters."""
-    return urlsafe_b64encode(blake2b(key.encode(), digest_size=16).digest())[:DIGEST_LENGTH].decode()
+def digest(key: str, owner: str | None = None) -> str:
+    """An owner's key as it travels between services: 128 bits of BLAKE2b, 22 characters.
+
+    The owner is the key of a keyed hash, which has no digest in common with another owner's, nor with the plain hash of
+    a key that is nobody's.
+    """
+    keyed = blake2b(key.encode(), digest_size=16, key=b"" if owner is None else owner.encode())
+    return urlsafe_b64encode(keyed.digest())[:DIGEST_LENGTH].decode()
+
+
+class OwnUse(NamedTuple):
+    """What a session takes of its owner's quota while it charges: `power_kw` is its maximum."""
+
+    owner: str
+    power_kw: float
 
 
 class KeyEntry(NamedTuple):
-    """One session of a key: at the latest try's `number`; `superseded` where another session of the key counts."""
+    """One session of a key: at the latest try's `number`; `superseded` where another session of the key counts.
+
+    `use` is None once the session has ended, and of one that is nobody's.
+    """
 
     digest: str
     number: Number
     session_id: str
     superseded: bool = False
+    use: OwnUse | None = None
 
 
 class KeyPage(NamedTuple):
@@ -114,7 +135,7 @@ class KeyLog:
 
 def to_wire(page: KeyPage) -> dict[str, Any]:
     """A page as `GET /status` answers it."""
-    entries = [[e.digest, encode(e.number), e.session_id, int(e.superseded)] for e in page.entries]
+    entries = [[e.digest, encode(e.number), e.session_id, int(e.superseded), *(e.use or ())] for e in page.entries]
     return {"entries": entries, "position": page.position, "more": page.more, "reset": page.reset}
 
 
@@ -135,10 +156,16 @@ def from_wire(wire: Any, now_s: float) -> KeyPage:
 
 
 def _entry(wire: Any, now_s: float) -> KeyEntry:
-    digest_, number_text, session_id, superseded = wire
+    digest_, number_text, session_id, superseded, *use = wire
     number = decode(number_text)
     if not _DIGEST.fullmatch(digest_) or not _SESSION_ID.fullmatch(session_id) or superseded not in (0, 1):
         raise ValueError("an entry has no digest, no session id or no flag")
     if number is None or not is_believable(number, now_s, FEED_TOLERANCE_S):
         raise ValueError("an entry has a number that cannot be")
-    return KeyEntry(digest_, number, session_id, bool(superseded))
+    return KeyEntry(digest_, number, session_id, bool(superseded), _use(*use) if use else None)
+
+
+def _use(owner: Any, power_kw: Any) -> OwnUse:
+    if not _OWNER.fullmatch(owner) or type(power_kw) not in (int, float) or not 0 < power_kw <= MAX_POWER_KW:
+        raise ValueError("an entry has an owner or a power that cannot be")
+    return OwnUse(owner, float(power_kw))

@@ -95,11 +95,17 @@ class CapacityBody(WireModel):
     capacity_kw: float = Field(ge=0, le=100_000, description="Most power that the substation may give.", examples=[80])
 
 
+class DrainingBody(WireModel):
+    """Whether a substation takes no new cars; those that charge there go on."""
+
+    draining: bool = Field(examples=[True])
+
+
 class RegistrationBody(WireModel):
     """A substation (or a balancer of a region) to route to."""
 
     url: str = Field(min_length=8, max_length=512, examples=["http://127.0.0.1:8082"])
-    name: MemberName | None = Field(None, description="By default the name that it gives itself.")
+    name: MemberName | None = Field(None, description="The name that it gives itself, to be sure of who is there.")
 
 
 class SessionBody(WireModel):

@@ -21,7 +21,9 @@ SEPARATOR = "."
 UP = "../"
 MAX_LENGTH = 300
 _SESSION_ID = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LENGTH}}}")
-_PATH = re.compile(rf"(\.\./){{0,8}}[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{MAX_LENGTH - 1}}}")
+MAX_UP = 8
+"""Balancers one above the other."""
+_PATH = re.compile(rf"(\.\./){{0,{MAX_UP}}}[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{MAX_LENGTH - 1}}}")
 
 
 def is_session_id(value: object) -> bool:

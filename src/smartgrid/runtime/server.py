@@ -17,12 +17,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from smartgrid.http_server import hosts
 from smartgrid.http_server.probes import only_probes, without_metrics
 from smartgrid.http_server.server import HttpServer
+from smartgrid.http_server.tls import ServerTls, TlsFilesError
 from smartgrid.http_server.turns import Kind, budgets
 from smartgrid.http_server.wsgi import WsgiApp
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.settings import ServiceSettings
+from smartgrid.runtime.start_error import StartError
 
 PROBES_AT_ONCE = 4
 SIGNAL_LOOK_S = 0.5
@@ -53,7 +56,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then turn unready, wait, drain and return. Only in the main thread.
 
-    `add_metrics` takes what renders the server's own metrics. Raises CannotListenError.
+    `add_metrics` takes what renders the server's own metrics. Raises CannotListenError or StartError.
     """
     servers = _servers(app, settings)
     add_metrics(servers[0].metrics)
@@ -88,17 +91,31 @@ def serve(
 
 def _servers(app: WsgiApp, settings: ServiceSettings) -> list[HttpServer]:
     """The one for everyone, and where it is wanted the one for probes, which ends last."""
+    app = hosts.only_for(app, settings.host, hosts.parse(settings.allowed_hosts))
     if settings.probe_port is None:
-        return [_listen(app, settings.host, settings.port, budgets(settings.threads))]
+        return [_listen(app, settings.host, settings.port, budgets(settings.threads), _tls(settings))]
     return [
-        _listen(without_metrics(app), settings.host, settings.port, budgets(settings.threads)),
+        _listen(without_metrics(app), settings.host, settings.port, budgets(settings.threads), _tls(settings)),
         _listen(only_probes(app), settings.host, settings.probe_port, dict.fromkeys(Kind, PROBES_AT_ONCE)),
     ]
 
 
-def _listen(app: WsgiApp, host: str, port: int, most: dict[Kind, int]) -> HttpServer:
+def _listen(app: WsgiApp, host: str, port: int, most: dict[Kind, int], tls: ServerTls | None = None) -> HttpServer:
     check_address(host, port)
-    return HttpServer(app, host, port, most)
+    return HttpServer(app, host, port, most, tls)
+
+
+def _tls(settings: ServiceSettings) -> ServerTls | None:
+    """Raises StartError. Probes and metrics on a port of their own are in plain text: kubelets check no certificate."""
+    cert_file, key_file = settings.tls_cert_file, settings.tls_key_file
+    if cert_file is None and key_file is None:
+        return None
+    if cert_file is None or key_file is None:
+        raise StartError("SMARTGRID_TLS_CERT_FILE and SMARTGRID_TLS_KEY_FILE belong together")
+    try:
+        return ServerTls(cert_file, key_file)
+    except TlsFilesError as error:
+        raise StartError(f"SMARTGRID_TLS_CERT_FILE, SMARTGRID_TLS_KEY_FILE: {error}") from None
 
 
 def _exit_after(delay_s: float) -> None:

@@ -28,12 +28,20 @@ class ServiceSettings(BaseSettings):
         le=65535,
         description="Port of its own for /health, /ready and /metrics; /metrics is then not on the other.",
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Hosts that requests may be for, separated by commas. Empty: any; on loopback this machine only.",
+    )
     threads: int = Field(
         64,
         ge=2,
         le=512,
         description="Handled at once: half of it charges, half of it long polls, an eighth each stops and reads.",
     )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate with its chain, PEM: https on the port. Read anew when the files change."
+    )
+    tls_key_file: Path | None = Field(None, description="The certificate's key, PEM, without a password.")
     shutdown_delay_s: float = Field(
         0,
         ge=0,
@@ -52,6 +60,11 @@ class ServiceSettings(BaseSettings):
     )
     auth_anonymous: str = Field(
         "", description="Scopes of whoever comes without a token, separated by spaces; none by default."
+    )
+    audit_log: str = Field(
+        "-",
+        min_length=1,
+        description="Where it is written who changed what (docs/audit.md): a file, or `-` for standard error.",
     )
     data_dir: Path = Field(Path(".smartgrid"), description="Folder for what must survive a restart.")
 

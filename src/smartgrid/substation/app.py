@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
@@ -14,15 +15,16 @@ from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import REPLAYED, STATUS
-from smartgrid.protocol.models import CapacityBody, ChargeBody, SessionBody, SessionPage, StatusBody
+from smartgrid.protocol.models import CapacityBody, ChargeBody, DrainingBody, SessionBody, SessionPage, StatusBody
 from smartgrid.runtime import logs
+from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.record import to_wire
 from smartgrid.substation.refusals import LedgerError
-from smartgrid.web import charge_views
+from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
@@ -36,13 +38,16 @@ from smartgrid.web.app import (
     query_int,
     read_body,
 )
+from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import add_routes, route
 
 MAX_CURSOR = 2**53
-REFUSALS = ("no-capacity", "draining")
+REFUSALS = ("no-capacity", "draining", "quota-exceeded")
+UNTIL_A_RELEASE = ("no-capacity", "quota-exceeded")
+"""Refusals that stand until a session ends: an owner's own ends no earlier than the first of all."""
 log = logging.getLogger(__name__)
 
 
@@ -50,10 +55,18 @@ class Api:
     """The views, with what they need."""
 
     def __init__(
-        self, name: str, ledger: Ledger, clock: GridClock, metrics: SubstationMetrics, *, max_waits: int = 32
+        self,
+        name: str,
+        ledger: Ledger,
+        clock: GridClock,
+        metrics: SubstationMetrics,
+        *,
+        max_waits: int = 32,
+        set_draining: Callable[[bool], Status] | None = None,
     ) -> None:
-        """At most `max_waits` long polls are held at once."""
+        """At most `max_waits` long polls are held at once. `set_draining` also keeps it over restarts."""
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
+        self._set_draining = set_draining or ledger.set_draining
         self._polls = LongPolls(max_waits)
 
     @route("POST", "/charge")
@@ -61,20 +74,22 @@ class Api:
         "Charge a car here",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
         wanted = ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
         try:
-            told = self.ledger.charge(wanted, key, number, fingerprint(body))
+            told = self.ledger.charge(wanted, key, number, fingerprint(body), access.owner())
         except LedgerError as error:
             self._count_refusal(error.code)
             raise
         self.metrics.requests.labels("replayed" if told.replayed else "admitted").inc()
+        auditing.note(session_id=told.record.session_id)
         log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": told.replayed})
         return self._session(told, 201, {REPLAYED: "true"} if told.replayed else None)
 
@@ -84,20 +99,27 @@ class Api:
         answers={200: SessionPage},
         problems=(422, 503),
         query=PAGE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def sessions(self) -> Response:
         limit, before = page_limit(), query_int("cursor", 0, 0, MAX_CURSOR)
         state = query_choice("state", SessionState)
         active = None if state is None else state is not SessionState.IDLE
-        records = self.ledger.page(limit, before or None, active)
+        records = self.ledger.page(limit, before or None, active, access.owner())
         shown = [to_wire(record, self.name) for record in records if state is None or record.state == state]
         return answer({"sessions": shown, "next_cursor": str(records[-1].seq) if len(records) == limit else None})
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation(
+        "One session",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def session(self, session_id: str) -> Response:
-        told = self.ledger.find(session_id)
+        told = self.ledger.find(session_id, access.owner())
         if told is None:
             raise not_found(f"session {session_id}")
         return self._session(told)
@@ -108,14 +130,16 @@ class Api:
         answers={200: SessionBody},
         problems=(404, 422, 503, 504),
         query=charge_views.SUPERSEDE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
-        wanted = charge_views.superseding_wanted()
+        wanted, owner = charge_views.superseding_wanted(), access.owner()
         if wanted is None:
-            told = self.ledger.stop(session_id)
+            told = self.ledger.stop(session_id, owner)
         else:
-            told = self.ledger.supersede(session_id, wanted.before, wanted.by)
+            told = self.ledger.supersede(session_id, wanted.before, wanted.by, owner)
         if told is None:
             raise not_found(f"session {session_id}")
         log.info("stop" if wanted is None else "supersede", extra={"vehicle": logs.vehicle(told.record.vehicle_id)})
@@ -149,10 +173,28 @@ class Api:
         problems=(400, 413, 415, 422, 503, 504),
         needs=(GRID_OPERATE,),
     )
+    @audited("capacity")
     def set_capacity(self) -> Response:
         body = read_body(CapacityBody)
+        auditing.note(capacity_kw=body.capacity_kw)
         g.status = self.ledger.set_capacity(body.capacity_kw)
         log.info("capacity", extra={"capacity_kw": body.capacity_kw})
+        return answer(status_header.wire_status(self.name, g.status))
+
+    @route("PUT", "/draining")
+    @operation(
+        "Take no new cars, or take them again; sessions go on, and it holds over restarts",
+        body=DrainingBody,
+        answers={200: StatusBody},
+        problems=(400, 413, 415, 422, 503),
+        needs=(GRID_OPERATE,),
+    )
+    @audited("draining")
+    def set_draining(self) -> Response:
+        body = read_body(DrainingBody)
+        auditing.note(draining=body.draining)
+        g.status = self._set_draining(body.draining)
+        log.info("draining", extra={"draining": body.draining})
         return answer(status_header.wire_status(self.name, g.status))
 
     def problem(self, error: LedgerError) -> Response:
@@ -160,13 +202,13 @@ class Api:
         g.status = error.status or self.ledger.status()
         headers = {}
         if error.retry:
-            headers = retry_after(self.ledger.release_in_s(g.status) if error.code == "no-capacity" else None)
+            headers = retry_after(self.ledger.release_in_s(g.status) if error.code in UNTIL_A_RELEASE else None)
         problem = ProblemError(error.http_status, error.code, str(error), headers=headers, **error.extensions)
         return problem.response()
 
     def add_status(self, response: Response) -> Response:
         """Every answer about sessions carries the fresh status."""
-        if request.path.startswith(("/charge", "/status", "/capacity")):
+        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")):
             found: Status = g.get("status") or self.ledger.status()
             response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response
@@ -180,10 +222,17 @@ class Api:
         self.metrics.rejections.labels(code).inc()
 
 
-def make_app(api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None) -> Flask:
+def make_app(
+    api: Api, lifecycle: Lifecycle, registry: CollectorRegistry, guard: Guard | None = None, audit: Audit | None = None
+) -> Flask:
     """The WSGI application."""
     app = create_app("substation", lifecycle, registry)
+    deadlines.install(app)
     add_routes(app, api)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
-    return finish_app(app, "Smart grid: substation", guard)
+    guard = guard or Guard()
+    finish_app(app, "Smart grid: substation", guard)
+    if audit is not None:
+        auditing.install(app, guard, audit)
+    return app

@@ -2,8 +2,8 @@
 
 It knows no lock, no disk and no thread; wall time comes in as an argument. One row a session, a `Holding`, ties the
 session that the domain meters to what the protocol knows of it (docs/protocol.md): the digest of its key, the number
-of its latest try, the fingerprint of its request, and the session that counts in its place. Rows of ended sessions
-stay for as long as their keys are to be remembered, so a repeat is recognised without asking the disk.
+of its latest try, the fingerprint of its request, whose it is, and the session that counts in its place. Rows of ended
+sessions stay for as long as their keys are to be remembered, so a repeat is recognised without asking the disk.
 
 What has changed since the last commit is one value, `Pending`. A commit takes it (`take`) and then tells what has
 become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions that were
@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from smartgrid.domain.quotas import UNBOUNDED, Quota, Tally, use_of
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
-from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog
+from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog, OwnUse
 from smartgrid.protocol.numbers import Number, encode
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation.record import Record
@@ -36,6 +37,7 @@ from smartgrid.substation.refusals import (
     DrainingError,
     KeyReusedError,
     NoRoomError,
+    QuotaError,
     StorageError,
 )
 from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
@@ -49,11 +51,12 @@ KEY_MARGIN_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most sessions at once, None for one a kW of capacity but at least 2000; and how long one lasts at the most,
-    in seconds of grid time."""
+    """The most sessions at once, None for one a kW of capacity but at least 2000; how long one lasts at the most, in
+    seconds of grid time; and how much each owner may have at once."""
 
     max_active: int | None = None
     max_session_s: float = 48 * 3600.0
+    quota: Quota = UNBOUNDED
 
     def key_life_s(self, scale: TimeScale) -> float:
         """How long a key is remembered after its end and its latest try, in wall time.
@@ -94,12 +97,24 @@ class Holding:
     fingerprint: str
     superseded_by: str = ""
     ended_wall_s: float | None = None
+    owner: str | None = None
     live: Live | None = None
     saved: bool = False
 
     @property
     def entry(self) -> KeyEntry:
-        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by))
+        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by), self.use)
+
+    @property
+    def use(self) -> OwnUse | None:
+        """What it takes of its owner's quota, while it has not ended."""
+        if self.owner is None or self.live is None or self.ended_wall_s is not None:
+            return None
+        return OwnUse(self.owner, self.live.session.request.power.max_kw)
+
+    def is_for(self, owner: str | None) -> bool:
+        """Whether who is bound to an owner's sessions may see and stop it; None is bound to no one's."""
+        return owner is None or owner == self.owner
 
     def last_wanted_s(self) -> float:
         """Its end or its latest try, in wall time. A number begins with the microseconds of its try."""
@@ -159,6 +174,7 @@ class Book:
         self._pending, self._in_flight = Pending(), Pending()
         self._by_id: dict[str, Holding] = {}
         self._by_digest: dict[str, Holding] = {}
+        self._owners = Tally()
         self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
         for holding in holdings:
             self._take_over(holding)
@@ -167,11 +183,18 @@ class Book:
     # ------------------------------------------------------------------ changes
 
     def charge(
-        self, request: ChargeRequest, digest: str, number: Number, fingerprint: str, wall_s: float
+        self,
+        request: ChargeRequest,
+        digest: str,
+        number: Number,
+        fingerprint: str,
+        wall_s: float,
+        owner: str | None = None,
     ) -> tuple[Holding, bool]:
         """The session of the key, maybe superseded, and whether the key had it before; else one that starts now.
 
-        Raises KeyReusedError, DepartureError, StorageError, DrainingError or NoRoomError.
+        `digest` is of owner and key together (`protocol.keys`). Raises KeyReusedError, DepartureError, StorageError,
+        DrainingError, QuotaError or NoRoomError.
         """
         self.advance(wall_s)
         known = self._by_digest.get(digest)
@@ -184,23 +207,25 @@ class Book:
             raise StorageError(self.fault)
         if self._substation.draining:
             raise DrainingError
-        return self._admit(request, digest, number, fingerprint), False
+        return self._admit(request, digest, number, fingerprint, owner), False
 
-    def stop(self, session_id: str, wall_s: float) -> Holding | None:
-        """End a session, if it has not ended; None where it is not remembered."""
+    def stop(self, session_id: str, wall_s: float, owner: str | None = None) -> Holding | None:
+        """End a session, if it has not ended; None where it is not remembered, or is another owner's."""
         self.advance(wall_s)
-        holding = self._by_id.get(session_id)
+        holding = self.find(session_id, owner)
         if holding is not None:
             self._end(holding, EndReason.STOPPED)
         return holding
 
-    def supersede(self, session_id: str, before: Number, by: str, wall_s: float) -> Holding | None:
+    def supersede(
+        self, session_id: str, before: Number, by: str, wall_s: float, owner: str | None = None
+    ) -> Holding | None:
         """End a session if its number is below `before`, and note by which it was superseded; else leave it alone.
 
-        It stays with the first that is told: that one knows by which it was superseded itself.
+        It stays with the first that is told: that one knows by which it was superseded itself. None as for `stop`.
         """
         self.advance(wall_s)
-        holding = self._by_id.get(session_id)
+        holding = self.find(session_id, owner)
         if holding is not None and holding.number < before and not holding.superseded_by:
             self._end(holding, EndReason.SUPERSEDED)
             holding.superseded_by = by
@@ -224,6 +249,11 @@ class Book:
         """Admit no one any more."""
         self.advance(wall_s)
         self._substation.drain(self._substation.now_s)
+
+    def end_drain(self, wall_s: float) -> None:
+        """Admit again."""
+        self.advance(wall_s)
+        self._substation.end_drain(self._substation.now_s)
 
     def advance(self, wall_s: float) -> None:
         """Let time pass: sessions that are full or have left by then end."""
@@ -280,8 +310,10 @@ class Book:
         event_s = self._substation.next_event_s()
         return float("inf") if event_s is None else self._scale.to_wall_s(event_s) - self.wall_s
 
-    def find(self, session_id: str) -> Holding | None:
-        return self._by_id.get(session_id)
+    def find(self, session_id: str, owner: str | None = None) -> Holding | None:
+        """None where it is not remembered, or is another owner's than the one that is named."""
+        holding = self._by_id.get(session_id)
+        return holding if holding is not None and holding.is_for(owner) else None
 
     def is_pending(self, holding: Holding) -> bool:
         """Whether something of it is not on the disk yet."""
@@ -360,8 +392,12 @@ class Book:
         if known.fingerprint != fingerprint:
             raise KeyReusedError
 
-    def _admit(self, request: ChargeRequest, digest: str, number: Number, fingerprint: str) -> Holding:
-        substation, scale = self._substation, self._scale
+    def _admit(
+        self, request: ChargeRequest, digest: str, number: Number, fingerprint: str, owner: str | None
+    ) -> Holding:
+        substation, scale, quota = self._substation, self._scale, self._limits.quota
+        if owner is not None and not quota.allows(self._owners.of(owner).plus(use_of(request.power.max_kw))):
+            raise QuotaError(quota)
         if len(self._by_id) - len(self._ended) >= self._limits.most_active(substation.capacity_kw):
             raise NoRoomError
         departure_wall_s = None if request.departure_s is None else scale.to_wall_s(request.departure_s)
@@ -375,7 +411,8 @@ class Book:
             raise NoRoomError
         self._seq += 1
         live = Live(session, departure_wall_s, leaves_wall_s, self.wall_s, self._next_event())
-        holding = Holding(self._seq, session_id, digest, number, fingerprint, live=live)
+        holding = Holding(self._seq, session_id, digest, number, fingerprint, owner=owner, live=live)
+        self._count(holding)
         self._by_id[session_id] = self._by_digest[digest] = holding
         self._pending.changed[holding.seq] = holding
         return holding
@@ -394,6 +431,7 @@ class Book:
         holding = self._by_id.get(session.session_id)
         if holding is None or holding.live is None:
             return  # taken back
+        self._count_no_more(holding)
         holding.ended_wall_s, holding.live.ended_event = ended_wall_s, self._next_event()
         self._ended[holding.session_id] = holding
         self._pending.changed[holding.seq] = holding
@@ -420,8 +458,19 @@ class Book:
     def _take_back(self, holdings: list[Holding]) -> None:
         for holding in holdings:
             self._drop(holding)
+            self._count_no_more(holding)
             self._substation.stop(holding.session_id, self._substation.now_s)
         self._collect()
+
+    def _count(self, holding: Holding) -> None:
+        """It takes of its owner's quota from now on, if it charges."""
+        if (use := holding.use) is not None:
+            self._owners.begin(use.owner, use_of(use.power_kw))
+
+    def _count_no_more(self, holding: Holding) -> None:
+        """It is about to end, or has never been: its owner may have another session in its place."""
+        if (use := holding.use) is not None:
+            self._owners.end(use.owner, use_of(use.power_kw))
 
     def _take_over(self, holding: Holding) -> None:
         """Remember what is on the disk; of two sessions of one key the later."""
@@ -432,6 +481,7 @@ class Book:
         self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
         if holding.ended_wall_s is not None:
             self._ended[holding.session_id] = holding
+        self._count(holding)
         self.log.note(holding.entry)
 
     def _drop(self, holding: Holding) -> None:
@@ -466,6 +516,7 @@ def to_record(holding: Holding) -> Record:
         holding.ended_wall_s,
         live.ended_event,
         session.end_reason.value if session.end_reason else None,
+        holding.owner,
         session.state.value,
         session.power_kw,
     )

@@ -76,6 +76,7 @@ class Ledger:
         self._keeper = Keeper(self._lock, self._look_after, self._beat)
         self._numbers = NumberSource()
         self._damage: str | None = None
+        self._ending = False
         self._beaten_s = 0.0  # of wall time, when there was the last sign of life
 
     # ------------------------------------------------------------------ life
@@ -94,10 +95,22 @@ class Ledger:
         self._keeper.start()
 
     def drain(self) -> None:
-        """Admit no one any more."""
+        """Admit no one any more, and let go whoever waits for news: the process ends."""
         with self._lock:
+            self._ending = True
             self._book.drain(self._clock.wall_s())
             self._changed.notify_all()
+
+    def set_draining(self, draining: bool) -> Status:
+        """Admit no one, or admit again, which a process about to end does not; sessions go on in any case."""
+        with self._lock:
+            wall_s = self._look()
+            if draining:
+                self._book.drain(wall_s)
+            elif not self._ending:
+                self._book.end_drain(wall_s)
+            self._changed.notify_all()
+            return self._book.status()
 
     def close(self) -> None:
         """Write what is left and end."""
@@ -113,19 +126,24 @@ class Ledger:
     # ------------------------------------------------------------------ changes
 
     def charge(
-        self, request: ChargeRequest, key: str | None = None, number: Number | None = None, fingerprint: str = ""
+        self,
+        request: ChargeRequest,
+        key: str | None = None,
+        number: Number | None = None,
+        fingerprint: str = "",
+        owner: str | None = None,
     ) -> Told:
-        """The session of the key: the one that it has, or one that starts now.
+        """The session of the owner's key: the one that it has, or one that starts now.
 
-        A request without key or number gets them here. Raises NoRoomError, DrainingError, DepartureError,
+        A request without key or number gets them here. Raises NoRoomError, QuotaError, DrainingError, DepartureError,
         KeyReusedError, SupersededError, StorageError or UnknownOutcomeError.
         """
-        digest = secrets.token_urlsafe(16) if key is None else keys.digest(key)
+        digest = secrets.token_urlsafe(16) if key is None else keys.digest(key, owner)
         number = self._believed(number)
         with self._lock:
             wall_s = self._look()
             try:
-                holding, replayed = self._book.charge(request, digest, number, fingerprint, wall_s)
+                holding, replayed = self._book.charge(request, digest, number, fingerprint, wall_s, owner)
             except LedgerError as error:
                 error.status = self._book.status()
                 raise
@@ -137,19 +155,19 @@ class Ledger:
             raise SupersededError(holding.superseded_by)
         return self._complete(holding, told)
 
-    def stop(self, session_id: str) -> Told | None:
-        """End a session; stopping twice gives the same record. None if there is none.
+    def stop(self, session_id: str, owner: str | None = None) -> Told | None:
+        """End a session; stopping twice gives the same record. None if there is none, or none of the owner's.
 
         Raises NotDurableError, UnknownOutcomeError or UnreadableError.
         """
-        return self._end(session_id, lambda wall_s: self._book.stop(session_id, wall_s))
+        return self._end(session_id, owner, lambda wall_s: self._book.stop(session_id, wall_s, owner))
 
-    def supersede(self, session_id: str, before: Number, by: str) -> Told | None:
+    def supersede(self, session_id: str, before: Number, by: str, owner: str | None = None) -> Told | None:
         """End a session if its number is below `before`, as superseded by the session `by`; else show it as it is.
 
-        None if there is none. Raises NotDurableError, UnknownOutcomeError or UnreadableError.
+        None as for `stop`. Raises NotDurableError, UnknownOutcomeError or UnreadableError.
         """
-        return self._end(session_id, lambda wall_s: self._book.supersede(session_id, before, by, wall_s))
+        return self._end(session_id, owner, lambda wall_s: self._book.supersede(session_id, before, by, wall_s, owner))
 
     def set_capacity(self, capacity_kw: float) -> Status:
         """Change the limit. Raises NotDurableError or UnknownOutcomeError; it is in force all the same."""
@@ -188,7 +206,7 @@ class Ledger:
                 after = keys_position if known and keys_position is not None else None
                 self._changed.wait_for(
                     lambda: (
-                        book.revision > revision or book.draining or (after is not None and book.log.position > after)
+                        book.revision > revision or self._ending or (after is not None and book.log.position > after)
                     ),
                     wait_s,
                 )
@@ -199,26 +217,29 @@ class Ledger:
             page = book.log.since(keys_position if known else 0)
         return status, page if known else page._replace(reset=True)
 
-    def find(self, session_id: str) -> Told | None:
-        """Raises UnreadableError."""
+    def find(self, session_id: str, owner: str | None = None) -> Told | None:
+        """A session; None as for `stop`. Raises UnreadableError."""
         with self._lock:
             self._look()
-            holding, status = self._book.find(session_id), self._book.status()
+            holding, status = self._book.find(session_id, owner), self._book.status()
             record = to_record(holding) if holding is not None and holding.live is not None else None
             ticket = self._join_ends([record])
         if ticket is not None:
             self._commits.wait(ticket)
-        record = record or self._from_disk(session_id, holding)
+        record = record or self._from_disk(session_id, holding, owner)
         return None if record is None else Told(record, status)
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[Record]:
-        """Sessions, newest first; as far as they are on the disk while it is full. Raises UnreadableError."""
+    def page(self, limit: int, before_seq: int | None, active: bool | None, owner: str | None = None) -> list[Record]:
+        """Sessions, newest first, only the owner's if one is named; as far as they are on the disk while it is full.
+
+        Raises UnreadableError.
+        """
         with self._lock:
             self._look()
             ticket = self._commits.join() if self._book.is_dirty() else None
         if ticket is not None:
             self._commits.wait(ticket)
-        records = self._guarded(lambda: self._store.page(limit, before_seq, active))
+        records = self._guarded(lambda: self._store.page(limit, before_seq, active, owner))
         with self._lock:
             self._look()
             shown = [self._book.as_it_is(record) for record in records]
@@ -319,7 +340,7 @@ class Ledger:
             return number
         return (*self._numbers.next(), *number[1:])
 
-    def _end(self, session_id: str, change: Callable[[float], Holding | None]) -> Told | None:
+    def _end(self, session_id: str, owner: str | None, change: Callable[[float], Holding | None]) -> Told | None:
         with self._lock:
             wall_s = self._look()
             holding = change(wall_s)
@@ -328,7 +349,7 @@ class Ledger:
             ticket = self._join(holding) if holding is not None else None
         if ticket is not None:
             self._expect_written(ticket)
-        record = told.record if told is not None else self._from_disk(session_id, holding)
+        record = told.record if told is not None else self._from_disk(session_id, holding, owner)
         return None if record is None else Told(record, status)
 
     def _expect_session(self, ticket: Ticket, holding: Holding) -> None:
@@ -359,8 +380,10 @@ class Ledger:
             raise UnknownOutcomeError
         return Told(record, status, replayed=True)
 
-    def _from_disk(self, session_id: str, holding: Holding | None) -> Record | None:
+    def _from_disk(self, session_id: str, holding: Holding | None, owner: str | None = None) -> Record | None:
         record = self._guarded(lambda: self._store.find(session_id))
+        if record is not None and owner is not None and owner != record.owner:
+            return None
         if record is None or holding is None:
             return record
         return record._replace(superseded_by=holding.superseded_by)

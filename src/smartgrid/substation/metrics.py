@@ -32,7 +32,7 @@ class SubstationMetrics:
         )
         for result in ("admitted", "replayed", "rejected", "failed"):
             self.requests.labels(result)
-        for reason in ("no-capacity", "draining"):
+        for reason in ("no-capacity", "draining", "quota-exceeded"):
             self.rejections.labels(reason)
 
     def ended(self, session: Session) -> None:

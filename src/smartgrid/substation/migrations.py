@@ -1,7 +1,8 @@
 """The schema of a substation's file, and the way to it from the versions before.
 
 `user_version` in the file says which version it has. Each entry of `STEPS` leads from one version to the next, within
-one transaction, so that a file is either as it was or whole.
+one transaction, so that a file is either as it was or whole. A new file goes the same way from `FIRST_VERSION` on, so
+that it has the very same schema as one that has come a long way.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from smartgrid.protocol.fingerprint import fingerprint_of
 from smartgrid.protocol.keys import digest
 
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OLDEST_VERSION = 2
+FIRST_VERSION = 3
+"""Of a new file."""
 
-_TABLES = (
+_TABLES_3 = (
     """
 CREATE TABLE session (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE, key_digest TEXT NOT NULL,
@@ -42,31 +45,34 @@ CREATE TABLE checkpoint (
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file."""
-    _in_one_transaction(connection, _create_tables)
+    """Make the tables in a new file. Raises sqlite3.Error."""
+    _in_one_transaction(connection, _create_3, FIRST_VERSION)
+    migrate(connection, FIRST_VERSION)
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a file of an older version up to SCHEMA_VERSION. Raises sqlite3.Error, with nothing changed."""
     for step in range(version, SCHEMA_VERSION):
-        _in_one_transaction(connection, STEPS[step])
+        _in_one_transaction(connection, STEPS[step], step + 1)
 
 
-def _in_one_transaction(connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], None]) -> None:
+def _in_one_transaction(
+    connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], None], version: int
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         change(connection)
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES:
+def _create_3(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES_3:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 LONGEST_SESSION_OF_2_S = 48 * 3600.0
@@ -85,7 +91,7 @@ def _from_2(connection: sqlite3.Connection) -> None:
     meta = connection.execute("SELECT capacity_kw, configured_kw, metered_wall_s, alive_wall_s FROM meta").fetchone()
     connection.execute("DROP INDEX session_active")
     connection.execute("ALTER TABLE session RENAME TO session_2")
-    _create_tables(connection)
+    _create_3(connection)
     if meta is not None:
         _take_over_2(connection, *meta)
     for table in ("session_2", "voided_key", "meta"):
@@ -133,4 +139,17 @@ def _fingerprint_of_2(
     return fingerprint_of(vehicle_id, energy_kwh, min_kw, max_kw, departure_ms)
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2}
+def _from_3(connection: sqlite3.Connection) -> None:
+    """Sessions get an owner; those that are there already are nobody's.
+
+    Of nobody's sessions neither index has an entry, so they cost what they did. The second one is for who has charged a
+    thousand times and asks what charges now.
+    """
+    connection.execute("ALTER TABLE session ADD COLUMN owner TEXT")
+    connection.execute("CREATE INDEX session_of_owner ON session (owner, seq) WHERE owner IS NOT NULL")
+    connection.execute(
+        "CREATE INDEX session_of_owner_active ON session (owner, seq) WHERE owner IS NOT NULL AND ended_wall_s IS NULL"
+    )
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2, 3: _from_3}

@@ -16,6 +16,7 @@ class Record(NamedTuple):
     when the car said that it leaves; `leaves_wall_s` when its session ends at the latest, also by the limit that holds
     for all. `started_event` and `ended_event` are places in the order of all that has happened here, by which the
     course of things can be replayed. `delivered_kwh` of a session that has not ended is in the checkpoint, not here.
+    `owner` is None for a session that is nobody's.
     """
 
     seq: int
@@ -36,6 +37,7 @@ class Record(NamedTuple):
     ended_wall_s: float | None
     ended_event: int | None
     end_reason: str | None
+    owner: str | None
     state: str = SessionState.IDLE.value
     power_kw: float = 0.0
 

@@ -207,6 +207,7 @@ def _holding(record: Record, session: Session) -> Holding:
         numbers.decode(record.number) or ZERO,
         record.fingerprint,
         record.superseded_by,
+        owner=record.owner,
         live=Live(session, record.departure_wall_s, record.leaves_wall_s, record.started_wall_s, record.started_event),
     )
 
@@ -223,5 +224,12 @@ def _over(record: Record, session: Session, scale: TimeScale, event: int) -> Hol
 def _remembered(row: KeyRow) -> Holding:
     number = numbers.decode(row.number) or ZERO
     return Holding(
-        row.seq, row.session_id, row.key_digest, number, row.fingerprint, row.superseded_by, row.ended_wall_s
+        row.seq,
+        row.session_id,
+        row.key_digest,
+        number,
+        row.fingerprint,
+        row.superseded_by,
+        row.ended_wall_s,
+        owner=row.owner,
     )

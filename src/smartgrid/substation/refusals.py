@@ -33,6 +33,13 @@ class NoRoomError(LedgerError):
     sentence = "The substation has no room for the car's minimum power."
 
 
+class QuotaError(LedgerError):
+    """The owner has as much at once as one may have here: `QuotaError(quota)`."""
+
+    http_status, code, retry = 429, "quota-exceeded", True
+    sentence = "The owner of the car may have {0} at once here, and with this one it would be more."
+
+
 class DrainingError(LedgerError):
     """No new sessions: the substation is about to end."""
 

@@ -7,6 +7,7 @@ import socket
 from pydantic import Field
 
 from smartgrid.protocol.models import MemberName
+from smartgrid.runtime.quotas import QUOTAS_DESCRIPTION, QuotasText
 from smartgrid.runtime.settings import ServiceSettings
 from smartgrid.substation.ledger import KEEP_ENDED
 from smartgrid.substation.recovery import MAX_CLOCK_BACK_S
@@ -45,6 +46,7 @@ class SubstationSettings(ServiceSettings):
         allow_inf_nan=False,
         description="Longest session in hours of its own clock; it ends then as if the car had departed.",
     )
+    quotas: QuotasText = Field("", description=QUOTAS_DESCRIPTION)
     max_clock_back_s: float = Field(
         MAX_CLOCK_BACK_S,
         ge=0,

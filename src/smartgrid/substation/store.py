@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from array import array
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
+from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import migrations
 from smartgrid.substation.migrations import APPLICATION_ID, OLDEST_VERSION, SCHEMA_VERSION
@@ -28,7 +29,6 @@ from smartgrid.substation.record import COLUMNS, Record
 
 BUSY_TIMEOUT_S = 5.0
 SQLITE_MAGIC = b"SQLite format 3\0"
-OWNER_ONLY = 0o600
 ROWS_A_STATEMENT = 500  # SQLite takes 32,766 values in one
 _ALL = ", ".join(COLUMNS)
 _CHANGING = ("number", "superseded_by", "leaves_wall_s", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
@@ -49,6 +49,7 @@ class KeyRow(NamedTuple):
     fingerprint: str
     superseded_by: str
     ended_wall_s: float
+    owner: str | None
 
 
 class CapacityChange(NamedTuple):
@@ -161,12 +162,14 @@ class Store:
         rows = self._read(f"SELECT {_ALL} FROM session WHERE session_id = ?", session_id)
         return Record(*rows[0]) if rows else None
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None) -> list[Record]:
-        """Up to `limit` sessions, newest first, from before the row `before_seq`."""
+    def page(self, limit: int, before_seq: int | None, active: bool | None, owner: str | None = None) -> list[Record]:
+        """Up to `limit` sessions, newest first, from before the row `before_seq`; only the owner's, if one is named."""
         wanted = {None: "1", True: "ended_wall_s IS NULL", False: "ended_wall_s IS NOT NULL"}[active]
+        whose, owners = ("", ()) if owner is None else (" AND owner = ?", (owner,))
         rows = self._read(
-            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted} ORDER BY seq DESC LIMIT ?",
+            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted}{whose} ORDER BY seq DESC LIMIT ?",
             before_seq if before_seq is not None else 2**62,
+            *owners,
             limit,
         )
         return [Record(*row) for row in rows]
@@ -263,21 +266,12 @@ def _lock_folder(data_dir: Path) -> int:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         version = _check(path) if path.exists() else 0
-        _keep_private(path)
+        keep_private(path)
         return _prepared(_connect(path), version)
     except sqlite3.Error as error:
         if is_damage(error):
             raise StoreError(_refusal(path, f"is damaged or no database ({error})")) from error
         raise StoreError(f"{path} cannot be opened: {error}") from error
-
-
-def _keep_private(path: Path) -> None:
-    """Vehicles are in it: for its owner alone. What SQLite puts beside it gets the same rights."""
-    with suppress(OSError):  # whoever may not is told so when it is opened
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            with suppress(FileNotFoundError):
-                (path.parent / name).chmod(OWNER_ONLY)
 
 
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:

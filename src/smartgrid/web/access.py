@@ -23,7 +23,7 @@ from smartgrid.auth.authenticator import Authenticator, KeysAwayError
 from smartgrid.auth.principal import EVERYONE, Principal
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
 from smartgrid.auth.tokens import TokenError
-from smartgrid.protocol.headers import INTERNAL, OWNER, TOKEN
+from smartgrid.protocol.headers import INTERNAL, OWNER, OWNER_PATTERN, TOKEN
 from smartgrid.web.problems import ProblemError
 
 OPEN: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ FORGOTTEN = (GRID_OPERATE,)
 PRINCIPAL = "smartgrid.principal"
 """Who calls, in the WSGI environment."""
 REALM = 'Bearer realm="smartgrid"'
-_OWNER = re.compile(r"[A-Za-z0-9_-]{22}")
+_OWNER = re.compile(OWNER_PATTERN)
 _STRIPPED = ["HTTP_" + name.upper().replace("-", "_") for name in INTERNAL]
 _TOKEN = "HTTP_" + TOKEN.upper().replace("-", "_")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
@@ -76,6 +76,16 @@ class Guard:
     def asks(self) -> bool:
         """Whether anything is asked of anyone."""
         return self._authenticator is not None
+
+    @property
+    def anonymous(self) -> Principal | None:
+        """Who comes without a token, if that is allowed."""
+        return self._anonymous
+
+    @property
+    def authenticator(self) -> Authenticator | None:
+        """What knows tokens, where they are asked for."""
+        return self._authenticator
 
     def install(self, app: Flask) -> None:
         """Guard the routes of `app`; after all of them are there."""
@@ -160,3 +170,9 @@ def _forbidden(wanted: tuple[str, ...]) -> ProblemError:
     challenge = f'{REALM}, error="insufficient_scope", scope="{" ".join(wanted)}"'
     detail = f"This needs the scope {scopes}, which the token does not give."
     return ProblemError(403, "forbidden", detail, headers={"WWW-Authenticate": challenge}, needs=list(wanted))
+
+
+def outgoing() -> dict[str, str]:
+    """The header by which the next service learns whose the request is; none where it is nobody's."""
+    found = owner()
+    return {} if found is None else {OWNER: found}

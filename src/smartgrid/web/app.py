@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from smartgrid.domain.session import SessionState
+from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.protocol import tracing
 from smartgrid.protocol.headers import KEY
 from smartgrid.protocol.models import Health, Readiness
@@ -27,8 +28,6 @@ from smartgrid.web.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
-BEGUN_S = "smartgrid.begun_s"
-"""When the request came, on `time.perf_counter`, in its WSGI environment."""
 MAX_WAIT_S = 60
 PAGE_LIMIT = 100
 MAX_PAGE_LIMIT = 1000
@@ -60,8 +59,8 @@ class _App(Flask):
         return func
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """Note the time, begin or take over the trace, and say in the answer which trace it is."""
-        environ[BEGUN_S] = time.perf_counter()
+        """Note when it came, begin or take over the trace, and say in the answer which trace it is."""
+        environ.setdefault(CAME_S, time.monotonic())  # our own server has said so already
         request_id = tracing.begin(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_X_REQUEST_ID"))
 
         def start(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:

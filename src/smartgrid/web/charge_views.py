@@ -9,7 +9,7 @@ from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.protocol import numbers
-from smartgrid.protocol.headers import NUMBER
+from smartgrid.protocol.headers import NUMBER, OWNER, OWNER_PATTERN
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
 from smartgrid.web.app import MAX_WAIT_S, query_int
@@ -32,6 +32,11 @@ SUPERSEDE_QUERY = {
     "superseded_by": text(
         "The session of the same key that counts, as a path such as ../substation-1.x.", SUPERSEDED_BY_PATTERN, 324
     ),
+}
+OWNER_HEADER = {
+    OWNER: text(
+        "Whose session it will be, or whose alone may be seen and stopped, between services.", OWNER_PATTERN, 22
+    )
 }
 NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
 SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from smartgrid.auth import issuers, scopes
 from smartgrid.auth.authenticator import Authenticator
 from smartgrid.auth.principal import Principal, anonymous
+from smartgrid.http_server.hosts import is_loopback
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.settings import ServiceSettings
 from smartgrid.runtime.start_error import StartError
@@ -33,14 +32,6 @@ def guard(settings: ServiceSettings, lifecycle: Lifecycle, registry: Registry, *
     lifecycle.add_check(authenticator.not_ready)
     registry.add_text(lambda: _metrics(authenticator))
     return Guard(authenticator, unnamed, is_edge=is_edge)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _anonymous(setting: str) -> Principal | None:

@@ -14,6 +14,9 @@ from werkzeug.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_S = 5
+MAX_ERRORS = 20
+"""Named in one answer: it must not be many times as long as the request."""
+MAX_FIELD_LENGTH = 100
 MAX_RETRY_S = 86_400  # so that a client gets a sane number, whatever a session asked for
 CODES = {  # the problems that the HTTP layer itself finds
     400: "bad-request",
@@ -60,9 +63,17 @@ def invalid(error: ValidationError) -> ProblemError:
     items = error.errors(include_url=False, include_context=False, include_input=False)
     if items[0]["type"] == "json_invalid":
         return ProblemError(400, "malformed-json", f"The body must be JSON: {items[0]['msg']}.")
-    errors = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in items]
+    errors = [{"field": _field(item["loc"]), "message": item["msg"]} for item in items[:MAX_ERRORS]]
     detail = "; ".join(f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors)
+    if len(items) > MAX_ERRORS:
+        detail += f"; and {len(items) - MAX_ERRORS} more"
     return ProblemError(422, "invalid-request", detail, errors=errors)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """A name that a client made up may be as long as its body."""
+    name = ".".join(map(str, location))
+    return name if len(name) <= MAX_FIELD_LENGTH else f"{name[:MAX_FIELD_LENGTH]}…"
 
 
 def retry_after(release_s: float | None = None) -> dict[str, str]:

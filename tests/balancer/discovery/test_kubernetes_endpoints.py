@@ -7,6 +7,7 @@ import pytest
 from balancer.discovery.scripted_api_server import endpoint, endpoint_slice
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.discovery.endpoints import members
+from smartgrid.protocol.models import MEMBER_NAME
 
 
 def test_a_ready_pod_is_a_member_by_its_name_and_address() -> None:
@@ -62,6 +63,44 @@ def test_a_pod_that_serves_by_one_slice_is_not_away_by_another() -> None:
         endpoint_slice("b", endpoint("s-0", "10.0.0.1", ready=False)),
     ]
     assert members(slices, "http") == {Member("s-0", "http://10.0.0.1:8080")}
+
+
+def test_of_two_slices_with_a_pod_the_one_that_was_changed_last_counts_in_whatever_order_a_list_has_them() -> None:
+    slices = [
+        endpoint_slice("a", endpoint("s-0", "10.0.0.2"), version="1000"),
+        endpoint_slice("b", endpoint("s-0", "10.0.0.1"), version="999"),
+    ]
+    assert members(slices, "http") == {Member("s-0", "http://10.0.0.2:8080")}
+
+
+def test_a_fresher_ipv6_slice_does_not_win_over_ipv4() -> None:
+    slices = [
+        endpoint_slice("four", endpoint("s-0", "10.0.0.1"), version="1"),
+        endpoint_slice("six", endpoint("s-0", "fd00::1"), version="2", addressType="IPv6"),
+    ]
+    assert members(slices, "http") == {Member("s-0", "http://10.0.0.1:8080")}
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"), [("evil.example", "FQDN"), ("evil.example", "IPv4"), ("fd00::1", "IPv4"), ("10.0.0.1", "IPv6")]
+)
+def test_what_is_no_address_of_its_kind_is_not_believed(address: str, kind: str) -> None:
+    assert members([endpoint_slice("a", endpoint("s-0", address), addressType=kind)], "http") == frozenset()
+
+
+def test_pods_whose_names_differ_in_what_a_label_cannot_have_are_two_members() -> None:
+    pods = (endpoint("a-b", "10.0.0.1"), endpoint("a.b", "10.0.0.2"), endpoint("a.-b", "10.0.0.3"))
+    found = {member.url: member.name for member in members([endpoint_slice("a", *pods)], "http")}
+    assert found["http://10.0.0.1:8080"] == "a-b"
+    assert len(set(found.values())) == 3
+    assert all(MEMBER_NAME.fullmatch(name) for name in found.values())
+
+
+def test_a_name_that_is_too_long_for_a_label_is_shortened_and_still_its_own() -> None:
+    pods = (endpoint(f"{'x' * 200}-1", "10.0.0.1"), endpoint(f"{'x' * 200}-2", "10.0.0.2"))
+    names = {member.name for member in members([endpoint_slice("a", *pods)], "http")}
+    assert len(names) == 2
+    assert all(MEMBER_NAME.fullmatch(name) for name in names)
 
 
 @pytest.mark.parametrize("endpoints", [None, []])

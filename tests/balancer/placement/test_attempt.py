@@ -57,6 +57,20 @@ def test_a_session_is_told_as_this_balancer_shows_it() -> None:
     assert outcome == Admitted({**SESSION, "session_id": "one.x_-7", "substation": "one"}, replayed=False)
 
 
+def test_only_a_members_own_429_is_a_certain_no() -> None:
+    """A proxy's rate limit says nothing of what has become of the car."""
+    problem = {"code": "quota-exceeded"}
+    assert told(429, problem, STATUS) == Refused("quota-exceeded")
+    assert told(429, problem) == Unknown()
+    assert told(503, problem, STATUS) == Unknown()
+    assert told(429, {"code": "rate-limited"}, STATUS) == Unknown()
+
+
+@pytest.mark.parametrize("code", [[], {}, None, 7])
+def test_a_code_that_is_no_text_says_nothing(code: object) -> None:
+    assert {type(told(status, {"code": code}, STATUS)) for status in (409, 422, 429, 503)} == {Unknown}
+
+
 def test_a_regions_session_names_the_substation_within_it() -> None:
     outcome = told(201, {**SESSION, "session_id": "substation-1.x", "substation": "substation-1"})
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from balancer.parts import BODY, Parts, parts_of
+from balancer.parts import BODY, POWER, Parts, parts_of
+from smartgrid.balancer.placement.attempt import Car
 from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
+    OverQuotaError,
     PlacementError,
     SupersededAboveError,
 )
@@ -126,6 +130,48 @@ def test_no_from_all_is_certain(grid: Grid) -> None:
     assert raised.value.attempts == 2
 
 
+def over_quota() -> Script:
+    return answers(problem(429, "quota-exceeded"))
+
+
+def test_where_one_refuses_for_its_quota_another_takes_the_car(grid: Grid) -> None:
+    grid.one.scripts["POST"] = over_quota()
+
+    assert grid.parts.place().member == "two"
+
+
+@pytest.mark.parametrize("other", [over_quota(), answers(problem(503, "no-capacity"))])
+def test_where_no_one_takes_it_and_one_refuses_for_its_quota_that_is_the_reason(grid: Grid, other: Script) -> None:
+    grid.one.scripts["POST"] = over_quota()
+    grid.two.scripts["POST"] = other
+
+    with pytest.raises(OverQuotaError) as raised:
+        grid.parts.place()
+
+    assert raised.value.attempts == 2
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_quota_makes_no_unknown_outcome_certain(grid: Grid, known: bool) -> None:
+    """What took the quota may be this very car, of the attempt that was not answered."""
+    grid.one.scripts["POST"] = done_but_lost
+    grid.two.scripts["POST"] = over_quota()
+    if known:
+        grid.put("two", (5,))
+
+    with pytest.raises(NotKnownError):
+        grid.parts.place()
+
+
+def test_an_owner_is_told_to_whoever_is_asked_and_the_key_stays_as_it_is(grid: Grid) -> None:
+    grid.parts.place(owner="A" * 22)
+    grid.parts.place()
+
+    sent = [(each.headers["idempotency-key"], each.headers.get("smartgrid-owner")) for each in grid.one.requests]
+    assert sent == [("key", "A" * 22), ("key", None)]
+    assert len(grid.one.charging()) == 2
+
+
 def test_one_that_cannot_be_reached_surely_has_no_session(grid: Grid) -> None:
     for stub in grid.stubs:
         stub.vanish()
@@ -223,6 +269,40 @@ def test_a_session_that_shows_up_meanwhile_is_found_before_the_next_attempt(hast
     assert len(hasty.two.charging()) == 1
 
 
+# ---------------------------------------------------------------------- time
+
+
+def test_each_attempt_says_how_long_it_is_waited_for(hasty: Grid) -> None:
+    hasty.parts.place()
+
+    assert 0 < left_ms(hasty.one) <= 200
+
+
+def test_an_attempt_gets_no_more_than_half_of_what_is_left(grid: Grid) -> None:
+    grid.parts.placement.place(Car(BODY, POWER, "key", (1_000,)), time.monotonic() + 2)
+
+    assert 0 < left_ms(grid.one) <= 1_000
+
+
+def test_once_the_time_is_over_no_one_is_asked_and_that_is_certain(grid: Grid) -> None:
+    with pytest.raises(NoTimeError) as raised:
+        grid.parts.placement.place(Car(BODY, POWER, "key", (1_000,)), time.monotonic())
+
+    assert raised.value.attempts == 0
+    assert grid.one.requests == grid.two.requests == []
+
+
+def test_a_refusal_as_late_is_certain_and_spares_the_member_no_cars(grid: Grid) -> None:
+    grid.one.scripts["POST"] = answers(problem(503, "deadline-exceeded"))
+
+    assert grid.parts.place().member == "two"
+    assert grid.parts.fleet.spared() == set()
+
+
+def left_ms(stub: ScriptedSubstation) -> int:
+    return int(stub.asked("POST /charge")[-1].headers["smartgrid-deadline-ms"])
+
+
 # ---------------------------------------------------------------------- a key that has a holder
 
 
@@ -254,8 +334,15 @@ def test_a_session_that_has_ended_is_still_the_answer(grid: Grid) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [silence, done_but_lost, not_done, answers(Response(500, {})), answers(problem(503, "storage-unavailable"))],
-    ids=["silence", "lost", "not done", "500", "no storage"],
+    [
+        silence,
+        done_but_lost,
+        not_done,
+        answers(Response(500, {})),
+        answers(problem(503, "storage-unavailable")),
+        answers(problem(503, "deadline-exceeded")),
+    ],
+    ids=["silence", "lost", "not done", "500", "no storage", "late"],
 )
 def test_a_holder_that_does_not_answer_is_waited_for_and_the_car_goes_nowhere_else(hasty: Grid, script: Script) -> None:
     hasty.put("two", (500,))

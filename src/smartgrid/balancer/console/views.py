@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from smartgrid.auth.scopes import GRID_READ
 from smartgrid.balancer import member_answers
-from smartgrid.balancer.console.cached import Cached
+from smartgrid.balancer.console.cached import Cached, busy
 from smartgrid.balancer.console.feed import feed
 from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, History, Sample, sample
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
@@ -32,6 +32,7 @@ SESSIONS_LIFE_S = 0.5
 SESSIONS_TIMEOUT_S = 1.7
 MAX_SESSIONS = 1000
 MAX_OPEN = 64  # substations whose sessions someone looks at, remembered at once
+MAX_ASKED = 2  # substations at once: each may hang, and takes a thread
 ACTIVE = (SessionState.SUSPENDED_EVSE, SessionState.CHARGING)
 HEADERS = {
     "Content-Security-Policy": (
@@ -54,6 +55,7 @@ class Console:
         self._history = Cached(self._make_history, SAMPLE_INTERVAL_S / 2)
         self._sessions: dict[str, Cached] = {}
         self._lock = threading.Lock()
+        self._asking = threading.BoundedSemaphore(MAX_ASKED)
 
     def install(self, app: Flask) -> None:
         """Add the routes."""
@@ -97,16 +99,26 @@ class Console:
         substation = self._fleet.substation(name)
         if substation is None:
             raise not_found(f"substation {name}")
-        pages = [self._page(substation, state) for state in ACTIVE]
+        if not self._fleet.is_in_rotation(name):
+            raise _silent(name)
+        if not self._asking.acquire(blocking=False):
+            raise busy()
+        try:
+            end_s = time.monotonic() + SESSIONS_TIMEOUT_S
+            pages = [self._page(substation, state, end_s) for state in ACTIVE]
+        finally:
+            self._asking.release()
         sessions = [session for sessions, _ in pages for session in sessions]
         return to_json({"sessions": sessions, "more": any(next_cursor for _, next_cursor in pages)})
 
-    def _page(self, substation: Substation, state: SessionState) -> tuple[list[dict[str, Any]], str | None]:
+    def _page(
+        self, substation: Substation, state: SessionState, end_s: float
+    ) -> tuple[list[dict[str, Any]], str | None]:
         path = f"/charge?state={state}&limit={MAX_SESSIONS}"
         sent = {STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
             answer = substation.client.request(
-                "GET", path, timeout_s=SESSIONS_TIMEOUT_S, headers=sent, max_answer_bytes=MAX_LIST_BYTES
+                "GET", path, timeout_s=end_s - time.monotonic(), headers=sent, max_answer_bytes=MAX_LIST_BYTES
             )
         except (NotSentError, OutcomeUnknownError) as error:
             raise _silent(substation.name) from error

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from smartgrid.balancer.discovery import Member
+from smartgrid.protocol.models import MEMBER_NAME
 
+MAX_READABLE = 40
 Slice = dict[str, Any]
 Endpoint = dict[str, Any]
 
@@ -16,15 +21,16 @@ def members(slices: Iterable[Slice], port_name: str) -> frozenset[Member]:
     """The substations in all slices of one Service, each pod once; those that may get no cars now are away.
 
     A pod is in two slices while the control plane moves it between them, and in an IPv4 and an IPv6 slice on a cluster
-    with both: IPv4 wins, then the slice that comes later, which is the one with the fresher news.
+    with both: IPv4 wins, then the slice with the fresher news. Slices of names (`addressType: FQDN`) are not believed:
+    what a name leads to is whoever's choice.
     """
     found: dict[str, Member] = {}
     away: dict[str, Member] = {}
-    for piece in sorted(slices, key=lambda piece: piece.get("addressType") != "IPv6"):
+    for piece in sorted(slices, key=_rank):
         port = _port(piece, port_name)
         for endpoint in piece.get("endpoints") or []:
-            if port is not None and endpoint.get("addresses"):
-                member = _member(endpoint, port)
+            if port is not None and (address := _address(piece, endpoint)) is not None:
+                member = _member(endpoint, address, port)
                 if usable(endpoint):
                     found[member.name] = member
                 else:
@@ -46,20 +52,43 @@ def usable(endpoint: Endpoint) -> bool:
     )
 
 
+def _rank(piece: Slice) -> tuple[bool, int]:
+    """Who comes later wins. A list comes by name, so freshness is read off the version: a number that grows with every
+    change in the cluster. Where a server has another kind of version, the order in which they came decides."""
+    version = str((piece.get("metadata") or {}).get("resourceVersion") or "")
+    return piece.get("addressType") == "IPv4", int(version) if version.isascii() and version.isdigit() else 0
+
+
 def _port(piece: Slice, port_name: str) -> int | None:
     ports = piece.get("ports") or []
     return next((port.get("port") for port in ports if (port.get("name") or "") == port_name), None)
 
 
-def _member(endpoint: Endpoint, port: int) -> Member:
+def _address(piece: Slice, endpoint: Endpoint) -> str | None:
+    text = str((endpoint.get("addresses") or [""])[0])
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return text if piece.get("addressType") == f"IPv{found.version}" else None
+
+
+def _member(endpoint: Endpoint, address: str, port: int) -> Member:
     # By address, not by DNS name: a new pod's name is negatively cached for up to 30 s.
-    address = str(endpoint["addresses"][0])
     host = f"[{address}]" if ":" in address else address
     return Member(_name(endpoint, address), f"http://{host}:{port}")
 
 
 def _name(endpoint: Endpoint, address: str) -> str:
-    """The pod's, or for an endpoint made by hand its host name or address. A DNS label, so without dots."""
+    """The pod's, or for an endpoint made by hand its host name or address; as a DNS label."""
     target = endpoint.get("targetRef") or {}
-    name = target.get("name") or endpoint.get("hostname") or f"ip-{address}"
-    return str(name).replace(".", "-").replace(":", "-").strip("-")
+    given = target.get("name") or endpoint.get("hostname")
+    return _label(str(given)) if given else f"ip-{address}".replace(".", "-").replace(":", "-").strip("-")
+
+
+def _label(name: str) -> str:
+    """The name itself where it is a label, else one that no other name makes: pods `a.b` and `a-b` are two."""
+    if MEMBER_NAME.fullmatch(name):
+        return name
+    readable = re.sub("[^a-z0-9]+", "-", name.lower())[:MAX_READABLE].strip("-")
+    return f"{readable or 'pod'}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

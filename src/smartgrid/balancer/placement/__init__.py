@@ -16,5 +16,7 @@ the one that the car has by then. `compare` looks for just that, keys with sessi
 the lower number ended. The same finds what a balancer that has died left behind, what came late, and what came back
 after a day, and several balancers may do it at once.
 
+`fleet_use` counts what each owner has at once in the fleet, for their quota.
+
 `errors` has the ways in which a car is not placed.
 """

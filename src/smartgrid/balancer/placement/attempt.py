@@ -22,8 +22,9 @@ from smartgrid.protocol.numbers import Number
 
 JSON = "application/json"
 FAULTY_STATUSES = frozenset((400, 409, 413, 415, 422))
-NO_ROOM, DRAINING, NO_STORAGE = "no-capacity", "draining", "storage-unavailable"
-REFUSALS = frozenset((NO_ROOM, DRAINING, NO_STORAGE))
+NO_ROOM, DRAINING, NO_STORAGE, LATE = "no-capacity", "draining", "storage-unavailable", "deadline-exceeded"
+OVER_QUOTA = "quota-exceeded"
+REFUSALS = {NO_ROOM: 503, DRAINING: 503, NO_STORAGE: 503, LATE: 503, OVER_QUOTA: 429}
 UNAVAILABLE = "substation-unavailable"
 SUPERSEDED = "superseded"
 NOT_KNOWN = "outcome-unknown"
@@ -31,19 +32,21 @@ NOT_KNOWN = "outcome-unknown"
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """What is to be placed: the request's body as it came, its power, its key, and the number of this try."""
+    """What is to be placed: the request's body as it came, its power, its key, the number of this try, its owner."""
 
     body: bytes
     power: PowerRange
     key: str
     number: Number
+    owner: str | None = None
     digest: str = field(init=False)
     headers: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest(self.key))
+        object.__setattr__(self, "digest", digest(self.key, self.owner))
         sent = {"Content-Type": JSON, headers.KEY: self.key, headers.STATUS: status_header.WANTED}
-        object.__setattr__(self, "headers", {**sent, **tracing.outgoing()})
+        whose = {} if self.owner is None else {headers.OWNER: self.owner}
+        object.__setattr__(self, "headers", {**sent, **whose, **tracing.outgoing()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +142,10 @@ def judge(member: str, answer: Answer) -> Outcome:
         return Superseded(ids.path_up(member, by)) if isinstance(by, str) and ids.is_path(by) else Unknown()
     if answer.status in FAULTY_STATUSES and isinstance(code, str):
         return Faulty(answer)
-    # A 503 without a status is not the member's own: a proxy may have lost the connection after the request.
-    if answer.status == 503 and headers.STATUS in answer.headers:
-        if code in REFUSALS:
+    # What comes without a status is not the member's own: a proxy may have lost the connection after the request.
+    if isinstance(code, str) and headers.STATUS in answer.headers:
+        if REFUSALS.get(code) == answer.status:
             return Refused(code)
-        if code == UNAVAILABLE:
+        if answer.status == 503 and code == UNAVAILABLE:
             return HolderAway()
     return Unknown()

@@ -6,7 +6,7 @@ each page takes the mark from what it names, and after the last page what is sti
 its file, or has forgotten the key). What this process has placed itself is noted at once; `mark` tells what was noted
 while the page was on its way, which the page cannot know and which is not gone.
 
-Numbers and supersedings only grow, so a page that comes after fresher news takes nothing back.
+Numbers and supersedings only grow, and a session ends once, so a page that comes after fresher news takes nothing back.
 
 The directory keeps a log of its own with the ids as this balancer shows them, for a balancer in front of it. A member
 that has left stays in it until `forget_member`: its keys have their holder still.
@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.protocol.keys import MAX_KEYS, KeyEntry, KeyLog, KeyPage
 from smartgrid.protocol.numbers import Number
 from smartgrid.protocol.session_id import SEPARATOR, prefixed, split
@@ -45,11 +46,13 @@ class Directory:
     def __init__(
         self,
         on_change: Callable[[], None] = lambda: None,
+        use: FleetUse | None = None,
         *,
         max_of_member: int = MAX_KEYS_OF_MEMBER,
         max_in_all: int = MAX_KEYS_IN_ALL,
     ) -> None:
-        """`on_change` is called after each change, without a lock held."""
+        """`on_change` is called after each change, without a lock held; `use` hears what sessions take of quotas."""
+        self._use = use or FleetUse()
         self._on_change, self._max_of_member, self._max_in_all = on_change, max_of_member, max_in_all
         self._lock = threading.Lock()
         self._log = KeyLog()
@@ -92,6 +95,15 @@ class Directory:
             if entry is not None:
                 member, inner = split(session_id)
                 self._note(member, self._members[member], entry._replace(session_id=inner, superseded=True))
+        self._on_change()
+
+    def note_end(self, session_id: str) -> None:
+        """Its member says that it has ended."""
+        with self._lock:
+            entry = self._log.get(session_id)
+            if entry is not None and entry.use is not None:
+                member, inner = split(session_id)
+                self._note(member, self._members[member], entry._replace(session_id=inner, use=None))
         self._on_change()
 
     def drop(self, session_id: str) -> None:
@@ -166,14 +178,17 @@ class Directory:
         known = self._log.get(session_id)
         if known is None:
             self._by_digest[entry.digest] = (*self._by_digest.get(entry.digest, ()), session_id)
-            merged = KeyEntry(entry.digest, entry.number, session_id, entry.superseded)
+            merged = entry._replace(session_id=session_id, use=None if entry.superseded else entry.use)
         elif known.digest == entry.digest:  # a session is of one key for ever
             number: Number = max(known.number, entry.number)
-            merged = known._replace(number=number, superseded=known.superseded or entry.superseded)
+            superseded = known.superseded or entry.superseded
+            use = known.use if entry.use is not None and not superseded else None
+            merged = known._replace(number=number, superseded=superseded, use=use)
         else:
             return session_id
         if merged != known:
             self._log.note(merged)
+            self._use.changed(member, entry.digest, known.use if known else None, merged.use)
             told.sessions.pop(session_id, None)
             told.sessions[session_id] = None
             self._contest(entry.digest)
@@ -210,7 +225,9 @@ class Directory:
         entry = self._log.forget(session_id)
         if entry is None:
             return
-        told = self._members.get(split(session_id)[0])
+        member, _ = split(session_id)
+        self._use.changed(member, entry.digest, entry.use, None)
+        told = self._members.get(member)
         if told is not None:
             told.sessions.pop(session_id, None)
         rest = tuple(each for each in self._by_digest[entry.digest] if each != session_id)

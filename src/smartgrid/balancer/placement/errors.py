@@ -19,6 +19,20 @@ class NoPlaceError(PlacementError):
 
 
 @dataclass(eq=False)
+class OverQuotaError(PlacementError):
+    """Surely no substation has taken the car, in so many attempts, and its owner has as much as one may have."""
+
+    attempts: int
+
+
+@dataclass(eq=False)
+class NoTimeError(PlacementError):
+    """The time is over before a substation has taken the car; surely none has, in so many attempts."""
+
+    attempts: int
+
+
+@dataclass(eq=False)
 class NotKnownError(PlacementError):
     """No substation has said that it took the car, and one has not said that it did not."""
 

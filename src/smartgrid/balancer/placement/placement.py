@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,13 +27,17 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
+    OverQuotaError,
+    PlacementError,
     SupersededAboveError,
 )
+from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
-from smartgrid.protocol.keys import KeyEntry
+from smartgrid.protocol.keys import KeyEntry, OwnUse
 from smartgrid.protocol.session_id import is_above, split
 
 MIN_ATTEMPT_S = 0.05
@@ -61,9 +66,15 @@ class _Way:
     attempts: int = 0
     asked: list[str] = field(default_factory=list)
     not_known: bool = False
+    over_quota: bool = False
+    claim: OwnUse | None = None  # on its owner's quota in the fleet
     not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
     named: str | None = None  # the session that a superseded one has named
     followed: set[str] = field(default_factory=set)
+
+    def not_placed(self, reason: PlacementError) -> PlacementError:
+        """The reason, where it is certain that no attempt has placed the car."""
+        return NotKnownError(self.attempts) if self.not_known else reason
 
 
 class Placement:
@@ -77,6 +88,7 @@ class Placement:
         self,
         fleet: LiveFleet,
         directory: Directory,
+        use: FleetUse | None = None,
         *,
         balancer_id: int,
         attempt_timeout_s: float,
@@ -86,21 +98,30 @@ class Placement:
         """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives."""
         self._fleet, self._directory, self._balancer_id = fleet, directory, balancer_id
         self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
-        self._let_down = let_down
+        self._let_down, self._use = let_down, use or FleetUse()
         self._keys = KeysUnderWay()
 
-    def place(self, car: Car) -> Placed:
-        """Find the car's place, or a new one. Raises PlacementError or KeyBusyError."""
-        end_s = time.monotonic() + self._request_timeout_s
-        with self._keys.holding(car.digest, self._request_timeout_s):
-            return self._find(_Way(car, end_s))
+    def place(self, car: Car, end_s: float = math.inf) -> Placed:
+        """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
+        now_s = time.monotonic()
+        end_s = min(end_s, now_s + self._request_timeout_s)
+        with self._keys.holding(car.digest, max(0.0, end_s - now_s)):
+            way = _Way(car, end_s)
+            try:
+                return self._find(way)
+            finally:
+                if way.claim is not None:
+                    self._use.release(car.digest, way.claim.owner)
 
     def _find(self, way: _Way) -> Placed:
         while True:
+            if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
+                raise way.not_placed(NoTimeError(way.attempts))
             session_id = way.named or self._holder(way)
             if session_id is None:
+                self._claim(way)
                 if (asked := self._ask_best(way)) is None:
-                    raise NotKnownError(way.attempts) if way.not_known else NoPlaceError(way.attempts)
+                    raise _nowhere(way)
                 name, outcome = asked
             else:
                 name, outcome = self._ask_holder(way, session_id)
@@ -112,9 +133,19 @@ class Placement:
                 case Superseded(by):
                     self._follow(way, session_id, by)
                 case Faulty(answer):
-                    raise NotKnownError(way.attempts) if way.not_known else FaultyRequestError(answer)
+                    raise way.not_placed(FaultyRequestError(answer))
                 case HolderAway():
                     raise HolderAwayError(name)
+
+    def _claim(self, way: _Way) -> None:
+        """A car that is to have a new session must be within its owner's quota. Raises OverQuotaError."""
+        wanted = _use_of(way.car)
+        if wanted is None or way.claim is not None:
+            return
+        if not self._use.claim(way.car.digest, wanted, self._fleet.is_in_rotation):
+            way.over_quota = True
+            raise _nowhere(way)
+        way.claim = wanted
 
     def _holder(self, way: _Way) -> str | None:
         holder = self._directory.holder(way.car.digest, way.not_there)
@@ -137,7 +168,7 @@ class Placement:
             raise HolderAwayError(name)
         self._fleet.saw(substation, asked.answer.headers.get(STATUS))
         match asked.outcome:
-            case Unknown() | Refused(attempt.NO_STORAGE):
+            case Unknown() | Refused(attempt.NO_STORAGE | attempt.LATE):
                 raise HolderAwayError(name)
             case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
                 way.not_there.add(session_id)
@@ -147,14 +178,13 @@ class Placement:
         return name, asked.outcome
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
-        """Ask the best member that has not been asked; None where there is none, or no time left."""
-        if way.end_s - time.monotonic() <= MIN_ATTEMPT_S:
-            return None
+        """Ask the best member that has not been asked; None where there is none."""
         choice = self._fleet.choose(way.car.power, way.asked)
         if choice is None:
             return None
         name = choice.substation.name
         way.asked.append(name)
+        begun_s = time.monotonic()
         try:
             asked = self._ask(way, choice.substation, self._timeout_s(way))
         except BaseException:  # whatever it was, the reservation must not stay
@@ -164,7 +194,10 @@ class Placement:
             self._fleet.give_up(choice, failed=attempt.has_failed(asked))
             self._let_down(name)
         else:
-            self._fleet.settle(choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked))
+            took_s = time.monotonic() - begun_s
+            self._fleet.settle(
+                choice, asked.answer.headers.get(STATUS), failed=attempt.has_failed(asked), took_s=took_s
+            )
         way.not_known |= isinstance(asked.outcome, Unknown)
         return name, asked.outcome
 
@@ -184,7 +217,9 @@ class Placement:
     def _attempt(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
         number = numbers.attempt(way.car.number, way.attempts, self._balancer_id)
         way.attempts += 1
-        return attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+        asked = attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+        way.over_quota |= asked.outcome == Refused(attempt.OVER_QUOTA)
+        return asked
 
     def _timeout_s(self, way: _Way) -> float:
         """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
@@ -193,7 +228,8 @@ class Placement:
     def _note(self, way: _Way, name: str, session: dict[str, Any]) -> None:
         number = numbers.attempt(way.car.number, way.attempts - 1, self._balancer_id)
         _, inner = split(session["session_id"])
-        self._directory.note(name, KeyEntry(way.car.digest, number, inner))
+        use = _use_of(way.car) if session["ended_at"] is None else None
+        self._directory.note(name, KeyEntry(way.car.digest, number, inner, use=use))
 
     def _follow(self, way: _Way, superseded: str | None, by: str) -> None:
         """Go on to the session that counts. Raises SupersededAboveError where it is none of this balancer's."""
@@ -205,3 +241,13 @@ class Placement:
             raise HolderAwayError(split(by)[0])
         way.followed.add(by)
         way.named = by
+
+
+def _use_of(car: Car) -> OwnUse | None:
+    """What its session takes of its owner's quota."""
+    return None if car.owner is None else OwnUse(car.owner, car.power.max_kw)
+
+
+def _nowhere(way: _Way) -> PlacementError:
+    """Why the car has no place, as no one is left to be asked."""
+    return way.not_placed(OverQuotaError(way.attempts) if way.over_quota else NoPlaceError(way.attempts))

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from flask import Response
 
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
+from smartgrid.balancer import loops
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.models import FleetBody, FleetStatusBody, SubstationBody
@@ -19,8 +20,9 @@ from smartgrid.balancer.registrations import Registrations
 from smartgrid.domain.status import Status
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.models import RegistrationBody
-from smartgrid.web import charge_views
+from smartgrid.web import auditing, charge_views
 from smartgrid.web.app import answer, read_body
+from smartgrid.web.auditing import audited
 from smartgrid.web.charge_views import StatusQuery
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
@@ -75,8 +77,10 @@ class FleetViews:
         problems=(400, 403, 409, 413, 415, 422),
         needs=(GRID_OPERATE,),
     )
+    @audited("register")
     def register(self) -> Response:
         body = read_body(RegistrationBody)
+        auditing.note(url=body.url)
         member, is_new = self.registrations.add(body.url, body.name)
         log.info("registered", extra={"substation": member.name})
         return answer(self._shown(member.name), 201 if is_new else 200)
@@ -88,6 +92,7 @@ class FleetViews:
         problems=(404, 409, 422),
         needs=(GRID_OPERATE,),
     )
+    @audited("unregister")
     def unregister(self, url: str) -> Response:
         shown = {seen.member.url: seen for seen in self.fleet.seen()}
         member = self.registrations.remove(unquote(url))
@@ -101,6 +106,7 @@ class FleetViews:
             self.polls.answer(lambda: self.changes.wait_for(lambda: self._has_news(query), query.wait_s), lambda: None)
             totals = self.fleet.totals()
         found = {**status_header.wire_status(self.name, totals), "substations": self.fleet.size()}
+        found["balancers"] = [totals.epoch, *sorted(self.fleet.balancers())][: loops.MAX_BALANCERS]
         if query.keys is not None:
             page = self.directory.page(query.keys, reset=query.epoch != totals.epoch)
             found["keys"] = keys.to_wire(page)

@@ -12,12 +12,14 @@ from flask import Response, request
 from smartgrid.auth.scopes import CHARGE_WRITE
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
-from smartgrid.balancer.placement.attempt import SUPERSEDED, Car
+from smartgrid.balancer.placement.attempt import OVER_QUOTA, SUPERSEDED, Car
 from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoTimeError,
     NotKnownError,
+    OverQuotaError,
     PlacementError,
     SupersededAboveError,
 )
@@ -29,8 +31,9 @@ from smartgrid.balancer.views.fleet import release_in_s
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
-from smartgrid.web import charge_views
+from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.app import KEY_HEADER, answer, idempotency_key, read_body
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError, retry_after
 from smartgrid.web.routes import route
@@ -52,16 +55,17 @@ class PlacingViews:
         "Charge a car on the best substation",
         body=ChargeBody,
         answers={201: SessionBody},
-        problems=(400, 409, 413, 415, 422, 503, 504),
-        headers=KEY_HEADER | charge_views.NUMBER_HEADER,
+        problems=(400, 409, 413, 415, 422, 429, 503, 504),
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
         needs=(CHARGE_WRITE,),
     )
+    @audited("charge")
     def charge(self) -> Response:
         begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
-        number = self.tries.number(request.headers.get(headers.NUMBER), time.time())
-        car = Car(request.get_data(), body.power, key, number)
+        number = self.tries.number(charge_views.try_number(), time.time())
+        car = Car(request.get_data(), body.power, key, number, access.owner())
         try:
-            placed = self.placement.place(car)
+            placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
@@ -69,6 +73,7 @@ class PlacingViews:
 
     def admitted(self, placed: Placed, vehicle_id: str) -> Response:
         self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()
+        auditing.note(session_id=placed.session["session_id"])
         if not placed.replayed:
             self.metrics.decisions.count(placed.member)
         log.info(
@@ -79,10 +84,14 @@ class PlacingViews:
 
     def refused(self, error: PlacementError | KeyBusyError, key: str) -> Response:
         """Count each way of not placing a car, and answer it."""
-        self.metrics.requests.labels("rejected" if isinstance(error, NoPlaceError) else "failed").inc()
+        self.metrics.requests.labels("rejected" if isinstance(error, NoPlaceError | OverQuotaError) else "failed").inc()
         match error:
             case NoPlaceError():
                 response = self.no_place(error).response()
+            case OverQuotaError():
+                response = self.over_quota(error).response()
+            case NoTimeError():
+                response = deadlines.exceeded().response()
             case NotKnownError():
                 response = _not_known(error).response()
             case HolderAwayError():
@@ -107,6 +116,12 @@ class PlacingViews:
         self.metrics.rejections.labels(reason).inc()
         log.info("rejected", extra={"reason": reason, "attempts": error.attempts})
         return ProblemError(503, "no-capacity", nobody + down, headers=retry_after(release_in_s(self.fleet.totals())))
+
+    def over_quota(self, error: OverQuotaError) -> ProblemError:
+        self.metrics.rejections.labels(OVER_QUOTA).inc()
+        log.info("rejected", extra={"reason": OVER_QUOTA, "attempts": error.attempts})
+        detail = "The owner of the car would have more at once than one may have; try again when a session has ended."
+        return ProblemError(429, OVER_QUOTA, detail, headers=retry_after(release_in_s(self.fleet.totals())))
 
 
 def _not_known(error: NotKnownError) -> ProblemError:

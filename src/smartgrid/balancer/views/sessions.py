@@ -11,8 +11,9 @@ from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
-from smartgrid.web import charge_views
+from smartgrid.web import charge_views, deadlines
 from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
+from smartgrid.web.auditing import audited
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
 
@@ -31,18 +32,25 @@ class SessionViews:
         answers={200: SessionPage},
         problems=(422,),
         query=PAGE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def list_sessions(self) -> Response:
         state = query_choice("state", SessionState)
-        page = self.sessions.page(page_limit(), request.args.get("cursor"), state)
+        page = self.sessions.page(page_limit(), request.args.get("cursor"), state, deadlines.work_end_s())
         sent = {UNREACHABLE: listed(page.unreachable)} if page.unreachable else None
         return answer({"sessions": page.sessions, "next_cursor": page.next_cursor}, headers=sent)
 
     @route("GET", "/charge/<session_id>")
-    @operation("One session", answers={200: SessionBody}, problems=(404, 503), needs=(CHARGE_READ, GRID_READ))
+    @operation(
+        "One session",
+        answers={200: SessionBody},
+        problems=(404, 422, 503),
+        headers=charge_views.OWNER_HEADER,
+        needs=(CHARGE_READ, GRID_READ),
+    )
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id))
+        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
@@ -50,10 +58,12 @@ class SessionViews:
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.SUPERSEDE_QUERY,
+        headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_WRITE, GRID_OPERATE),
     )
+    @audited("stop")
     def stop(self, session_id: str) -> Response:
-        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted()))
+        return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
 
 
 def listed(names: list[str]) -> str:

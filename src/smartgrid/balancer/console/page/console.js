@@ -1,10 +1,12 @@
 // Polls the fleet twice a second and shows it; says so when the numbers are old.
 
+import { Account } from "./account.js";
 import { Chart } from "./chart.js";
 import { Details } from "./details.js";
 import { byId, setData, setText } from "./dom.js";
 import { Fleet } from "./fleet.js";
 import * as format from "./format.js";
+import { Operate } from "./operate.js";
 import { Poll } from "./poll.js";
 import { rates, show, sums } from "./totals.js";
 
@@ -15,7 +17,9 @@ const LOST_AFTER_MS = 2500;
 const chart = new Chart();
 const details = new Details(() => choose(null));
 const fleet = new Fleet((name) => choose(name === details.name ? null : name));
-const poll = new Poll(INTERVAL_MS, TIMEOUT_MS, receive, () => watch());
+const poll = new Poll(INTERVAL_MS, TIMEOUT_MS, receive, (why, status) => fail(status));
+const account = new Account(() => begin());
+const operate = new Operate(account, (what) => details.say(what));
 let lastAnswer = null;
 let lost = false;
 let substations = [];
@@ -28,13 +32,31 @@ function receive(body) {
   show(substations, total, perSecond);
   fleet.update(substations, body.max_age_s);
   fleet.mark(details.name);
-  details.update(substations.find((each) => each.name === details.name));
+  update();
   chart.add(total, body.admitted, body.rejected);
   setText(document.querySelector("title"), `${format.percent(total.capacity_kw ? total.load_kw / total.capacity_kw : 0)} · ${body.name}`);
   watch();
 }
 
+function update() {
+  const open = substations.find((each) => each.name === details.name);
+  details.update(open);
+  operate.update(open);
+}
+
+// Who is not known, or may not look any more, is asked to sign in; everything else is a lost connection.
+function fail(status) {
+  if (status === 401 || status === 403) {
+    poll.stop();
+    if (details.name !== null) choose(null);
+    account.lost();
+  } else {
+    watch();
+  }
+}
+
 function watch() {
+  if (!poll.url) return;
   const age = lastAnswer === null ? null : Date.now() - lastAnswer;
   const isLost = age === null ? performance.now() > LOST_AFTER_MS : age > LOST_AFTER_MS;
   setData(byId("connection"), "state", isLost ? "lost" : age === null ? "connecting" : "live");
@@ -80,7 +102,7 @@ function follow() {
   const before = details.name;
   if (name === null) details.close();
   else details.open(name);
-  details.update(substations.find((each) => each.name === name));
+  update();
   fleet.mark(name);
   if (name === null && before !== null) fleet.focus(before);
 }
@@ -89,12 +111,23 @@ addEventListener("popstate", follow);
 addEventListener("online", () => poll.hurry());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) poll.stop();
-  else {
-    poll.start("/console/feed");
-    loadHistory();
-  }
+  else resume();
 });
+
+// Where the balancer does not answer who this is, the poll says so, and finds it again.
+async function resume() {
+  if (!(await account.look())) begin();
+}
+
+function begin() {
+  poll.start("/console/feed");
+  loadHistory();
+}
+
 setInterval(() => document.hidden || watch(), 500);
-loadHistory();
-poll.start("/console/feed");
-if (location.hash) follow();
+start();
+
+async function start() {
+  if (!(await account.begin())) begin();
+  if (location.hash) follow();
+}

@@ -2,6 +2,7 @@
 
 import { byId, element, setShare, setText } from "./dom.js";
 import * as format from "./format.js";
+import { stopButton } from "./operate.js";
 import { Poll } from "./poll.js";
 
 const INTERVAL_MS = 1000;
@@ -22,7 +23,7 @@ export class Details {
     this.name = name;
     this.rows.clear();
     byId("details-rows").replaceChildren();
-    byId("details-empty").hidden = byId("details-problem").hidden = true;
+    byId("details-empty").hidden = byId("details-problem").hidden = byId("details-done").hidden = true;
     setText(byId("details-title"), name);
     setText(byId("details-state"), "");
     byId("details").hidden = false;
@@ -47,6 +48,13 @@ export class Details {
         `${format.power(substation.committed_kw)} guaranteed, ${format.power(substation.demand_kw)} wanted, ` +
         `${format.count(substation.sessions)} ${substation.sessions === 1 ? "car" : "cars"}`,
     );
+  }
+
+  // What an operator has just had done here.
+  say(what) {
+    byId("details-done").hidden = false;
+    setText(byId("details-done"), what);
+    this.poll.hurry();
   }
 
   show({ sessions, more }) {
@@ -84,7 +92,9 @@ function makeRow(session) {
   const vehicle = element("td", "vehicle", session.vehicle_id);
   const power = element("td", "", made.power, element("div", "track", made.powerFill), made.range);
   const energy = element("td", "", made.energy, element("div", "track", made.energyFill));
-  return { root: element("tr", "", vehicle, power, energy, made.age), ...made };
+  const root = element("tr", "", vehicle, power, energy, made.age, element("td", "act", stopButton()));
+  Object.assign(root.dataset, { session: session.session_id, vehicle: session.vehicle_id });
+  return { root, ...made };
 }
 
 function fill(row, session) {
