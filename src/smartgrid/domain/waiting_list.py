@@ -195,7 +195,7 @@ class WaitingList:
 
         With a `newcomer`: as if it had joined now, and only until it has started.
         """
-        line, twin = self._copy(), substation.copy()
+        line, twin = self.copy(), substation.copy()
         starts_s: dict[str, float] = {}
         if newcomer is not None:
             starts_s.update(_starts_s(line.join(newcomer, twin)))
@@ -206,17 +206,18 @@ class WaitingList:
             starts_s.update(_starts_s(line.advance(twin, due_s).started))
         return starts_s
 
+    def copy(self) -> WaitingList:
+        """The same list once more, to look ahead with, beside a copy of its substation."""
+        twin = WaitingList(self.rule, self.most_cars)
+        for car in self._cars:
+            twin._put(car)
+        return twin
+
     def _put(self, car: WaitingCar) -> None:
         self._by_id[car.session_id] = car
         insort(self._cars, car, key=self.rule.order)
         if car.leaves_s < math.inf:
             self._leaving.push(car, car.leaves_s)
-
-    def _copy(self) -> WaitingList:
-        twin = WaitingList(self.rule, self.most_cars + 1)
-        for car in self._cars:
-            twin._put(car)
-        return twin
 
     def _let_go(self, now_s: float) -> list[WaitingCar]:
         gone = []
