@@ -36,6 +36,7 @@ class KeyKeeper:
         self.issuer, self._on_withdrawn = issuer, on_withdrawn
         self._read = _reader(issuer)
         self._refresh = Refresh(INTERVAL_S if issuer.is_remote else FILE_INTERVAL_S)
+        self._random = random.Random()
         self._keys: KeySet = {}
         self.readings = Counter({OK: 0, FAILED: 0})
         self._wake, self._tried = threading.Event(), threading.Event()
@@ -68,7 +69,7 @@ class KeyKeeper:
             self._pause()
 
     def _pause(self) -> None:
-        spread = random.random()
+        spread = self._random.random()
         while (wait_s := self._refresh.due_s(spread) - time.monotonic()) > 0:
             if self._wake.wait(min(wait_s, MAX_WAIT_S)):
                 self._wake.clear()
