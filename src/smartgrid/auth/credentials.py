@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from smartgrid.auth.bearer import BearerFile
 from smartgrid.http_client.client import HttpClient
+from smartgrid.runtime import json_setting
 from smartgrid.runtime.settings import CallingSettings
-from smartgrid.runtime.start_error import StartError
 
 MAX_TARGETS = 1000
-MAX_FILE_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
 Headers = Callable[[], Mapping[str, str]]
 
@@ -63,7 +62,8 @@ class Credentials:
         """Raises StartError for targets that cannot be read."""
         own = settings.service_token_file
         self._default = Credential(BearerFile(own).headers) if own else Credential()
-        self._by_origin = {_origin(target.url): self._of(target) for target in _load(settings.targets)}
+        targets = json_setting.load("SMARTGRID_TARGETS", settings.targets, _TARGETS) if settings.targets else []
+        self._by_origin = {_origin(target.url): self._of(target) for target in targets}
 
     def of(self, url: str) -> Credential:
         """What belongs to the host and port of a URL."""
@@ -82,22 +82,3 @@ class Credentials:
 def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
-
-
-def _load(setting: str) -> list[Target]:
-    if not setting:
-        return []
-    try:
-        text = setting if setting.lstrip().startswith("[") else _read(Path(setting))
-        return _TARGETS.validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise StartError(f"SMARTGRID_TARGETS: {where + ': ' if where else ''}{first['msg']}") from None
-    except (OSError, ValueError) as error:
-        raise StartError(f"SMARTGRID_TARGETS must be a JSON list, or a file with one: {error}") from None
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(MAX_FILE_BYTES).decode()

@@ -22,14 +22,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import jwt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from smartgrid.auth.scopes import ALL, PEOPLE
+from smartgrid.runtime import json_setting
 from smartgrid.runtime.start_error import StartError
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 MAX_ISSUERS = 20
-MAX_FILE_BYTES = 1024 * 1024
+VARIABLE = "SMARTGRID_AUTH_ISSUERS"
 MAX_SCOPE_VALUES = 200
 MAX_TOKEN_BYTES = 8 * 1024
 
@@ -118,17 +119,7 @@ _ISSUERS = TypeAdapter(Annotated[list[Issuer], Field(max_length=MAX_ISSUERS)])
 
 def load(setting: str) -> list[Issuer]:
     """The issuers that a setting names: JSON, or the path of a file with it. Raises StartError."""
-    try:
-        text = setting if setting.lstrip().startswith("[") else _read(Path(setting))
-        return [_with_name(issuer) for issuer in _ISSUERS.validate_json(text)]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise StartError(f"SMARTGRID_AUTH_ISSUERS: {where + ': ' if where else ''}{first['msg']}") from None
-    except (OSError, ValueError) as error:
-        raise StartError(
-            f"SMARTGRID_AUTH_ISSUERS must be a JSON list of issuers, or a file with one: {error}"
-        ) from None
+    return [_with_name(issuer) for issuer in json_setting.load(VARIABLE, setting, _ISSUERS)]
 
 
 def _with_name(issuer: Issuer) -> Issuer:
@@ -136,12 +127,7 @@ def _with_name(issuer: Issuer) -> Issuer:
     if issuer.issuer_from is None:
         return issuer
     try:
-        claims = jwt.decode(_read(issuer.issuer_from).strip(), options={"verify_signature": False})
+        claims = jwt.decode(json_setting.read(issuer.issuer_from).strip(), options={"verify_signature": False})
         return issuer.model_copy(update={"issuer": str(claims["iss"])})
-    except (jwt.InvalidTokenError, KeyError) as error:
-        raise ValueError(f"{issuer.issuer_from} is no token that names its issuer ({error})") from None
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(MAX_FILE_BYTES).decode()
+    except (jwt.InvalidTokenError, KeyError, OSError, ValueError) as error:
+        raise StartError(f"{VARIABLE}: {issuer.issuer_from} is no token that names its issuer ({error})") from None
