@@ -12,6 +12,9 @@ bench-decisions: $(VENV)/run.stamp ## Measure a decision with its reservation, f
 bench-substation: $(VENV)/run.stamp ## Measure what an event costs a substation, from 20 to 100,000 sessions
 	@$(BIN)/python benchmarks/bench_substation.py
 
+bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, at 20 and 200 sessions and cars waiting
+	@$(BIN)/python benchmarks/bench_waiting.py
+
 bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side by side (needs both from Debian)
 	@$(BIN)/python benchmarks/bench_peers.py
 
@@ -45,4 +48,4 @@ bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak

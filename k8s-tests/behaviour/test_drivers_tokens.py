@@ -16,9 +16,9 @@ from harness.identity import IdentityProvider, identity_provider
 from harness.namespace import restricted_namespace
 from harness.steps import pause
 
-DRIVER, _, OPERATOR = dex.USERS
+DRIVER, OTHER_DRIVER, OPERATOR = dex.USERS
 CAR = {"vehicle_id": "of-a-driver", "energy_kwh": 50, "max_power_kw": 11}
-OK, CREATED, UNAUTHENTICATED, FORBIDDEN = 200, 201, 401, 403
+OK, CREATED, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 200, 201, 401, 403, 404
 AWAY_S = 30
 
 
@@ -61,6 +61,16 @@ def test_a_driver_who_has_logged_in_sees_and_stops_his_session(
     listed = grid_with_issuer.ask_gateway("GET", "/sessions", token).json()["sessions"]
     assert session in [each["session_id"] for each in listed]
     assert grid_with_issuer.ask_gateway("DELETE", f"/sessions/{session}", token).status_code == OK
+
+
+def test_another_driver_neither_sees_nor_stops_it(
+    grid_with_issuer: Grid, provider: IdentityProvider, session: str
+) -> None:
+    token = provider.token(OTHER_DRIVER)
+    for method in ("GET", "DELETE"):
+        assert grid_with_issuer.ask_gateway(method, f"/sessions/{session}", token).status_code == NOT_FOUND
+    listed = grid_with_issuer.ask_gateway("GET", "/sessions", token).json()["sessions"]
+    assert session not in [each["session_id"] for each in listed]
 
 
 def test_an_operator_sees_the_grid_and_a_driver_is_told_what_he_lacks(

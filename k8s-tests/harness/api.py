@@ -14,6 +14,7 @@ import requests
 
 from cluster.backend import Backend
 from cluster.shell import run
+from harness.https import Adapter
 
 TIMEOUT_S = 15
 PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -28,6 +29,7 @@ class KubeApi:
         cluster, user = self._credentials()
         self.server: str = cluster["server"]
         self._session = requests.Session()
+        self._session.mount("https://", Adapter())
         self._session.trust_env = False  # a proxy for the outside would not find the cluster
         self._session.verify = self._file("ca", cluster["certificate-authority-data"])
         certificate, key = user["client-certificate-data"], user["client-key-data"]

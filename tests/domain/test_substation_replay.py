@@ -106,6 +106,29 @@ def test_from_a_checkpoint_it_goes_on_as_if_it_had_never_stopped(
     assert recovered.books() == live.books()
 
 
+@given(CAPACITIES_KW, STARTS_S, SCRIPTS_WITH_RESTARTS, SCRIPTS_WITH_RESTARTS)
+def test_a_copy_has_the_same_future_and_none_of_the_others(
+    capacity_kw: float, start_s: float, before: Script, after: Script
+) -> None:
+    original, reference = a_run(capacity_kw, start_s), a_run(capacity_kw, start_s)
+    for run in (original, reference):
+        run.play(before, [])
+    twin = copied(original)
+    assert twin.books() == original.books()
+    twin.play(after, [])
+    twin.finish(5_000)
+    assert original.books() == reference.books()
+    original.play(after, [])
+    original.finish(5_000)
+    assert twin.books() == original.books()
+
+
+def copied(live: Run) -> Run:
+    substation = live.substation.copy()
+    active = {session.session_id: session for session in substation.active}
+    return Run(substation, live.start_s, live.now_s, {name: active.get(name, s) for name, s in live.sessions.items()})
+
+
 def from_checkpoint(live: Run) -> Run:
     """What recovery makes of what a checkpoint says."""
     substation = Substation(live.substation.capacity_kw, live.substation.now_s)

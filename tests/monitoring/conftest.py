@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from balancer.discovery.scripted_api_server import ApiServer, Refusal, Script
+from support.identity import Identities
 from support.processes import Process, start_all, wait_until
 
 VOLUME_BYTES = 64 * 1024 * 1024
@@ -18,7 +19,8 @@ VOLUME_BYTES = 64 * 1024 * 1024
 
 @dataclass
 class Services:
-    """Two substations of 100 kW, a balancer and a gateway; and a balancer whose API server refuses it."""
+    """Two substations of 100 kW, a balancer and a gateway; and a balancer whose API server refuses it, which asks for
+    tokens and has no room for its audit."""
 
     substations: list[Process]
     balancer: Process
@@ -26,6 +28,8 @@ class Services:
     lonely: Process
     volume: Path | None
     api_server: ApiServer
+    identities: Identities
+    """The issuer whose tokens the second balancer asks for."""
 
     def named(self) -> dict[str, Process]:
         return {
@@ -53,8 +57,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
         balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.1)
         gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2, threads=2)
-        lonely = Process("balancer", folder / "lonely", discovery="kubernetes")
-        made = Services(substations, balancer, gateway, lonely, volume, api_server)
+        identities = Identities(folder / "identities")
+        lonely = Process(
+            "balancer", folder / "lonely", discovery="kubernetes", audit_log="/dev/full", **identities.believing
+        )
+        made = Services(substations, balancer, gateway, lonely, volume, api_server, identities)
         for process in made.named().values():
             stack.callback(process.end)
         with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):

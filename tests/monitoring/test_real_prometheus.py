@@ -17,6 +17,7 @@ from balancer.discovery.scripted_api_server import Listing
 from monitoring import queries
 from monitoring.conftest import VOLUME_BYTES, Services
 from monitoring.local_prometheus import LocalPrometheus
+from smartgrid.auth.scopes import GRID_OPERATE
 from smartgrid.protocol.headers import KEY, NUMBER
 from support.grid import metric
 from support.processes import Process, frozen, wait_until
@@ -126,6 +127,19 @@ def test_gateway_alerts_fire_for_a_balancer_that_hangs_and_for_the_requests_that
     )
     with frozen(grid.balancer), traffic(lambda: grid.charge(SMALL), threads=6):
         grid.prometheus.wait_firing(*expected)
+
+
+def test_an_issuer_whose_keys_are_gone_and_an_audit_that_is_lost_are_told(grid: Grid) -> None:
+    expected = ("SmartGridIssuerKeysNotRead", "SmartGridAuditLinesLost")
+    keys = grid.identities.issuer.folder / "jwks.json"
+    operator = grid.identities.bearer("operator", [GRID_OPERATE])
+    kept = keys.read_bytes()
+    keys.unlink()
+    body = {"url": "http://127.0.0.1:1"}
+    with traffic(lambda: grid.lonely.call("POST", "/substations", json=body, headers=operator)):
+        grid.prometheus.wait_firing(*expected)
+    keys.write_bytes(kept)
+    grid.prometheus.wait_quiet(*expected)
 
 
 def test_a_service_of_which_no_process_is_left_is_unavailable_until_one_is_back(grid: Grid) -> None:

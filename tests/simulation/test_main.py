@@ -66,9 +66,30 @@ def test_a_picture(tmp_path: Path, suffix: str) -> None:
     assert path.stat().st_size > 1000
 
 
+def test_rules_of_waiting_beside_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    ran = run(*QUICK, "--demand", "1.3", "--wait", "none,fifo,backfill", "--seeds", "2", "--json", str(path))
+    result = json.loads(path.read_text())
+    assert [list(one["rules"]) for one in result["runs"]] == [["none", "fifo", "backfill"]] * 2
+    assert result["settings"]["patience_s"] == 60
+    assert result["mean"]["rules"]["fifo"]["mean_wait_s"] > result["mean"]["rules"]["none"]["mean_wait_s"] == 0
+    lines = ran.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["rule", "none", "fifo", "backfill"]
+
+
+def test_a_picture_of_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "plot.png"
+    assert run(*QUICK, "--demand", "1.3", "--wait", "all", "--plot", str(path)).exit_code == 0
+    assert path.stat().st_size > 1000
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("--wait", "longest"), "there is no rule 'longest'; choose from none, fifo, backfill"),
+        (("--wait", "fifo", "--policies", "all"), "name one with --policies"),
+        (("--wait", "fifo", "--decisions", "log.csv"), "--decisions goes without --wait"),
+        (("--flexible-share", "0.5"), "--flexible-share goes with --flexible."),
         (("--demand", "nan"), "'nan' is not a finite number."),
         (("--demand", "-1"), "-1.0 is not in the range"),
         (("--mean-session", "inf"), "not"),

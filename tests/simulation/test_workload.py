@@ -36,3 +36,9 @@ def test_flexible_cars_stay_twice_their_charging_time() -> None:
     for car in generate(Recipe(flexible=True), 2).cars[:50]:
         assert car.request.power.min_kw < car.request.power.max_kw
         assert car.request.departure_s == pytest.approx(car.arrival_s + 2 * car.charging_s)
+
+
+def test_of_a_flexible_recipe_so_many_cars_are_flexible() -> None:
+    cars = generate(Recipe(flexible=True, flexible_share=0.3, substations=20), 2).cars
+    flexible = [car for car in cars if car.request.departure_s is not None]
+    assert len(flexible) / len(cars) == pytest.approx(0.3, abs=0.05)

@@ -60,6 +60,10 @@ class Authenticator:
         """How old each issuer's keys are, in seconds."""
         return [(keeper.issuer.issuer, age_s) for keeper in self._keepers if (age_s := keeper.age_s()) is not None]
 
+    def readings(self) -> list[tuple[str, str, int]]:
+        """How often each issuer's keys were read: its name, "ok" or "failed", and how often."""
+        return [(each.issuer.issuer, *found) for each in self._keepers for found in each.readings.items()]
+
     def not_ready(self) -> str | None:
         """Why nobody can be known yet. An issuer that is away does not count once it was asked: others may be there."""
         waiting = [keeper.issuer.issuer for keeper in self._keepers if not keeper.was_tried()]

@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknow
 
 READ_TIMEOUT_S = 5.0
 MAX_WAIT_S = 60.0
+OK, FAILED = "ok", "failed"
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +36,9 @@ class KeyKeeper:
         self.issuer, self._on_withdrawn = issuer, on_withdrawn
         self._read = _reader(issuer)
         self._refresh = Refresh(INTERVAL_S if issuer.is_remote else FILE_INTERVAL_S)
+        self._random = random.Random()
         self._keys: KeySet = {}
+        self.readings = Counter({OK: 0, FAILED: 0})
         self._wake, self._tried = threading.Event(), threading.Event()
 
     def start(self) -> None:
@@ -65,7 +69,7 @@ class KeyKeeper:
             self._pause()
 
     def _pause(self) -> None:
-        spread = random.random()
+        spread = self._random.random()
         while (wait_s := self._refresh.due_s(spread) - time.monotonic()) > 0:
             if self._wake.wait(min(wait_s, MAX_WAIT_S)):
                 self._wake.clear()
@@ -75,10 +79,12 @@ class KeyKeeper:
             found = key_set.parse(self._read())
         except (OSError, ValueError, KeySetError, NotSentError, OutcomeUnknownError) as error:
             self._refresh.failed(time.monotonic())
+            self.readings[FAILED] += 1
             log.warning("keys not read", extra={"issuer": self.issuer.issuer, "reason": str(error)[:500]})
             return
         before, self._keys = self._keys, found
         self._refresh.succeeded(time.monotonic())
+        self.readings[OK] += 1
         if key_set.withdrawn(before, found):
             log.info("key withdrawn", extra={"issuer": self.issuer.issuer})
             self._on_withdrawn()

@@ -104,6 +104,12 @@ class Session:
         """What it still needs to be full, in quanta of energy; it is full where that is not positive."""
         return self._lacks if self._supply is None else self.full_at - self._supply.reading()
 
+    def copy(self) -> Session:
+        """The same session once more, not connected to any supply."""
+        twin = Session(self.session_id, self.request, self.started_s)
+        twin._lacks = self.lacks()
+        return twin
+
     def is_full_in(self, duration_s: float) -> bool:
         """Whether it is full by then if its power stays as it is."""
         return self.lacks() <= quanta.of_kw(self.power_kw) * quanta.of_s(duration_s)

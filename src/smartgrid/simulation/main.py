@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import click
 
 from smartgrid.cli.options import FiniteRange, OneSentenceCommand, RefusalError
 from smartgrid.domain.routing import DEFAULT_POLICY, POLICIES
+from smartgrid.simulation import waiting_study
 from smartgrid.simulation.replay import Admission
-from smartgrid.simulation.study import Finding, Study, as_json, find_all, size
+from smartgrid.simulation.study import Finding, Study, as_json, find_all, mapped, size
 from smartgrid.simulation.table import result_table
 from smartgrid.simulation.trace import TraceError, compress, read_trace
+from smartgrid.simulation.waiting import WAITS
 from smartgrid.simulation.workload import MIXES, Recipe, Workload
 from smartgrid.simulation.world import View
 
@@ -27,22 +29,26 @@ DEFAULT_CAPACITY_KW = 100.0
 RUN_LENGTH = 100.0  # mean sessions
 WARM_UP_LENGTH = 2.0  # mean stays
 MOST_CARS = 3_000_000
+DEFAULT_PATIENCE_S = 3600.0
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """Policies, separated by commas; `all` for all."""
+    """Names of this kind, separated by commas; `all` for all."""
 
     name = "names"
+
+    def __init__(self, kind: str, choices: Collection[str]) -> None:
+        self.kind, self.choices = kind, choices
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         if value == "all":
-            return tuple(POLICIES)
+            return tuple(self.choices)
         names = tuple(dict.fromkeys(name.strip() for name in str(value).split(",")))
         for name in names:
-            if name not in POLICIES:
-                self.fail(f"there is no policy {name!r}; choose from {', '.join(POLICIES)}.", param, ctx)
+            if name not in self.choices:
+                self.fail(f"there is no {self.kind} {name!r}; choose from {', '.join(self.choices)}.", param, ctx)
         return names
 
 
@@ -73,6 +79,8 @@ NOT_NEGATIVE = FiniteRange(min=0, max=1e9)
               "with --trace: as in the file].")  # fmt: skip
 @click.option("--parked", "parked_factor", type=FiniteRange(min=1, max=1e6), default=2.0, show_default=True,
               help="How long flexible cars stay, in charging times.")  # fmt: skip
+@click.option("--flexible-share", type=FiniteRange(min=0, max=1), default=1.0, show_default=True, help="So many of the "
+              "cars of --flexible are so, the others rigid.")  # fmt: skip
 @click.option("--duration", "duration_s", type=POSITIVE, metavar="S", help="Arrivals come for so long [100 sessions].")
 @click.option("--warm-up", "warm_up_s", type=NOT_NEGATIVE, metavar="S",
               help="Utilisation and deviations count from then on [2 stays].")  # fmt: skip
@@ -82,8 +90,8 @@ NOT_NEGATIVE = FiniteRange(min=0, max=1e9)
               "place of generated ones: our columns or those of ACN-Data.")  # fmt: skip
 @click.option("--capacities", type=Capacities(), help="Of the substations with --trace [100 kW each]; one value "
               "counts for all.")  # fmt: skip
-@click.option("--policies", type=Names(), default=DEFAULT_POLICY, show_default=True, help=f"Of {', '.join(POLICIES)}; "
-              "or `all`.")  # fmt: skip
+@click.option("--policies", type=Names("policy", POLICIES), default=DEFAULT_POLICY, show_default=True,
+              help=f"Of {', '.join(POLICIES)}; or `all`.")  # fmt: skip
 @click.option("--poll", "poll_s", type=POSITIVE, metavar="S", help="Balancers learn by polling this often and from "
               "answers, in place of hearing of every change (--push). `polled` polls every 5 s by itself.")  # fmt: skip
 @click.option("--push", "push_s", type=NOT_NEGATIVE, default=0.05, show_default=True, metavar="S",
@@ -92,6 +100,12 @@ NOT_NEGATIVE = FiniteRange(min=0, max=1e9)
               help="How long every message takes.")  # fmt: skip
 @click.option("--balancers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Side by side.")
 @click.option("--regions", type=click.IntRange(0, 10_000), default=0, help="A balancer of so many balancers.")
+@click.option("--wait", "waits", type=Names("rule", WAITS), help="Cars that find no room wait; these rules beside each "
+              f"other: {', '.join(WAITS)}; or `all`. (docs/waiting.md)")  # fmt: skip
+@click.option("--patience", "patience_s", type=POSITIVE, metavar="S", help="How long a car without a departure waits "
+              "[1 mean session; with --trace 3600].")  # fmt: skip
+@click.option("--stop-early", type=FiniteRange(min=0, max=1), default=0.0, show_default=True, help="With --wait: the "
+              "share of the drivers who stop at some moment before their time.")  # fmt: skip
 @click.option("--optimum/--no-optimum", default=True, show_default=True, help="Compute what no placement can beat.")
 @click.option("--json", "as_json_file", is_flag=False, flag_value="-", metavar="[FILE]", help="The result as JSON, to "
               "a file or (without a value) to standard output in place of the table.")  # fmt: skip
@@ -109,9 +123,12 @@ def command(
     """
     _check_writable(plot_file, log_file, None if as_json_file in {None, "-"} else Path(str(as_json_file)))
     study, settings = study_of(options)
+    if options["waits"]:
+        _compare_waits(study, settings, options, workers, as_json_file, plot_file, log_file)
+        return
     findings = _find_with_progress(study, workers, keep_logs=log_file is not None)
     result = as_json(settings, findings)
-    _show(result, as_json_file)
+    _show(result, result_table(result), as_json_file)
     if plot_file:
         _plot(result, plot_file)
     if log_file:
@@ -123,12 +140,43 @@ def _find_with_progress(study: Study, workers: int, keep_logs: bool) -> list[Fin
         return find_all(study, workers, lambda: bar.update(1), keep_logs)
 
 
+def _compare_waits(
+    study: Study,
+    settings: dict[str, Any],
+    options: dict[str, Any],
+    workers: int,
+    as_json_file: str | None,
+    plot_file: Path | None,
+    log_file: Path | None,
+) -> None:
+    if len(study.policies) > 1:
+        raise RefusalError("--wait compares rules of waiting under one policy; name one with --policies.")
+    if log_file:
+        raise RefusalError("--decisions goes without --wait.")
+    patience_s = options["patience_s"] or (DEFAULT_PATIENCE_S if options["trace"] else options["mean_session_s"])
+    settings = {**settings, "patience_s": patience_s, "stop_early": options["stop_early"]}
+    tasks = waiting_study.tasks(study, options["waits"], patience_s, options["stop_early"])
+    found = []
+    with click.progressbar(length=len(tasks), label="simulating", file=sys.stderr) as bar:
+        for finding in mapped(waiting_study.find, tasks, workers):
+            found.append(finding)
+            bar.update(1)
+    result = waiting_study.as_json(settings, found)
+    _show(result, waiting_study.result_table(result), as_json_file)
+    if plot_file:
+        from smartgrid.simulation.waiting_plot import plot
+
+        plot([result], plot_file)
+
+
 def study_of(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
     """The study that these options ask for, and the settings as the result will show them."""
     return _trace_study(options) if options["trace"] else _generated_study(options)
 
 
 def _generated_study(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
+    if options["flexible_share"] < 1 and not options["flexible"]:
+        raise RefusalError("--flexible-share goes with --flexible.")
     if options["capacities"]:
         raise RefusalError("--capacities goes with --trace; generated substations have 80 to 120 kW each.")
     flexible = bool(options["flexible"])
@@ -141,6 +189,7 @@ def _generated_study(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
         duration_s=options["duration_s"] or RUN_LENGTH * options["mean_session_s"],
         flexible=flexible,
         parked_factor=options["parked_factor"],
+        flexible_share=options["flexible_share"],
     )
     warm_up_s = _given(options["warm_up_s"], WARM_UP_LENGTH * stay_s)
     _check_length(recipe, warm_up_s)
@@ -148,7 +197,7 @@ def _generated_study(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
     return study, {**_common(options), "demand": recipe.demand, "mix": recipe.mix, "flexible": flexible,
                    "substations": recipe.substations, "mean_session_s": recipe.mean_session_s,
                    "duration_s": recipe.duration_s, "parked_factor": recipe.parked_factor if flexible else None,
-                   "warm_up_s": warm_up_s}  # fmt: skip
+                   "flexible_share": recipe.flexible_share if flexible else None, "warm_up_s": warm_up_s}  # fmt: skip
 
 
 def _trace_study(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
@@ -205,14 +254,14 @@ def _check_writable(plot_file: Path | None, *others: Path | None) -> None:
             raise RefusalError(f"{path} cannot be written.")
 
 
-def _show(result: dict[str, Any], as_json_file: str | None) -> None:
+def _show(result: dict[str, Any], table: str, as_json_file: str | None) -> None:
     text = json.dumps(result, indent=2)
     if as_json_file == "-":
         click.echo(text)
         return
     if as_json_file:
         Path(as_json_file).write_text(text + "\n")
-    click.echo(result_table(result))
+    click.echo(table)
 
 
 def _plot(result: dict[str, Any], path: Path) -> None:

@@ -97,7 +97,7 @@ class SubstationNode:
 
     def catch_up(self) -> None:
         """Let happen what was due until now: sessions end, the others get their power."""
-        while (due_s := self.substation.next_event_s()) is not None and due_s <= self._clock.now_s:
+        while (due_s := self._next_event_s()) is not None and due_s <= self._clock.now_s:
             self._end_due(due_s)
 
     def drain(self) -> None:
@@ -110,6 +110,9 @@ class SubstationNode:
         self.catch_up()
         self.substation.advance(self._clock.now_s)
         return self.substation.meter_kwh
+
+    def _next_event_s(self) -> float | None:
+        return self.substation.next_event_s()
 
     def _end_due(self, due_s: float) -> None:
         for session in self.substation.advance(due_s):
@@ -131,7 +134,7 @@ class SubstationNode:
             self._wait_for_next()
 
     def _wait_for_next(self) -> None:
-        due_s = self.substation.next_event_s()
+        due_s = self._next_event_s()
         if due_s is not None and due_s != self._waits_for:
             self._waits_for = due_s
             self._clock.at(due_s, lambda: self._on_due(due_s))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 from smartgrid.simulation.optimum import optimum_kwh
 from smartgrid.simulation.replay import Decision
@@ -27,6 +27,8 @@ SHOWN = (
 )
 
 Json = dict[str, Any]
+Task = TypeVar("Task")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def find_all(study: Study, workers: int, progress: Callable[[], None], keep_logs
     """Everything that the study asks for. `progress` is called after each of `size(study)` steps."""
     tasks = [(study, seed, policy, keep_logs) for seed in study.seeds for policy in _columns(study)]
     found = []
-    for finding in _mapped(tasks, workers):
+    for finding in mapped(_find, tasks, workers):
         found.append(finding)
         progress()
     return found
@@ -91,12 +93,13 @@ def _columns(study: Study) -> list[str | None]:
     return [None, *study.policies] if study.with_optimum else list(study.policies)
 
 
-def _mapped(tasks: Sequence[tuple[Study, int, str | None, bool]], workers: int) -> Iterator[Finding]:
+def mapped(find: Callable[[Task], Found], tasks: Sequence[Task], workers: int) -> Iterator[Found]:
+    """What is found for each task, in order, by so many processes."""
     if workers <= 1 or len(tasks) <= 1:
-        yield from map(_find, tasks)
+        yield from map(find, tasks)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_find, tasks)
+        yield from pool.map(find, tasks)
 
 
 def _find(task: tuple[Study, int, str | None, bool]) -> Finding:

@@ -52,7 +52,8 @@ class Recipe:
 
     `demand` is the offered energy as a share of what the substations can deliver. Cars arrive as a Poisson process;
     at full power they charge for `mean_session_s` on average. A flexible car may get as little as the floor of its
-    kind and stays `parked_factor` times as long as it would charge at full power.
+    kind and stays `parked_factor` times as long as it would charge at full power. Of the cars of a flexible recipe
+    `flexible_share` are so, the others rigid.
     """
 
     mix: str = "a"
@@ -62,6 +63,7 @@ class Recipe:
     duration_s: float = 1800.0
     flexible: bool = False
     parked_factor: float = 2.0
+    flexible_share: float = 1.0
 
 
 def generate(recipe: Recipe, seed: int) -> Workload:
@@ -80,14 +82,15 @@ def _cars(recipe: Recipe, capacity_kw: float, rng: Random) -> list[Car]:
     while now_s < recipe.duration_s:
         max_kw = rng.choices(powers_kw, shares)[0]
         charging_s = rng.lognormvariate(math.log(recipe.mean_session_s) - SIGMA**2 / 2, SIGMA)
-        cars.append(_car(recipe, len(cars), now_s, max_kw, charging_s))
+        is_flexible = recipe.flexible and (recipe.flexible_share >= 1 or rng.random() < recipe.flexible_share)
+        cars.append(_car(recipe, len(cars), now_s, max_kw, charging_s, is_flexible))
         now_s += rng.expovariate(arrivals_per_s)
     return cars
 
 
-def _car(recipe: Recipe, number: int, arrival_s: float, max_kw: float, charging_s: float) -> Car:
+def _car(recipe: Recipe, number: int, arrival_s: float, max_kw: float, charging_s: float, is_flexible: bool) -> Car:
     energy_kwh = max_kw * charging_s / SECONDS_PER_HOUR
-    if not recipe.flexible:
+    if not is_flexible:
         return Car(arrival_s, ChargeRequest(f"car-{number}", energy_kwh, PowerRange(max_kw, max_kw)))
     power = PowerRange(default_min_power_kw(max_kw), max_kw)
     departure_s = arrival_s + recipe.parked_factor * charging_s

@@ -11,7 +11,7 @@ from random import Random
 from smartgrid.domain.status import Status
 from smartgrid.simulation.network import BalancerNode, Clock, Node, SubstationNode, Wire
 from smartgrid.simulation.replay import Admission, Decision, Refusal, refused_with_room
-from smartgrid.simulation.workload import Workload
+from smartgrid.simulation.workload import Car, Workload
 
 SAMPLED_SUBSTATIONS = 100  # a second of sampling is enough: larger fleets are looked at on fewer arrivals
 
@@ -84,11 +84,14 @@ class World:
         self._wire = Wire(self.clock, self.view.delay_s)
         self._open: set[int] = set()
         self._deciders: list[BalancerNode] = []
-        self._substations = [
+        self._substations = self._make_substations()
+        self._entries = [self._entry(f"balancer-{number}") for number in range(self.view.balancers)]
+
+    def _make_substations(self) -> Sequence[SubstationNode]:
+        return [
             SubstationNode(self.clock, index, capacity_kw, self._on_admitted)
             for index, capacity_kw in enumerate(self.workload.capacities_kw)
         ]
-        self._entries = [self._entry(f"balancer-{number}") for number in range(self.view.balancers)]
 
     def run(self, warm_up_s: float) -> Outcome:
         """Simulate; what happens before `warm_up_s` does not count in the utilisation nor in the deviations."""
@@ -101,15 +104,18 @@ class World:
                     metered_from_kwh, warm_up_s = self._metered_kwh(), car.arrival_s
                 if number % every == 0:
                     self.samples.take(self._substations)
-            entry = self._rng.choice(self._entries)
-            entry.ask(number, car.request, partial(self._on_reply, number, car.arrival_s))
-            self.clock.run_until(car.arrival_s)
+            self._arrive(number, car)
         metered_kwh = self._metered_kwh() - (metered_from_kwh or 0.0)
         utilisation = _utilisation(metered_kwh, self.workload, warm_up_s)
         self.clock.run_until(self.workload.end_s + LAST_ANSWERS_S)
         for substation in self._substations:
             substation.drain()
         return self._outcome(utilisation)
+
+    def _arrive(self, number: int, car: Car) -> None:
+        entry = self._rng.choice(self._entries)
+        entry.ask(number, car.request, partial(self._on_reply, number, car.arrival_s))
+        self.clock.run_until(car.arrival_s)
 
     def _outcome(self, utilisation: float) -> Outcome:
         cars = len(self.workload.cars)

@@ -52,6 +52,11 @@ def _metrics(authenticator: Authenticator) -> str:
         "issuer",
         [(_label(issuer), round(age_s, 3)) for issuer, age_s in authenticator.ages_s()],
     )
+    name = "auth_key_readings_total"
+    readings = f"# HELP {name} Readings of the keys of an issuer, by outcome.\n# TYPE {name} counter\n" + "".join(
+        f'{name}{{issuer="{_label(issuer)}",outcome="{outcome}"}} {count}\n'
+        for issuer, outcome, count in authenticator.readings()
+    )
     outcomes = metrics.family(
         "auth_tokens_checked_total",
         "counter",
@@ -59,7 +64,7 @@ def _metrics(authenticator: Authenticator) -> str:
         "outcome",
         sorted(authenticator.outcomes.copy().items()),
     )
-    return ages + outcomes
+    return ages + readings + outcomes
 
 
 def _label(text: str) -> str:

@@ -125,3 +125,20 @@ def test_an_endpoint_made_by_hand_is_named_by_its_host_name_or_its_address() -> 
         Member("north", "http://10.0.0.1:8080"),
         Member("ip-10-0-0-2", "http://10.0.0.2:8080"),
     }
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"endpoints": "none"},
+        {"endpoints": ["none", None, {}]},
+        {"endpoints": [{"addresses": {"": "10.0.0.9"}}]},
+        {"endpoints": [{"addresses": ["10.0.0.9"], "targetRef": "s-9", "conditions": []}], "ports": 7},
+        {"metadata": [], "addressType": None, "ports": [None, {"name": "http", "port": "1"}]},
+        {"ports": [{"name": "http", "port": 70000}], "endpoints": [{"addresses": ["10.0.0.9"]}]},
+        {"metadata": {"resourceVersion": "9" * 5000}},
+    ],
+)
+def test_what_is_of_another_shape_adds_nobody_and_takes_nobody_away(strange: dict[str, object]) -> None:
+    good = endpoint_slice("a", endpoint("s-0", "10.0.0.1"))
+    assert members([{**endpoint_slice("b"), **strange}, good], "http") == {Member("s-0", "http://10.0.0.1:8080")}

@@ -132,7 +132,7 @@ class Provider:
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
     def _discover(self) -> None:
-        wait_s = FIRST_RETRY_S
+        wait_s, spread = FIRST_RETRY_S, random.Random()
         pause = threading.Event()
         while True:
             try:
@@ -143,7 +143,7 @@ class Provider:
             except (ProviderError, ValueError) as error:
                 log.warning("the console's provider is not found", extra={"reason": str(error)[:500]})
                 wait_s = FIRST_RETRY_S if wait_s == AGAIN_S else min(MAX_RETRY_S, 2 * wait_s)
-            pause.wait(wait_s * random.uniform(0.8, 1.2))
+            pause.wait(wait_s * spread.uniform(0.8, 1.2))
 
     def _ask(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
         parts = urlsplit(url)

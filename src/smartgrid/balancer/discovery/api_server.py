@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from smartgrid.balancer.discovery.endpoints import Slice
+from smartgrid.balancer.discovery.endpoints import Slice, as_list, as_object
 from smartgrid.runtime.start_error import StartError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class EndpointSlices:
         """All slices, and the version to watch from. Raises ApiServerError."""
         with self._request((self._timeouts.connect_s, self._timeouts.answer_s)) as response:
             body = _parsed(_read(response))
-        return body.get("items") or [], _version(body)
+        return [each for each in as_list(body.get("items")) if isinstance(each, dict)], _version(body)
 
     def watch(self, version: str) -> Iterator[Event | None]:
         """Changes after `version`, until the stream ends, breaks or falls silent; the next can go on from there.
@@ -149,9 +149,11 @@ def _lines(response: BaseHTTPResponse, interrupted: Callable[[], bool]) -> Itera
 
 def _event(line: bytes) -> Event:
     event = _parsed(line)
+    if not isinstance(event.get("object"), dict):
+        raise ApiServerError("it told of a change without an object")
     if event.get("type") != "ERROR":
         return event
-    status = event.get("object") or {}
+    status = as_object(event.get("object"))
     if status.get("code") == HTTP_GONE:
         raise ResourceGoneError(str(status.get("message")))
     raise ApiServerError(f"it ended the watch with {status.get('code')} {status.get('message')}")
@@ -168,7 +170,7 @@ def _parsed(text: bytes) -> dict[str, Any]:
 
 
 def _version(body: dict[str, Any]) -> str:
-    return str((body.get("metadata") or {}).get("resourceVersion") or "")
+    return str(as_object(body.get("metadata")).get("resourceVersion") or "")
 
 
 def configured() -> tuple[ApiClient, str]:

@@ -13,6 +13,8 @@ from smartgrid.balancer.discovery import Member
 from smartgrid.protocol.models import MEMBER_NAME
 
 MAX_READABLE = 40
+MAX_PORT = 65535
+MAX_DIGITS = 30
 Slice = dict[str, Any]
 Endpoint = dict[str, Any]
 
@@ -28,7 +30,7 @@ def members(slices: Iterable[Slice], port_name: str) -> frozenset[Member]:
     away: dict[str, Member] = {}
     for piece in sorted(slices, key=_rank):
         port = _port(piece, port_name)
-        for endpoint in piece.get("endpoints") or []:
+        for endpoint in map(as_object, as_list(piece.get("endpoints"))):
             if port is not None and (address := _address(piece, endpoint)) is not None:
                 member = _member(endpoint, address, port)
                 if usable(endpoint):
@@ -44,7 +46,7 @@ def usable(endpoint: Endpoint) -> bool:
     A missing condition means yes. A Service with `publishNotReadyAddresses` calls every endpoint ready; there `serving`
     and `terminating` tell.
     """
-    conditions = endpoint.get("conditions") or {}
+    conditions = as_object(endpoint.get("conditions"))
     return (
         conditions.get("ready") is not False
         and conditions.get("serving") is not False
@@ -55,17 +57,19 @@ def usable(endpoint: Endpoint) -> bool:
 def _rank(piece: Slice) -> tuple[bool, int]:
     """Who comes later wins. A list comes by name, so freshness is read off the version: a number that grows with every
     change in the cluster. Where a server has another kind of version, the order in which they came decides."""
-    version = str((piece.get("metadata") or {}).get("resourceVersion") or "")
-    return piece.get("addressType") == "IPv4", int(version) if version.isascii() and version.isdigit() else 0
+    version = str(as_object(piece.get("metadata")).get("resourceVersion") or "")
+    is_number = version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS
+    return piece.get("addressType") == "IPv4", int(version) if is_number else 0
 
 
 def _port(piece: Slice, port_name: str) -> int | None:
-    ports = piece.get("ports") or []
-    return next((port.get("port") for port in ports if (port.get("name") or "") == port_name), None)
+    ports = map(as_object, as_list(piece.get("ports")))
+    found = next((port.get("port") for port in ports if (port.get("name") or "") == port_name), None)
+    return found if type(found) is int and 0 < found <= MAX_PORT else None
 
 
 def _address(piece: Slice, endpoint: Endpoint) -> str | None:
-    text = str((endpoint.get("addresses") or [""])[0])
+    text = str(next(iter(as_list(endpoint.get("addresses"))), ""))
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -81,9 +85,19 @@ def _member(endpoint: Endpoint, address: str, port: int) -> Member:
 
 def _name(endpoint: Endpoint, address: str) -> str:
     """The pod's, or for an endpoint made by hand its host name or address; as a DNS label."""
-    target = endpoint.get("targetRef") or {}
+    target = as_object(endpoint.get("targetRef"))
     given = target.get("name") or endpoint.get("hostname")
     return _label(str(given)) if given else f"ip-{address}".replace(".", "-").replace(":", "-").strip("-")
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """What should be an object; an empty one for what is none, as nothing that it should say is there."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """What should be a list; an empty one for what is none."""
+    return value if isinstance(value, list) else []
 
 
 def _label(name: str) -> str:

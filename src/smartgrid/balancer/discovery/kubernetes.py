@@ -22,7 +22,7 @@ from smartgrid.balancer.discovery.api_server import (
     configured,
 )
 from smartgrid.balancer.discovery.backoff import Backoff
-from smartgrid.balancer.discovery.endpoints import Slice, members
+from smartgrid.balancer.discovery.endpoints import Slice, as_object, members
 
 RELIST_S = 600.0
 """A new list that often, whatever the watch says: it heals a server that was restored from a backup."""
@@ -123,15 +123,15 @@ class KubernetesDiscovery:
 
 def apply(event: Event, slices: dict[str, Slice]) -> str:
     """Bring `slices`, by UID, up to date with one event, the freshest last. The version to go on from, or empty."""
-    piece = event.get("object") or {}
+    piece = as_object(event.get("object"))
     kind = event.get("type")
     if kind in ("ADDED", "MODIFIED", "DELETED"):
         slices.pop(_uid(piece), None)
     if kind in ("ADDED", "MODIFIED"):
         slices[_uid(piece)] = piece
-    return str((piece.get("metadata") or {}).get("resourceVersion") or "")
+    return str(as_object(piece.get("metadata")).get("resourceVersion") or "")
 
 
 def _uid(piece: Slice) -> str:
-    metadata = piece.get("metadata") or {}
+    metadata = as_object(piece.get("metadata"))
     return str(metadata.get("uid") or metadata.get("name"))
