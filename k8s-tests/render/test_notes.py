@@ -69,3 +69,12 @@ def test_they_use_the_names_that_the_objects_have(notes: Read) -> None:
     assert "service/grid-front 8080:8080" in notes({"gateway.nameOverride": "front"})
     renamed = {"substation.fullnameOverride": "mains", "balancer.substationService": "mains"}
     assert "statefulset/mains " in notes(renamed)
+
+
+def test_they_say_who_sees_the_fleet_where_nobody_is_asked_for_a_token(notes: Read) -> None:
+    told, kept_out = "whoever reaches the balancer may see the fleet and all sessions", "keep others out"
+    issuer = {"issuer": "https://login.example.com", "audience": "grid", "jwks": "https://login.example.com/keys"}
+    assert told in notes()
+    assert kept_out in notes()
+    assert kept_out not in notes({"balancer.networkPolicy.enabled": False})
+    assert told not in notes({"global.auth.issuers": [issuer]})

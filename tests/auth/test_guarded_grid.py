@@ -137,6 +137,23 @@ def test_what_services_tell_each_other_is_not_believed_of_a_driver(
     assert other == []
 
 
+@pytest.mark.parametrize("path", ["/charge", "/charge/x", "/charge/x/y", "/no-such-path", "/health", "/ready", "/docs"])
+@pytest.mark.parametrize("who", ["nobody", "impostor", "driver"])
+def test_how_full_the_grid_is_only_those_are_told_who_may_read_it(
+    guarded_grid: Grid, identities: Identities, who: str, path: str
+) -> None:
+    headers = {"nobody": {}, "impostor": {"Authorization": "Bearer x"}, "driver": identities.bearer("driver-1")}[who]
+    for target in (guarded_grid.balancer, guarded_grid.substations[0]):
+        reply = target.call("GET", path, headers={**headers, "Smartgrid-Status": "wanted"})
+        assert "Smartgrid-Status" not in reply.headers
+
+
+def test_services_are_told_how_full_a_substation_is(guarded_grid: Grid, identities: Identities) -> None:
+    service = {**identities.bearer("service", [GRID_SERVICE]), "Smartgrid-Status": "wanted"}
+    for target in (guarded_grid.balancer, guarded_grid.substations[0]):
+        assert "Smartgrid-Status" in target.call("GET", "/charge/substation-0.x", headers=service).headers
+
+
 def test_nobody_but_a_service_reads_keys_or_supersedes_sessions(guarded_grid: Grid, identities: Identities) -> None:
     person = identities.bearer("operator", [CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ])
     substation = guarded_grid.substations[0]

@@ -72,6 +72,7 @@ def test_the_issuer_may_be_that_of_a_token_of_ours(tmp_path: Path) -> None:
         (json.dumps([{**ENTRY, "algorithms": ["HS256"]}]), "algorithms"),
         (json.dumps([{**ENTRY, "algorithms": ["none"]}]), "algorithms"),
         (json.dumps([{**ENTRY, "everyone": ["grid:all"]}]), "must be one of charge:read"),
+        (json.dumps([{**ENTRY, "everyone": ["grid:service"]}]), "grid:service is given by grants only"),
         (json.dumps([{**ENTRY, "typo": 1}]), "typo"),
         (json.dumps([{key: value for key, value in ENTRY.items() if key != "audience"}]), "audience"),
         (json.dumps([ENTRY] * 21), "at most 20"),

@@ -26,6 +26,7 @@ SHORT = SigningKey("RS256", "short", rsa_bits=1024)
         SHORT.public,
         {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "of an unknown curve"},
         {"kid": "of no kind"},
+        {**GOOD.public, "alg": "none", "kid": "for no signature"},
         "no key at all",
     ],
 )

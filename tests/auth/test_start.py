@@ -40,6 +40,13 @@ def test_on_loopback_nothing_is_asked(tmp_path: Path) -> None:
             {"auth_issuers": json.dumps([{"issuer": ISSUER, "audience": "a", "jwks": "/k"}]), "auth_anonymous": "all"},
             "SMARTGRID_AUTH_ANONYMOUS: 'all' is no scope",
         ),
+        (
+            {
+                "auth_issuers": json.dumps([{"issuer": ISSUER, "audience": "a", "jwks": "/k"}]),
+                "auth_anonymous": "grid:service",
+            },
+            "SMARTGRID_AUTH_ANONYMOUS: grid:service",
+        ),
     ],
 )
 def test_a_setting_that_is_wrong_is_said_in_a_sentence(settings: dict[str, object], part: str, tmp_path: Path) -> None:

@@ -133,6 +133,10 @@ def test_a_token_of_another_of_the_issuers_audiences_is_checked_by_its_own_entry
     assert tokens.verify(KEY.sign(claims(NOW_S, aud="others")), both, NOW_S)[0].may("grid:read")
 
 
+def test_a_subject_that_is_no_text_is_refused() -> None:
+    assert refused(KEY.sign(claims(NOW_S, sub="\ud800"))) == "no-subject"
+
+
 def test_a_token_that_is_too_long_is_not_even_read() -> None:
     assert refused(KEY.sign(claims(NOW_S, padding="x" * tokens.MAX_TOKEN_BYTES))) == "malformed"
 

@@ -80,6 +80,14 @@ def test_a_charge_and_its_stop_name_the_owner_and_the_same_hidden_session(audite
     assert first["stream"] == "audit"
 
 
+def test_what_a_request_only_asks_about_a_route_is_not_written_as_done(audited: Audited) -> None:
+    driver = audited.identities.bearer("asks-about")
+    asked = audited.gateway.call("OPTIONS", "/charge", headers=driver)
+    audited.new_lines(audited.gateway, charge(audited, "asks-about"))  # what came before is written by then
+
+    assert asked.headers["X-Request-Id"] not in path(audited.gateway).read_text()
+
+
 def test_neither_vehicle_nor_subject_nor_session_nor_token_is_in_it(audited: Audited) -> None:
     charged = charge(audited, "driver-2")
     audited.new_lines(audited.gateway, charged)

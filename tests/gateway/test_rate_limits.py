@@ -97,6 +97,12 @@ def test_stops_are_counted_apart_from_starts(asking: Process, identities: Identi
     assert asking.call("DELETE", "/sessions/substation-0.x", headers=driver).status != 429
 
 
+def test_what_one_may_not_do_is_counted_as_well(asking: Process, identities: Identities) -> None:
+    reader = identities.bearer("reader", [GRID_READ])
+
+    assert statuses(asking, 5, "POST", "/charge", reader) == [403, 403, 403, 429, 429]
+
+
 def test_services_are_not_limited(asking: Process, identities: Identities) -> None:
     service = identities.bearer("edge", ["grid:service"])
 

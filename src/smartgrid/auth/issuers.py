@@ -41,7 +41,14 @@ def _is_scope(value: str) -> str:
     return value
 
 
+def _is_of_people(value: str) -> str:
+    if value not in PEOPLE:
+        raise ValueError("grid:service is given by grants only")
+    return value
+
+
 Scope = Annotated[str, AfterValidator(_is_scope)]
+PeoplesScope = Annotated[Scope, AfterValidator(_is_of_people)]
 
 
 class Claims(BaseModel):
@@ -68,7 +75,7 @@ class Issuer(BaseModel):
     type: str | None = Field(None, max_length=50, description="What `typ` must be, such as at+jwt.")
     claims: Claims = Claims()
     grants: dict[str, tuple[Scope, ...]] = Field({}, max_length=MAX_SCOPE_VALUES)
-    everyone: tuple[Scope, ...] = Field((), description="Scopes that each of its tokens gives.")
+    everyone: tuple[PeoplesScope, ...] = Field((), description="Scopes that each of its tokens gives.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Issuer:
@@ -95,7 +102,16 @@ class Issuer(BaseModel):
     def subject(self, claims: Mapping[str, Any]) -> str | None:
         """Who it is, or None where the claims do not say."""
         found = _find(claims, self.claims.subject)
-        return found if isinstance(found, str) and found else None
+        return found if isinstance(found, str) and found and _is_text(found) else None
+
+
+def _is_text(value: str) -> bool:
+    """JSON can name halves of characters, which no encoding has."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _find(claims: Mapping[str, Any], path: str) -> Any:

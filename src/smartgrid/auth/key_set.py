@@ -41,7 +41,7 @@ def _usable(entry: dict[str, Any]) -> jwt.PyJWK | None:
         return None
     try:
         key = jwt.PyJWK({name: value for name, value in entry.items() if name != "d"})
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, NotImplementedError):
         return None
     is_short = isinstance(key.key, RSAPublicKey) and key.key.key_size < LEAST_RSA_BITS
     return None if is_short else key

@@ -39,7 +39,6 @@ def make_app(
     """The application with these views, which have routes, and the console."""
     app = create_app("balancer", lifecycle, registry)
     deadlines.install(app)
-    app.url_map.merge_slashes = False  # the URL of a substation may come decoded
     for each in views:
         add_routes(app, each)
     console.install(app)

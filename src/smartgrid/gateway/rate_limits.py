@@ -45,9 +45,9 @@ class RateLimits:
             self._limited.labels(kind)
 
     def install(self, app: Flask, guard: Guard) -> None:
-        """Count each request of `app` once the guard has let it through; after the guard is installed."""
+        """Count each request of `app` once the guard knows whose it is, also those that it then forbids."""
         self._counted = frozenset(name for name, view in app.view_functions.items() if needs_of(view))
-        app.before_request_funcs.setdefault(None, []).insert(1, lambda: self.check(guard))
+        guard.once_known.append(lambda: self.check(guard))
         app.after_request(self.tell)
 
     def check(self, guard: Guard) -> None:

@@ -28,7 +28,7 @@ def without_metrics(app: WsgiApp) -> WsgiApp:
 
 def _limited(app: WsgiApp, is_served: Callable[[str], bool]) -> WsgiApp:
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path = "/" + environ["PATH_INFO"].lstrip("/")  # as Werkzeug reads it: //metrics is /metrics
         # what is not served here is not found, in the words of the application
         return app(environ if is_served(path) else {**environ, "PATH_INFO": "/not-served-here"}, start_response)
 

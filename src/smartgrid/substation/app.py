@@ -207,8 +207,8 @@ class Api:
         return problem.response()
 
     def add_status(self, response: Response) -> Response:
-        """Every answer about sessions carries the fresh status."""
-        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")):
+        """Every answer about sessions carries the fresh status, for who may know it."""
+        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")) and access.may_read_grid():
             found: Status = g.get("status") or self.ledger.status()
             response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response

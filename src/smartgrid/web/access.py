@@ -5,7 +5,8 @@ nobody anything, such as `/health`. A route that says nothing needs `grid:operat
 
 Services speak for others. What they say of a request in headers of their own (its owner, its number, what is left of
 its time) is believed from them only: from anyone else these headers are taken away before a view can read them, and at
-an edge (a gateway) from everyone. Where nothing is asked of anyone, everyone is as good as a service.
+an edge (a gateway) from everyone. Who is refused, or not even asked, is no service either. Where nothing is asked of
+anyone, everyone is as good as a service.
 
 Whose a session is comes from the token of who starts it, or from the service that has checked that token. Lists, looks
 and stops are limited to the caller's own unless it may see, or operate, the whole grid.
@@ -32,6 +33,8 @@ PRINCIPAL = "smartgrid.principal"
 """Who calls, in the WSGI environment."""
 REALM = 'Bearer realm="smartgrid"'
 _OWNER = re.compile(OWNER_PATTERN)
+_STRANGER = Principal("", frozenset())
+"""Whoever calls what is open to all, where others are asked who they are."""
 _STRIPPED = ["HTTP_" + name.upper().replace("-", "_") for name in INTERNAL]
 _TOKEN = "HTTP_" + TOKEN.upper().replace("-", "_")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
@@ -71,6 +74,9 @@ class Guard:
         self._needs: dict[str, tuple[str, ...]] = {}
         self.other_ways: list[OtherWay] = []
         """Ways to know a caller without a token in a header, such as a cookie; each gives None for who is unknown."""
+        self.once_known: list[Callable[[], None]] = []
+        """What is done, or refused, once the caller of a route that needs something is known, before it is looked at
+        what they may do: who asks for what is forbidden asks as well."""
 
     @property
     def asks(self) -> bool:
@@ -95,16 +101,22 @@ class Guard:
     def check(self) -> None:
         """Know the caller of the present request. Raises a problem (401, 403, 503) where it may not call this."""
         environ, endpoint = request.environ, request.endpoint
+        told = {name: environ.pop(name) for name in _STRIPPED if name in environ}
         if endpoint is None:
             return  # there is no such route
         wanted = self._needs.get(endpoint, FORGOTTEN)
-        caller = EVERYONE if not wanted and self._anonymous is None else self._caller(environ)
-        environ[PRINCIPAL] = caller
-        if self._is_edge or not caller.is_service:
-            for name in _STRIPPED:
-                environ.pop(name, None)
-        if wanted and not caller.may(*wanted):
+        environ[PRINCIPAL] = caller = self._caller(environ) if wanted else self._open_to()
+        if caller.is_service and not self._is_edge:
+            environ.update(told)
+        if not wanted:
+            return
+        for then in self.once_known:
+            then()
+        if not caller.may(*wanted):
             raise _forbidden(wanted)
+
+    def _open_to(self) -> Principal:
+        return _STRANGER if self.asks else EVERYONE
 
     def _caller(self, environ: Mapping[str, Any]) -> Principal:
         if self._authenticator is None:
@@ -133,6 +145,12 @@ def principal() -> Principal:
     """Who makes the present request."""
     found: Principal = request.environ[PRINCIPAL]
     return found
+
+
+def may_read_grid() -> bool:
+    """Whether it is known who makes the present request, and may see the state of the grid."""
+    caller: Principal | None = request.environ.get(PRINCIPAL)
+    return caller is not None and caller.may(GRID_READ)
 
 
 def require(*scopes: str) -> None:

@@ -76,6 +76,7 @@ _NO_SESSION = NullSession()
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
     app = _App(name, static_folder=None)
+    app.url_map.merge_slashes = False  # or // is sent on to the host that the request names; a URL may be in a path
     app.json = DefaultJSONProvider(app)
     otel.install(app, name)
     problems.install(app)

@@ -65,7 +65,7 @@ def install(app: Flask, guard: Guard, audit: Audit) -> None:
 
     def write(response: Response) -> Response:
         view = views.get(request.endpoint or "")
-        if view is not None and response.status_code not in NOT_WRITTEN:
+        if view is not None and request.method != "OPTIONS" and response.status_code not in NOT_WRITTEN:
             caller, outcome = _found(view, response)
             if caller is not None and not caller.is_service:
                 audit.line(_fields(view._audited, caller, outcome, response.status_code))

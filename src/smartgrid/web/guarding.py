@@ -39,6 +39,8 @@ def _anonymous(setting: str) -> Principal | None:
         given = scopes.parse(setting)
     except ValueError as error:
         raise StartError(f"SMARTGRID_AUTH_ANONYMOUS: {error}") from None
+    if scopes.GRID_SERVICE in given:
+        raise StartError(f"SMARTGRID_AUTH_ANONYMOUS: {scopes.GRID_SERVICE} is for services that prove who they are")
     return anonymous(given) if given else None
 
 
