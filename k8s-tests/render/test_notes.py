@@ -66,7 +66,9 @@ def test_they_follow_the_load_test_where_there_is_one(notes: Read) -> None:
 
 
 def test_they_use_the_names_that_the_objects_have(notes: Read) -> None:
-    assert "service/grid-front 8080:8080" in notes({"gateway.nameOverride": "front"})
+    assert "service/grid-front 8080:8080" in notes(
+        {"gateway.nameOverride": "front", "balancer.callers": ["grid-front"]}
+    )
     renamed = {"substation.fullnameOverride": "mains", "balancer.substationService": "mains"}
     assert "statefulset/mains " in notes(renamed)
 

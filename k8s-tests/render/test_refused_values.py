@@ -32,6 +32,17 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         {"balancer.serviceAccount.create": False},
         "balancer.serviceAccount.create=false needs balancer.serviceAccount.name",
     ),
+    ({"gateway.fullnameOverride": "x"}, "gateway.serviceAccount need balancer.callers, the gateway's service account"),
+    ({"gateway.serviceAccount.name": "x"}, "gateway.serviceAccount need balancer.callers"),
+    ({"gateway.serviceAccount.create": False}, "gateway.serviceAccount need balancer.callers"),
+    (
+        {"balancer.fullnameOverride": "x", "gateway.balancerUrl": "http://x:8080"},
+        "balancer.serviceAccount need substation.callers, the balancer's service account",
+    ),
+    (
+        {"global.auth.services.enabled": False, "global.auth.issuers": [{"issuer": "https://a"}]},
+        "global.auth.issuers needs global.auth.services.enabled",
+    ),
     ({"balancer.enabled": False}, "balancer.enabled=false needs gateway.balancerUrl"),
     ({"balancer.nameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
     ({"balancer.fullnameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),

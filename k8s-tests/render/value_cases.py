@@ -53,7 +53,8 @@ def _of_every_chart(service: str) -> list[Case]:
     renamed = workload.replace(f"grid-{service}", "grid-other")
     told = {
         "substation": {"balancer.substationService": "other"},
-        "balancer": {"gateway.balancerUrl": "http://other:8080"},
+        "balancer": {"gateway.balancerUrl": "http://other:8080", "substation.callers": ["other"]},
+        "gateway": {"balancer.callers": ["other"]},
     }.get(service, {})
     environment = [{"name": "SMARTGRID_EXTRA", "value": "1"}]
     rows: list[tuple[str, Any, str, Any]] = [
@@ -87,9 +88,9 @@ def _of_every_chart(service: str) -> list[Case]:
             also | told, True,
         ),
         Case(f"{service}.serviceAccount.create", False, "ServiceAccount/mine", "", ABSENT,
-             also | {f"{service}.serviceAccount.name": "mine"}, True),
-        Case(f"{service}.serviceAccount.name", "mine", "ServiceAccount/mine", "metadata/name", "mine", also, True),
-        Case(f"{service}.serviceAccount.name", "mine", workload, f"{POD}/serviceAccountName", "mine", also, True),
+             also | told | {f"{service}.serviceAccount.name": "mine"}, True),
+        Case(f"{service}.serviceAccount.name", "mine", "ServiceAccount/mine", "metadata/name", "mine", also | told, True),
+        Case(f"{service}.serviceAccount.name", "mine", workload, f"{POD}/serviceAccountName", "mine", also | told, True),
         Case(f"{service}.serviceAccount.annotations", {"role": "x"}, account, "metadata/annotations", {"role": "x"},
              also),
     ]  # fmt: skip
