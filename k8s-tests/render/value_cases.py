@@ -77,7 +77,7 @@ def _of_every_chart(service: str) -> list[Case]:
     ]
     if service == "loadtest":
         rows = [(value, to, path.replace("/env/1", "/env/0"), expected) for value, to, path, expected in rows]
-    account = f"ServiceAccount/grid-{service}"
+    account, also_told = f"ServiceAccount/grid-{service}", also | told
     return [
         *(Case(f"{service}.{value}", to, workload, path, expected, also) for value, to, path, expected in rows),
         Case(f"{service}.image.digest", DIGEST, workload, f"{CONTAINER}/image",
@@ -89,8 +89,8 @@ def _of_every_chart(service: str) -> list[Case]:
         ),
         Case(f"{service}.serviceAccount.create", False, "ServiceAccount/mine", "", ABSENT,
              also | told | {f"{service}.serviceAccount.name": "mine"}, True),
-        Case(f"{service}.serviceAccount.name", "mine", "ServiceAccount/mine", "metadata/name", "mine", also | told, True),
-        Case(f"{service}.serviceAccount.name", "mine", workload, f"{POD}/serviceAccountName", "mine", also | told, True),
+        Case(f"{service}.serviceAccount.name", "mine", "ServiceAccount/mine", "metadata/name", "mine", also_told, True),
+        Case(f"{service}.serviceAccount.name", "mine", workload, f"{POD}/serviceAccountName", "mine", also_told, True),
         Case(f"{service}.serviceAccount.annotations", {"role": "x"}, account, "metadata/annotations", {"role": "x"},
              also),
     ]  # fmt: skip
