@@ -23,6 +23,9 @@ Model = type[BaseModel]
 _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 _PATH_PART = Parameter("", {"type": "string"})
 _WHO_PROBLEMS = (401, 403)
+_SERVER_PROBLEMS = (400, 408, 414, 421, 431, 503)
+"""What the server answers by itself, before any view: no proper request, too slow, too long, for another host, or too
+many at once."""
 _REF = "#/components/schemas/{model}"
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -160,7 +163,7 @@ def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
     problems = {
         str(status): {"description": "Problem", "content": _content(MEDIA_TYPE, Problem)}
-        for status in sorted({*spec["problems"], *(_WHO_PROBLEMS if spec["needs"] else ())})
+        for status in sorted({*spec["problems"], *_SERVER_PROBLEMS, *(_WHO_PROBLEMS if spec["needs"] else ())})
     }
     return answers | problems
 
