@@ -17,7 +17,7 @@ import requests
 
 from smartgrid.http_server import connection, server
 from smartgrid.http_server.server import HttpServer
-from smartgrid.http_server.tls import ServerTls, TlsFilesError
+from smartgrid.http_server.tls import ServerTls, TlsFilesError, TlsSocket
 from smartgrid.http_server.turns import Kind
 from support import certificates
 from support.certificates import Certificate
@@ -230,6 +230,16 @@ def test_a_client_that_left_while_it_waited_is_noticed(served: HttpServer, trust
     made.close()
 
     wait_until(lambda: ours.is_gone() or ours not in served._open, LONGEST_S, "it is noticed")
+
+
+def test_one_that_is_closed_by_another_thread_meanwhile_is_gone() -> None:
+    ours, theirs = socket.socketpair()
+    with closing(theirs):
+        wrapped = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).wrap_socket(
+            ours, server_side=True, do_handshake_on_connect=False
+        )
+        wrapped.close()
+        assert TlsSocket(wrapped).recv(1, socket.MSG_PEEK) == b""
 
 
 # ------------------------------------------------------------------ another certificate

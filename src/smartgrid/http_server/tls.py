@@ -150,8 +150,11 @@ class TlsSocket:
         self._is_open, self._is_over = False, True
 
     def _looked_whether_gone(self) -> bytes:
+        number = self.fileno()
+        if number < 0:  # the loop has closed it meanwhile, as a plain socket would say by an error
+            return b""
         look = select.poll()
-        look.register(self.fileno(), select.POLLRDHUP)
+        look.register(number, select.POLLRDHUP)
         if look.poll(0):
             return b""
         raise BlockingIOError
