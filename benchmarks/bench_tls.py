@@ -5,7 +5,6 @@ ulimit -n 8192; python benchmarks/bench_tls.py
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import sys
@@ -13,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from load import cpu_s, memory_mb
 
 from support import certificates
 from support.http import answers
@@ -62,38 +63,28 @@ def ask(made: socket.socket) -> None:
 
 
 def measured(gateway: Process, context: ssl.SSLContext | None) -> str:
-    made, begun_s = connect(gateway, context), cpu_s(gateway)
+    made, begun_s = connect(gateway, context), cpu_s(gateway.pid)
     for _ in range(KEPT):
         ask(made)
     made.close()
-    kept_us, begun_s = (cpu_s(gateway) - begun_s) / KEPT * 1e6, cpu_s(gateway)
+    kept_us, begun_s = (cpu_s(gateway.pid) - begun_s) / KEPT * 1e6, cpu_s(gateway.pid)
     for _ in range(NEW):
         with connect(gateway, context) as made:
             ask(made)
-    new_us = (cpu_s(gateway) - begun_s) / NEW * 1e6
+    new_us = (cpu_s(gateway.pid) - begun_s) / NEW * 1e6
     return f"{kept_us:.0f} us of CPU a request on a kept connection, {new_us:.0f} us on a new one"
 
 
 def held_kb(gateway: Process, context: ssl.SSLContext | None) -> float:
-    before_kb = rss_kb(gateway)
+    before_mb = memory_mb(gateway.pid)
     held = []
     for _ in range(IDLE):
         held.append(connect(gateway, context))
         ask(held[-1])
-    found = (rss_kb(gateway) - before_kb) / IDLE
+    found = (memory_mb(gateway.pid) - before_mb) * 1024 / IDLE
     for made in held:
         made.close()
     return found
-
-
-def cpu_s(process: Process) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_kb(process: Process) -> int:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 if __name__ == "__main__":

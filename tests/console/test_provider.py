@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from console.stub_provider import AUDIENCE, CLIENT, StubProvider
 from support.http import Reply, call
+from support.ports import free_port
 from support.processes import Process, run_to_end, running, wait_until
 
 Open = Callable[..., Page]
@@ -279,7 +280,7 @@ def test_where_anybody_may_look_operators_sign_in_by_a_button(grid: Balancers, t
     ],
 )
 def test_settings_that_do_not_fit_are_refused(grid: Balancers, tmp_path: Path, settings: dict, said: str) -> None:
-    given = {**grid.first.settings, "data_dir": tmp_path, "port": 1 + grid.first.port % 60_000, **settings}
+    given = {**grid.first.settings, "data_dir": tmp_path, "port": free_port(), **settings}
 
     code, error = run_to_end("balancer", **given)
 

@@ -7,7 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-MAX_TOKEN_BYTES = 8 * 1024
+from smartgrid.auth.tokens import MAX_TOKEN_BYTES
+from smartgrid.runtime.bounded_file import first_bytes
+
 READ_AGAIN_S = 60.0
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
@@ -37,8 +39,7 @@ class BearerFile:
 
     def _read(self) -> None:
         try:
-            with self._path.open("rb") as file:
-                token = file.read(MAX_TOKEN_BYTES).decode("ascii", "replace").strip()
+            token = first_bytes(self._path, MAX_TOKEN_BYTES).decode("ascii", "replace").strip()
         except OSError:
             return
         with suppress(ValueError):

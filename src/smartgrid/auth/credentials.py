@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from smartgrid.auth.bearer import BearerFile
-from smartgrid.http_client.client import HttpClient
+from smartgrid.http_client.client import DEFAULT_PORTS, HttpClient
 from smartgrid.runtime import json_setting
 from smartgrid.runtime.settings import CallingSettings
 
 MAX_TARGETS = 1000
-PORTS = {"http": 80, "https": 443}
 Headers = Callable[[], Mapping[str, str]]
 
 
@@ -39,7 +38,7 @@ class Target(BaseModel):
     @field_validator("url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        if urlsplit(value).scheme not in PORTS or not urlsplit(value).hostname:
+        if urlsplit(value).scheme not in DEFAULT_PORTS or not urlsplit(value).hostname:
             raise ValueError("must be a URL such as https://west.example.com")
         return value
 
@@ -81,4 +80,4 @@ class Credentials:
 
 def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)

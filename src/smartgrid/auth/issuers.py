@@ -32,7 +32,6 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 MAX_ISSUERS = 20
 VARIABLE = "SMARTGRID_AUTH_ISSUERS"
 MAX_SCOPE_VALUES = 200
-MAX_TOKEN_BYTES = 8 * 1024
 
 
 def _is_scope(value: str) -> str:

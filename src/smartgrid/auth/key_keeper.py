@@ -14,14 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from smartgrid.auth import key_set
 from smartgrid.auth.bearer import BearerFile
 from smartgrid.auth.issuers import Issuer
 from smartgrid.auth.key_set import MAX_KEY_SET_BYTES, KeySet, KeySetError
 from smartgrid.auth.refresh import FILE_INTERVAL_S, INTERVAL_S, Refresh
-from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError, origin_and_path
+from smartgrid.runtime.bounded_file import first_bytes
 
 READ_TIMEOUT_S = 5.0
 MAX_WAIT_S = 60.0
@@ -92,10 +92,9 @@ class KeyKeeper:
 
 def _reader(issuer: Issuer) -> Callable[[], bytes]:
     if not issuer.is_remote:
-        return lambda: _bounded(Path(issuer.jwks))
-    parts = urlsplit(issuer.jwks)
-    client = HttpClient(f"{parts.scheme}://{parts.netloc}", ca_file=issuer.ca, connect_timeout_s=READ_TIMEOUT_S)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return lambda: first_bytes(Path(issuer.jwks), MAX_KEY_SET_BYTES)
+    origin, path = origin_and_path(issuer.jwks)
+    client = HttpClient(origin, ca_file=issuer.ca, connect_timeout_s=READ_TIMEOUT_S)
     bearer = BearerFile(issuer.bearer_token_file) if issuer.bearer_token_file else None
 
     def read() -> bytes:
@@ -106,8 +105,3 @@ def _reader(issuer: Issuer) -> Callable[[], bytes]:
         return answer.body
 
     return read
-
-
-def _bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_KEY_SET_BYTES)

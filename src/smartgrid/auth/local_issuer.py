@@ -7,7 +7,6 @@ private key never leaves the folder, which is only its owner's to read; services
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable
@@ -20,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from smartgrid.auth import scopes
+from smartgrid.runtime.private_file import write_private
 
 AUDIENCE = "smartgrid"
 ISSUER = "urn:smartgrid:local"
 ALGORITHM = "EdDSA"
-OWN_USER_ONLY = 0o600
 
 
 class NoIssuerError(Exception):
@@ -95,16 +94,6 @@ class LocalIssuer:
             "grants": {scope: [scope] for scope in sorted(scopes.ALL)},
         }
         write_private(self.issuers_path, json.dumps([issuer], indent=1).encode())
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file as a whole by one that only its owner may read. Raises OSError."""
-    partial = path.with_name(path.name + ".new")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWN_USER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    partial.replace(path)
 
 
 def _kid(key: Ed25519PrivateKey) -> str:

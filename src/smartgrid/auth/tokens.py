@@ -11,12 +11,13 @@ from typing import Any
 
 import jwt
 
-from smartgrid.auth.issuers import MAX_TOKEN_BYTES, Issuer
+from smartgrid.auth.issuers import Issuer
 from smartgrid.auth.key_set import KeySet
 from smartgrid.auth.principal import Principal, owner_of
 
 LEEWAY_S = 30.0
 """By so much clocks may differ."""
+MAX_TOKEN_BYTES = 8 * 1024
 MAX_KID_LENGTH = 200
 Trusted = Sequence[tuple[Issuer, KeySet]]
 

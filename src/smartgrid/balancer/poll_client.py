@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from smartgrid.auth.credentials import Credential
 from smartgrid.http_client.answer import Answer, AnswerParser, BrokenAnswerError
+from smartgrid.http_client.client import DEFAULT_PORTS
 from smartgrid.http_client.connection import tls_context
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.status_header import WANTED
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """A page of keys has 2,000 entries at the most; of a region's, with long ids, they take 0.9 MB."""
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ClosedError(ConnectionError):

@@ -19,7 +19,7 @@ from smartgrid.auth.principal import anonymous
 from smartgrid.gateway.client_address import Network, client_address, networks
 from smartgrid.gateway.rate import Limiter, Rate, Verdict, parse
 from smartgrid.gateway.settings import OFF, GatewaySettings
-from smartgrid.web.access import PRINCIPAL, Guard, needs_of
+from smartgrid.web.access import PRINCIPAL, Guard
 from smartgrid.web.problems import ProblemError
 
 VERDICT = "smartgrid.rate_verdict"
@@ -36,7 +36,6 @@ class RateLimits:
         self._rate, self._trusted = rate, trusted_proxies
         self._limiters = {kind: Limiter(rate) for kind in (STARTS, STOPS, READS)}
         self._policies = {kind: f'"{kind}";q={rate.burst};w={rate.window_s}' for kind in self._limiters}
-        self._counted: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._limited = Counter(
             "gateway_rate_limited", "Requests answered 429, by what was asked.", ["kind"], registry=registry
@@ -46,15 +45,12 @@ class RateLimits:
 
     def install(self, app: Flask, guard: Guard) -> None:
         """Count each request of `app` once the guard knows whose it is, also those that it then forbids."""
-        self._counted = frozenset(name for name, view in app.view_functions.items() if needs_of(view))
         guard.once_known.append(lambda: self.check(guard))
         app.after_request(self.tell)
 
     def check(self, guard: Guard) -> None:
         """Count the present request. Raises a problem (429) where it is one too many."""
         environ = request.environ
-        if request.endpoint not in self._counted:
-            return
         caller = environ[PRINCIPAL]
         if guard.asks and caller.owner != _ANONYMOUS:
             if caller.is_service:

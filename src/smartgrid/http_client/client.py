@@ -34,6 +34,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _DEADLINE_LINE = f"\r\n{DEADLINE}: ".encode() + b"%s"
 
 
+def origin_and_path(url: str) -> tuple[str, str]:
+    """Of a URL: what a client is made for, and what it is then asked for."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
 class NotSentError(Exception):
     """The request never reached the server: it is safe to send it elsewhere."""
 

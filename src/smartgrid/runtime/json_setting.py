@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.start_error import StartError
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -28,5 +29,4 @@ def load(variable: str, setting: str, adapter: TypeAdapter[ListT]) -> ListT:
 
 def read(path: Path) -> str:
     """A text file, to `MAX_FILE_BYTES`. Raises OSError, or ValueError where it is no text."""
-    with path.open("rb") as file:
-        return file.read(MAX_FILE_BYTES).decode()
+    return first_bytes(path, MAX_FILE_BYTES).decode()

@@ -1,4 +1,4 @@
-"""Files that are no one else's business: who charges where, and where substations are."""
+"""Files that are no one else's business: who charges where, where substations are, keys and tokens."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def keep_private(database: Path) -> None:
         for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
             with suppress(FileNotFoundError):
                 (database.parent / name).chmod(OWNER_ONLY)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file as a whole by one that only its owner may read. Raises OSError."""
+    partial = path.with_name(path.name + ".new")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    partial.replace(path)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
+from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import migrations
@@ -299,15 +300,10 @@ def _check(path: Path) -> int:
 
     It is opened for reading, as closing it would merge its log.
     """
-    if path.is_file() and _first_bytes(path, len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
+    if path.is_file() and first_bytes(path, len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
         raise StoreError(_refusal(path, "is damaged or no database"))  # SQLite might believe its log instead
     with closing(_connect(path, "ro")) as connection:
         return _checked_version(connection, path)
-
-
-def _first_bytes(path: Path, count: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(count)
 
 
 def _checked_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -35,10 +35,15 @@ REALM = 'Bearer realm="smartgrid"'
 _OWNER = re.compile(OWNER_PATTERN)
 _STRANGER = Principal("", frozenset())
 """Whoever calls what is open to all, where others are asked who they are."""
-_STRIPPED = ["HTTP_" + name.upper().replace("-", "_") for name in INTERNAL]
-_TOKEN = "HTTP_" + TOKEN.upper().replace("-", "_")
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 OtherWay = Callable[[], Principal | None]
+
+
+def _in_environ(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+_STRIPPED, _TOKEN = [_in_environ(name) for name in INTERNAL], _in_environ(TOKEN)
 
 
 def needs(*scopes: str) -> Callable[[ViewT], ViewT]:
@@ -68,8 +73,10 @@ class Guard:
         is_edge: bool = False,
     ) -> None:
         """Without an authenticator nothing is asked of anyone. `anonymous` is who comes without a token, if allowed."""
-        self._authenticator = authenticator
-        self._anonymous = EVERYONE if authenticator is None else anonymous
+        self.authenticator = authenticator
+        """What knows tokens, where they are asked for."""
+        self.anonymous = EVERYONE if authenticator is None else anonymous
+        """Who comes without a token, if that is allowed."""
         self._is_edge = is_edge
         self._needs: dict[str, tuple[str, ...]] = {}
         self.other_ways: list[OtherWay] = []
@@ -81,17 +88,7 @@ class Guard:
     @property
     def asks(self) -> bool:
         """Whether anything is asked of anyone."""
-        return self._authenticator is not None
-
-    @property
-    def anonymous(self) -> Principal | None:
-        """Who comes without a token, if that is allowed."""
-        return self._anonymous
-
-    @property
-    def authenticator(self) -> Authenticator | None:
-        """What knows tokens, where they are asked for."""
-        return self._authenticator
+        return self.authenticator is not None
 
     def install(self, app: Flask) -> None:
         """Guard the routes of `app`; after all of them are there."""
@@ -119,13 +116,13 @@ class Guard:
         return _STRANGER if self.asks else EVERYONE
 
     def _caller(self, environ: Mapping[str, Any]) -> Principal:
-        if self._authenticator is None:
+        if self.authenticator is None:
             return EVERYONE
         header = environ.get("HTTP_AUTHORIZATION")
         if header is None and _TOKEN in environ:
             header = f"Bearer {environ[_TOKEN]}"
         if header is None:
-            found = next((known for way in self.other_ways if (known := way()) is not None), self._anonymous)
+            found = next((known for way in self.other_ways if (known := way()) is not None), self.anonymous)
             if found is None:
                 raise unauthenticated("Send a token in the header Authorization: Bearer.")
             return found
@@ -133,7 +130,7 @@ class Guard:
         if kind.lower() != "bearer" or not token:
             raise unauthenticated("The header Authorization must be Bearer and a token.")
         try:
-            return self._authenticator.principal(token.strip())
+            return self.authenticator.principal(token.strip())
         except TokenError as error:
             raise unauthenticated(str(error), "invalid_token") from None
         except KeysAwayError:

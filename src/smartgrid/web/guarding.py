@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
 from smartgrid.auth import issuers, scopes
 from smartgrid.auth.authenticator import Authenticator
 from smartgrid.auth.principal import Principal, anonymous
@@ -9,7 +15,6 @@ from smartgrid.http_server.hosts import is_loopback
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.settings import ServiceSettings
 from smartgrid.runtime.start_error import StartError
-from smartgrid.web import metrics
 from smartgrid.web.access import Guard
 from smartgrid.web.metrics import Registry
 
@@ -30,7 +35,7 @@ def guard(settings: ServiceSettings, lifecycle: Lifecycle, registry: Registry, *
     authenticator, unnamed = Authenticator(issuers.load(settings.auth_issuers)), _anonymous(settings.auth_anonymous)
     authenticator.start()
     lifecycle.add_check(authenticator.not_ready)
-    registry.add_text(lambda: _metrics(authenticator))
+    registry.register(TokensCollector(authenticator))
     return Guard(authenticator, unnamed, is_edge=is_edge)
 
 
@@ -44,28 +49,26 @@ def _anonymous(setting: str) -> Principal | None:
     return anonymous(given) if given else None
 
 
-def _metrics(authenticator: Authenticator) -> str:
-    ages = metrics.family(
-        "auth_keys_age_seconds",
-        "gauge",
-        "Time since the keys of an issuer were read.",
-        "issuer",
-        [(_label(issuer), round(age_s, 3)) for issuer, age_s in authenticator.ages_s()],
-    )
-    name = "auth_key_readings_total"
-    readings = f"# HELP {name} Readings of the keys of an issuer, by outcome.\n# TYPE {name} counter\n" + "".join(
-        f'{name}{{issuer="{_label(issuer)}",outcome="{outcome}"}} {count}\n'
-        for issuer, outcome, count in authenticator.readings()
-    )
-    outcomes = metrics.family(
-        "auth_tokens_checked_total",
-        "counter",
-        "Tokens checked that were not known from before, by outcome.",
-        "outcome",
-        sorted(authenticator.outcomes.copy().items()),
-    )
-    return ages + readings + outcomes
+class TokensCollector(Collector):
+    """How fresh the issuers' keys are, and how tokens have fared, read when Prometheus asks."""
 
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    def collect(self) -> Iterator[Metric]:
+        ages = GaugeMetricFamily(
+            "auth_keys_age_seconds", "Time since the keys of an issuer were read.", labels=["issuer"]
+        )
+        for issuer, age_s in self._authenticator.ages_s():
+            ages.add_metric([issuer], round(age_s, 3))
+        readings = CounterMetricFamily(
+            "auth_key_readings", "Readings of the keys of an issuer, by outcome.", labels=["issuer", "outcome"]
+        )
+        for issuer, outcome, count in self._authenticator.readings():
+            readings.add_metric([issuer, outcome], count)
+        checked = CounterMetricFamily(
+            "auth_tokens_checked", "Tokens checked that were not known from before, by outcome.", labels=["outcome"]
+        )
+        for outcome, count in self._authenticator.outcomes.copy().items():
+            checked.add_metric([outcome], count)
+        yield from (ages, readings, checked)

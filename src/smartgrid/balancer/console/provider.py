@@ -28,7 +28,8 @@ from smartgrid.auth.principal import Principal
 from smartgrid.auth.tokens import TokenError
 from smartgrid.balancer.console import login as logins
 from smartgrid.balancer.console.login import Endpoints, Login
-from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError, origin_and_path
+from smartgrid.runtime.bounded_file import first_bytes
 
 TIMEOUT_S = 5.0
 FIRST_RETRY_S = 1.0
@@ -124,8 +125,7 @@ class Provider:
         if self._secret_file is None:
             return {}
         try:
-            with self._secret_file.open("rb") as file:
-                secret = file.read(MAX_SECRET_BYTES).decode().strip()
+            secret = first_bytes(self._secret_file, MAX_SECRET_BYTES).decode().strip()
         except (OSError, ValueError) as error:
             raise ProviderError(f"the client's secret cannot be read: {error}") from error
         pair = f"{quote(self._client_id, safe='')}:{quote(secret, safe='')}"
@@ -146,11 +146,8 @@ class Provider:
             pause.wait(wait_s * spread.uniform(0.8, 1.2))
 
     def _ask(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
-        parts = urlsplit(url)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        client = HttpClient(
-            f"{parts.scheme}://{parts.netloc}", ca_file=self._issuer.ca, connect_timeout_s=TIMEOUT_S, max_idle=0
-        )
+        origin, path = origin_and_path(url)
+        client = HttpClient(origin, ca_file=self._issuer.ca, connect_timeout_s=TIMEOUT_S, max_idle=0)
         try:
             answer = client.request(
                 method,
@@ -165,6 +162,7 @@ class Provider:
             raise ProviderError(str(error)) from error
         finally:
             client.close()
+        parts = urlsplit(url)
         if answer.status != 200:
             raise ProviderError(f"{parts.netloc}{parts.path} answered {answer.status}")
         try:

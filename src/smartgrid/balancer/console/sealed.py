@@ -20,6 +20,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.start_error import StartError
 
 LEAST_KEY_BYTES = 32
@@ -61,8 +62,7 @@ def load(path: Path | None) -> Sealer:
     if path is None:
         return Sealer(secrets.token_bytes(LEAST_KEY_BYTES))
     try:
-        with path.open("rb") as file:
-            secret = file.read(MAX_KEY_BYTES).strip()
+        secret = first_bytes(path, MAX_KEY_BYTES).strip()
     except OSError as error:
         raise StartError(f"SMARTGRID_CONSOLE_KEY_FILE={path}: {error.strerror or error}") from None
     if len(secret) < LEAST_KEY_BYTES:

@@ -13,17 +13,15 @@ longer each time. So after whatever has happened it is enough that some balancer
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlencode
 
 from smartgrid.balancer import member_answers
 from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
+from smartgrid.balancer.periodic import Periodic
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import headers, numbers, status_header
@@ -35,7 +33,6 @@ LOOK_S = 0.25
 TIMEOUT_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 MAX_KEYS_A_LOOK = 1000
-JOIN_TIMEOUT_S = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -73,34 +70,20 @@ class _Pause:
     end_s: float = 0.0
 
 
-class Comparer:
+class Comparer(Periodic):
     """Works off what the directory shows, in a thread of its own while it is entered."""
 
     def __init__(
         self, fleet: LiveFleet, directory: Directory, *, on_superseded: Callable[[], None] = lambda: None
     ) -> None:
         """`on_superseded` is called for each session that is ended."""
+        # Else two sessions that are never settled would go unnoticed.
+        super().__init__("compare", LOOK_S, failed="comparing keys failed")
         self._fleet, self._directory, self._on_superseded = fleet, directory, on_superseded
         self._pauses: dict[str, _Pause] = {}  # by the substation, also of a region's
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="compare", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(JOIN_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
-            try:
-                self.look(time.monotonic())
-            except Exception:  # two sessions that are never settled would go unnoticed
-                log.exception("comparing keys failed")
+    def work(self) -> None:
+        self.look(time.monotonic())
 
     def look(self, now_s: float) -> None:
         """Have what the directory shows settled, as far as the members do as told."""

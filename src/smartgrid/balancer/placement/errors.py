@@ -12,31 +12,26 @@ class PlacementError(Exception):
 
 
 @dataclass(eq=False)  # not frozen: a context manager on the way sets its traceback
-class NoPlaceError(PlacementError):
-    """Surely no substation has taken the car, in so many attempts."""
+class NotTakenError(PlacementError):
+    """No substation has said that it took the car, in so many attempts."""
 
     attempts: int
 
 
-@dataclass(eq=False)
-class OverQuotaError(PlacementError):
-    """Surely no substation has taken the car, in so many attempts, and its owner has as much as one may have."""
-
-    attempts: int
+class NoPlaceError(NotTakenError):
+    """Surely none has taken it."""
 
 
-@dataclass(eq=False)
-class NoTimeError(PlacementError):
-    """The time is over before a substation has taken the car; surely none has, in so many attempts."""
-
-    attempts: int
+class OverQuotaError(NotTakenError):
+    """Surely none has taken it, and its owner has as much as one may have."""
 
 
-@dataclass(eq=False)
-class NotKnownError(PlacementError):
-    """No substation has said that it took the car, and one has not said that it did not."""
+class NoTimeError(NotTakenError):
+    """The time is over; surely none has taken it."""
 
-    attempts: int
+
+class NotKnownError(NotTakenError):
+    """One of them has not said that it did not take it."""
 
 
 @dataclass(eq=False)

@@ -50,11 +50,7 @@ class OperatingViews:
     )
     @audited("capacity")
     def set_capacity(self, name: str) -> Response:
-        body = read_body(CapacityBody)
-        auditing.note(capacity_kw=body.capacity_kw)
-        response = self._put(name, "/capacity")
-        log.info("capacity", extra={"substation": name, "capacity_kw": body.capacity_kw})
-        return response
+        return self._change(name, "capacity", capacity_kw=read_body(CapacityBody).capacity_kw)
 
     @route("PUT", "/substations/<name>/draining")
     @operation(
@@ -66,10 +62,12 @@ class OperatingViews:
     )
     @audited("draining")
     def set_draining(self, name: str) -> Response:
-        body = read_body(DrainingBody)
-        auditing.note(draining=body.draining)
-        response = self._put(name, "/draining")
-        log.info("draining", extra={"substation": name, "draining": body.draining})
+        return self._change(name, "draining", draining=read_body(DrainingBody).draining)
+
+    def _change(self, name: str, what: str, **to: object) -> Response:
+        auditing.note(**to)
+        response = self._put(name, f"/{what}")
+        log.info(what, extra={"substation": name, **to})
         return response
 
     def _put(self, name: str, path: str) -> Response:
