@@ -183,6 +183,9 @@ class Fleet:
             next_release_s=next_release_s,
             largest_free_kw=max(self._indexes[each].largest_room_kw() for each in (Standing.FIRST, Standing.LAST)),
             epoch=self.epoch,
+            waiting_sessions=sums.waiting_sessions,
+            waiting_kw=microwatts.to_kw(sums.waiting_uw),
+            waiting_kwh=microwatts.to_kw(sums.waiting_uwh),
         )
 
     def view(self, name: str) -> View:

@@ -12,7 +12,12 @@ SECONDS_PER_HOUR = 3600.0
 
 
 class SessionState(StrEnum):
-    """OCPP 2.0.1 charging states (part 2, ChargingStateEnumType); `Idle` is a session that has ended."""
+    """OCPP 2.0.1 charging states (part 2, ChargingStateEnumType); `Idle` is a session that has ended.
+
+    `Waiting` is ours: a session on a substation's waiting list, which has not begun to charge.
+    """
+
+    WAITING = "Waiting"
 
     CHARGING = "Charging"
     SUSPENDED_EVSE = "SuspendedEVSE"
@@ -23,7 +28,8 @@ class EndReason(StrEnum):
     """Why a session ended.
 
     `PowerLoss` is a car that left while its substation was out of service, so without what it would have got.
-    `Superseded` is a session whose key has another one elsewhere, of a later try (docs/protocol.md).
+    `Superseded` is a session whose key has another one elsewhere, of a later try (docs/protocol.md). `WaitExpired` is
+    one that waited until the time that its client had set, and never began to charge.
     """
 
     ENERGY_DELIVERED = "EnergyDelivered"
@@ -31,6 +37,7 @@ class EndReason(StrEnum):
     STOPPED = "Stopped"
     POWER_LOSS = "PowerLoss"
     SUPERSEDED = "Superseded"
+    WAIT_EXPIRED = "WaitExpired"
 
 
 class Supply(Protocol):

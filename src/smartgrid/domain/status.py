@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_POWER_KW = 1e9  # more than all power stations together: what is beyond is no measurement
+MAX_ENERGY_KWH = 1e9
 ROUNDING_KW = 1e-6  # what a sum of floats may be below zero
 
 
@@ -17,6 +18,8 @@ class Status:
     starts: revisions of two epochs do not compare, and what came later counts. `next_release_s` is when
     committed power is next expected to come free, on the caller's clock, or None. `largest_free_kw` is the greatest
     minimum that would be admitted now: of a single substation its room, of a fleet the room of its roomiest member.
+    Of the cars that wait, `waiting_sessions` is the number, `waiting_kw` the sum of their maximums (not in
+    `demand_kw`), `waiting_kwh` the energy that they want. A substation where one waits has no room for others.
     """
 
     capacity_kw: float
@@ -29,6 +32,9 @@ class Status:
     largest_free_kw: float
     draining: bool = False
     epoch: int = 0
+    waiting_sessions: int = 0
+    waiting_kw: float = 0.0
+    waiting_kwh: float = 0.0
 
     @property
     def load_percentage(self) -> float:
@@ -44,6 +50,8 @@ class Status:
             and -ROUNDING_KW <= self.committed_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.demand_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.largest_free_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.waiting_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.waiting_kwh <= MAX_ENERGY_KWH
             and self.next_release_s == self.next_release_s
         )
 
@@ -61,7 +69,7 @@ class Status:
             return known is None or self.revision > known.revision
         return self._numbers() != known._numbers()
 
-    def _numbers(self) -> tuple[float, float, float, float, int, float, bool]:
+    def _numbers(self) -> tuple[float | int | bool, ...]:
         return (
             self.capacity_kw,
             self.load_kw,
@@ -70,4 +78,7 @@ class Status:
             self.active_sessions,
             self.largest_free_kw,
             self.draining,
+            self.waiting_sessions,
+            self.waiting_kw,
+            self.waiting_kwh,
         )

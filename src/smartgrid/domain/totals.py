@@ -16,13 +16,16 @@ from smartgrid.domain.belief import Belief
 
 
 class Sums(NamedTuple):
-    """What one member adds, or what all add up to, in whole microwatts."""
+    """What one member adds, or what all add up to, in whole microwatts and microwatt-hours."""
 
     capacity_uw: int = 0
     load_uw: int = 0
     committed_uw: int = 0
     demand_uw: int = 0
     active_sessions: int = 0
+    waiting_sessions: int = 0
+    waiting_uw: int = 0
+    waiting_uwh: int = 0
 
 
 class Share(NamedTuple):
@@ -86,5 +89,8 @@ def _share(belief: Belief) -> Share:
         microwatts.from_kw(status.committed_kw + belief.reserved_min_kw),
         microwatts.from_kw(status.demand_kw + belief.reserved_max_kw),
         status.active_sessions,
+        status.waiting_sessions,
+        microwatts.from_kw(status.waiting_kw),
+        microwatts.from_kw(status.waiting_kwh),
     )
     return Share(sums, status.next_release_s)

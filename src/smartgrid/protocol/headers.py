@@ -24,8 +24,15 @@ OWNER = "Smartgrid-Owner"
 """Whose the session is that a request starts; or whose sessions alone it may see and stop. Only from a service."""
 OWNER_PATTERN = r"[A-Za-z0-9_-]{22}"
 
+WAIT = "Smartgrid-Wait"
+"""`no` in a charge that may wait: not here, or not yet. A balancer sends it while another may have room."""
+NO_WAIT = "no"
+
+KEY_DIGEST = "Smartgrid-Key-Digest"
+"""Stands for owner and key where a balancer moves a waiting car: the key itself is known to no one but its client."""
+
 TOKEN = "Smartgrid-Token"
 """A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
 
-INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE)
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST)
 """What requests carry between services, and is believed from no one else."""

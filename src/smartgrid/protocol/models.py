@@ -64,11 +64,21 @@ class ChargeBody(WireModel):
     departure_time: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
         None, description="When the car leaves at the latest, RFC 3339 with an offset. Until it is full if not given."
     )
+    wait: bool = Field(
+        False,
+        description="Where no substation has room: wait for it at one (202, state `Waiting`) instead of 503. "
+        "The header `Prefer: respond-async` asks for the same.",
+    )
+    wait_until: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
+        None, description="With `wait`: until when it waits at the latest; until the departure if not given."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> ChargeBody:
         if self.min_power_kw is not None and self.min_power_kw > self.max_power_kw:
             raise ValueError(f"min_power_kw must not exceed max_power_kw, which is {self.max_power_kw:g}")
+        if self.wait_until is not None and not self.wait:
+            raise ValueError("wait_until needs wait: true")
         return self
 
     @property
@@ -86,6 +96,10 @@ class ChargeBody(WireModel):
         }
         if self.departure_time is not None:
             whole["departure_time"] = self.departure_time
+        if self.wait:
+            whole["wait"] = True
+        if self.wait_until is not None:
+            whole["wait_until"] = self.wait_until
         return to_json(whole)
 
 
@@ -120,10 +134,18 @@ class SessionBody(WireModel):
     power_kw: float
     max_power_kw: float
     min_power_kw: float
-    started_at: str
+    started_at: str | None = Field(description="Null as long as it waits.")
     ended_at: str | None
     departure_time: str | None
     end_reason: EndReason | None
+    joined_at: str | None = Field(None, description="Since when it waited; absent where it never did.")
+    wait_until: str | None = Field(
+        None, description="Until when it waits at the latest; absent where nothing was said."
+    )
+    position: int | None = Field(None, description="While it waits: its place in the list, 1 for the first.")
+    expected_start: str | None = Field(
+        None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
+    )
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
 
 
@@ -145,6 +167,8 @@ class StatusBody(WireModel):
     committed_kw: float = Field(description="Sum of the guaranteed minimums.")
     demand_kw: float = Field(description="Sum of the maximums.")
     active_sessions: int
+    waiting_sessions: int = Field(description="Cars that wait for power.")
+    waiting_kw: float = Field(description="Sum of the maximums of those that wait; not in demand_kw.")
     revision: int = Field(description="Grows with every change within one epoch; never goes back.")
     epoch: int = Field(description="Drawn when the process starts: revisions of two epochs do not compare.")
     keys: dict[str, Any] | None = Field(None, description="With `keys`: a page of the log of keys (docs/protocol.md).")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
 
-from smartgrid.domain.status import MAX_POWER_KW, ROUNDING_KW, Status
+from smartgrid.domain.status import MAX_ENERGY_KWH, MAX_POWER_KW, ROUNDING_KW, Status
 
 WANTED = "wanted"
 """The header's value in a request: a balancer sends its status only to who asks for it."""
@@ -39,6 +39,9 @@ class StatusHeader(BaseModel):
     epoch: int = Field(0, ge=0, le=MAX_COUNT)
     next_release_s: float | None = Field(None, le=MAX_RELEASE_S)
     largest_free_kw: PowerKw | None = None
+    waiting_sessions: int = Field(0, ge=0, le=MAX_SESSIONS)
+    waiting_kw: PowerKw = 0.0
+    waiting_kwh: float = Field(0.0, ge=0, le=MAX_ENERGY_KWH)
 
     @model_validator(mode="after")
     def _room_within_capacity(self) -> StatusHeader:
@@ -60,6 +63,9 @@ class StatusHeader(BaseModel):
             largest_free_kw=free_kw if self.largest_free_kw is None else self.largest_free_kw,
             draining=self.state == "Draining",
             epoch=self.epoch,
+            waiting_sessions=self.waiting_sessions,
+            waiting_kw=self.waiting_kw,
+            waiting_kwh=self.waiting_kwh,
         )
 
 
@@ -68,6 +74,7 @@ def encode(name: str, status: Status, release_in_s: float | None) -> str:
     header = wire_status(name, status)
     header["next_release_s"] = None if release_in_s is None else min(release_in_s, MAX_RELEASE_S)
     header["largest_free_kw"] = status.largest_free_kw
+    header["waiting_kwh"] = round(status.waiting_kwh, 9)
     return to_json(header).decode()
 
 
@@ -82,6 +89,8 @@ def wire_status(name: str, status: Status) -> dict[str, Any]:
         "committed_kw": round(status.committed_kw, 9),
         "demand_kw": round(status.demand_kw, 9),
         "active_sessions": status.active_sessions,
+        "waiting_sessions": status.waiting_sessions,
+        "waiting_kw": round(status.waiting_kw, 9),
         "revision": status.revision,
         "epoch": status.epoch,
     }
