@@ -228,11 +228,7 @@ class LiveFleet:
         """A member that has room for a car that waits elsewhere, as far as is known, with the power reserved there."""
         with self._lock:
             reservation = self._fleet.reserve_free(power, {*asked, *self._spared})
-            if reservation is None:
-                return None
-            chosen = self._substations[reservation.name]
-            chosen.breaker.sent(as_probe=False)
-            return Choice(chosen, reservation)
+            return None if reservation is None else Choice(self._substations[reservation.name], reservation)
 
     def shortest_backlogs(self, power: PowerRange, number: int, asked: Collection[str]) -> list[Substation]:
         """The members, not more than so many, at which a car would wait least, by a guess; the best first."""

@@ -67,7 +67,7 @@ class BalancerMetrics:
         self.supersedings = Counter(
             "supersedings", "Sessions ended since their key has a later one elsewhere.", registry=registry
         )
-        for result in ("admitted", "replayed", "rejected", "failed"):
+        for result in ("admitted", "waiting", "replayed", "rejected", "failed"):
             self.requests.labels(result)
         for reason in REASONS:
             self.rejections.labels(reason)
