@@ -25,7 +25,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from smartgrid.domain.status import Status
 from smartgrid.protocol import headers, keys, numbers, status_header
+from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.keys import KeyEntry, KeyLog
+from smartgrid.protocol.models import ChargeBody
 from smartgrid.protocol.numbers import ZERO, Number
 from support.ports import free_port
 
@@ -383,7 +385,7 @@ class ScriptedSubstation:
             "session_id": held.session_id,
             "digest": held.digest,
             "number": numbers.encode(held.number),
-            "fingerprint": "A" * 16,
+            "fingerprint": fingerprint(ChargeBody.model_validate(_meant(held.body))),
             "owner": held.owner,
             "body": _meant(held.body),
         }

@@ -39,6 +39,9 @@ OWNER_HEADER = {
         "Whose session it will be, or whose alone may be seen and stopped, between services.", OWNER_PATTERN, 22
     )
 }
+WAIT_QUERY = {
+    "wait_s": whole("Wait until its state is another than now, for so many seconds at the longest.", 0, MAX_WAIT_S)
+}
 NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
 WAITING_HEADERS = {
     WAIT: text("Not to wait here, whatever the body says, between services.", NO_WAIT, len(NO_WAIT)),

@@ -108,13 +108,15 @@ class Placement:
         attempt_timeout_s: float,
         request_timeout_s: float,
         let_down: Callable[[str], None] = lambda _member: None,
+        forecasts: Forecasts | None = None,
+        keys: KeysUnderWay | None = None,
     ) -> None:
-        """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives."""
+        """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives;
+        `keys` are shared with whoever else places cars."""
         self._fleet, self._directory, self._balancer_id = fleet, directory, balancer_id
         self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
         self._let_down, self._use = let_down, use or FleetUse()
-        self._keys = KeysUnderWay()
-        self._forecasts = Forecasts(fleet)
+        self._keys, self._forecasts = keys or KeysUnderWay(), forecasts or Forecasts(fleet)
 
     def place(self, car: Car, end_s: float = math.inf) -> Placed:
         """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
