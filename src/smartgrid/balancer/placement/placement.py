@@ -235,7 +235,10 @@ class Placement:
         return substation.name, asked.outcome
 
     def _next_list(self, way: _Way) -> Substation | None:
-        """A few members are asked for forecasts, and only when all of these have said no the next few."""
+        """A few members are asked for forecasts, and only when all of these have said no the next few.
+
+        None where no one is left. Raises NoTimeError.
+        """
         while way.end_s - time.monotonic() > MIN_ATTEMPT_S:
             while way.lists:
                 if (substation := self._fleet.substation(way.lists.pop(0))) is not None:
@@ -244,10 +247,10 @@ class Placement:
                 way.car.body, way.car.power, way.car.headers, way.end_s - MIN_ATTEMPT_S, way.foretold
             )
             if not forecasts:
-                break
+                return None
             way.foretold += forecasts
             way.lists = in_order(forecasts)
-        return None
+        raise NoTimeError(way.attempts)
 
     def _ask(self, way: _Way, substation: Substation, timeout_s: float, *, lets_wait: bool = False) -> Asked:
         """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.
