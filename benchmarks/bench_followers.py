@@ -31,7 +31,9 @@ CAPACITY_KW = 10_000.0
 def main(numbers: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder, Grid(Path(folder), [CAPACITY_KW], gateways=1) as grid:
         started = [begin(grid.gateway, f"EV-{number}") for number in range(max(numbers))]
-        print("followers   CPU of gateway, balancer, substation   threads   memory   a stop is heard of: median, longest")
+        print(
+            "followers   CPU of gateway, balancer, substation   threads   memory   a stop is heard of: median, longest"
+        )
         for number in numbers:
             with ExitStack() as stack:
                 followed = {each: stack.enter_context(follow(grid.gateway, each)) for each in started[:number]}
