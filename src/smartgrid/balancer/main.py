@@ -14,6 +14,7 @@ from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
 from smartgrid.balancer.event_loop import EventLoop
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, ScalingCollector, SubstationSeries
@@ -102,9 +103,10 @@ def run(settings: BalancerSettings) -> None:
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
         )
+        known = LastKnown()
         views = [
-            PlacingViews(placement, fleet, counted, Tries()),
-            SessionViews(Sessions(fleet, directory)),
+            PlacingViews(placement, fleet, counted, Tries(), known),
+            SessionViews(Sessions(fleet, directory, known)),
             OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
             ScalingViews(scaling),

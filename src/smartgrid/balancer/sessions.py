@@ -1,4 +1,8 @@
-"""Sessions of all substations: one by its id, and all of them page by page."""
+"""Sessions of all substations: one by its id, and all of them page by page.
+
+One is looked at where it is. While its substation is away the look is answered with what was last known, marked as that
+(`last_known`); a stop is not, as only the substation can do it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from smartgrid.balancer import member_answers
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.http_client.answer import MAX_LIST_BYTES, Answer
@@ -42,16 +47,26 @@ class Sessions:
     list, and do not know.
     """
 
-    def __init__(self, fleet: LiveFleet, directory: Directory) -> None:
+    def __init__(self, fleet: LiveFleet, directory: Directory, known: LastKnown | None = None) -> None:
         self._fleet, self._directory = fleet, directory
+        self._known = LastKnown() if known is None else known
 
     def get(self, session_id: str, end_s: float = math.inf) -> dict[str, Any]:
-        """One session, by `end_s` at the latest. Raises a problem: 404, or 503 while its substation is away or does not
-        answer."""
-        return self._call("GET", session_id, end_s)
+        """One session, by `end_s` at the latest; while its substation is away or does not answer, as it was last known,
+        with `as_of`. Raises a problem: 404, or 503 where its substation is away and nothing is known of it."""
+        known = self._known.get(session_id, access.owner())
+        name, _ = split(session_id)
+        if known is not None and not self._fleet.is_in_rotation(name):
+            end_s = min(end_s, time.monotonic() + SILENT_TIMEOUT_S)
+        try:
+            return self._call("GET", session_id, end_s)
+        except UnavailableError:
+            if known is None:
+                raise
+            return known
 
     def stop(self, session_id: str, superseding: Superseding | None = None, end_s: float = math.inf) -> dict[str, Any]:
-        """Stop one session, or have it superseded. Raises a problem as `get` does."""
+        """Stop one session, or have it superseded. Raises a problem: 404, or 503 while its substation is away."""
         if superseding is None:
             return self._call("DELETE", session_id, end_s)
         by = path_down(superseding.by)
@@ -104,12 +119,14 @@ class Sessions:
             min(TIMEOUT_S, max(MIN_TIMEOUT_S, end_s - time.monotonic())),
         )
         if answer is not None and answer.status == 404:
+            self._known.forget(session_id, access.owner())
             raise not_found(f"session {session_id}")
         found = member_answers.session(name, answer.body) if answer is not None and answer.status == 200 else None
         if found is None:
             raise unavailable(name)
         if found["ended_at"] is not None:
             self._directory.note_end(session_id)  # its owner may have another one at once
+        self._known.note(found, access.owner(), time.time())
         return found
 
     def _page_of(
@@ -135,6 +152,10 @@ class Sessions:
         return answer
 
 
-def unavailable(name: str) -> ProblemError:
+class UnavailableError(ProblemError):
+    """The substation of the session is away, or does not answer."""
+
+
+def unavailable(name: str) -> UnavailableError:
     detail = f"{name}, where the session is, does not answer; the session is safe there. Try again later."
-    return ProblemError(503, "substation-unavailable", detail, headers=retry_after())
+    return UnavailableError(503, "substation-unavailable", detail, headers=retry_after())

@@ -42,7 +42,7 @@ from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 from smartgrid.web.routes import add_routes, route
 
-PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
+PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED, "Age")
 log = logging.getLogger(__name__)
 
 

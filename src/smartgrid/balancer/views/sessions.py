@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
+from smartgrid.balancer.last_known import AS_OF
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
@@ -43,14 +46,15 @@ class SessionViews:
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session",
+        "One session; while its substation is away as it was last known, with `as_of`",
         answers={200: SessionBody},
         problems=(404, 422, 503),
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
+        found = self.sessions.get(session_id, deadlines.work_end_s())
+        return answer(found, headers=age(found.get(AS_OF), time.time()))
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
@@ -64,6 +68,14 @@ class SessionViews:
     @audited("stop")
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
+
+
+def age(as_of: str | None, now_s: float) -> dict[str, str] | None:
+    """The header that HTTP has for an answer that is not fresh (RFC 9111): how many seconds old it is."""
+    try:
+        return {"Age": str(max(0, int(now_s - datetime.fromisoformat(as_of).timestamp())))} if as_of else None
+    except ValueError:  # a region's, which is passed on as it is
+        return None
 
 
 def listed(names: list[str]) -> str:
