@@ -45,7 +45,10 @@ soak: $(VENV)/dev.stamp ## Hold a grid under more load than it can serve for MIN
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
+bench-scaling: $(VENV)/run.stamp ## Measure what a balancer does for an autoscaler, and to remember sessions
+	@$(BIN)/python benchmarks/bench_scaling.py
+
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-scaling bench-auth fuzz fuzz-parsers fuzz-api soak

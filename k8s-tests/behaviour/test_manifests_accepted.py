@@ -41,7 +41,7 @@ VARIANTS: dict[str, Values] = {
 @pytest.fixture(scope="module")
 def scaled_objects(api: KubeApi) -> Iterator[None]:
     """KEDA's ScaledObject is known, as where KEDA is."""
-    was_there = api.exists(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/scaledobjects.keda.sh")
+    was_there = api.exists("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/scaledobjects.keda.sh")
     if not was_there:
         api.kubectl("apply", "--server-side", f"--filename={CRD}")
         api.kubectl("wait", "--for=condition=Established", f"--filename={CRD}", "--timeout=60s")
@@ -51,11 +51,12 @@ def scaled_objects(api: KubeApi) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def helm(cluster: Backend, api: KubeApi, scaled_objects: None) -> Iterator[Helm]:
+def helm(cluster: Backend, api: KubeApi) -> Iterator[Helm]:
     with restricted_namespace(api, "smart-grid-test-manifests") as namespace:
         yield Helm(cluster, namespace, "grid")
 
 
+@pytest.mark.usefixtures("scaled_objects")
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_server_takes_manifests_without_a_warning(helm: Helm, api: KubeApi, values: Values) -> None:
     where = (f"--namespace={helm.namespace}", "--filename=-", "--dry-run=server", "--warnings-as-errors")

@@ -140,7 +140,7 @@ def test_keda_is_let_in_from_its_namespace_only_and_only_where_it_reads_from_the
             "from": [
                 {
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}},
-                    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "keda-operator"}},
+                    "podSelector": {"matchLabels": {"app": "keda-operator"}},
                 }
             ],
         }

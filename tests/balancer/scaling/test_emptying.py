@@ -23,10 +23,10 @@ def test_nothing_is_emptied_before_a_whole_window_was_watched() -> None:
     assert emptying.kept(AUTOSCALER, 0.0, 1_600.0) == 2
 
 
-def test_the_most_of_the_window_stays() -> None:
+def test_the_most_of_the_window_stays_and_a_wish_is_one_until_the_next_look() -> None:
     emptying = Emptying()
     kept = [emptying.kept(AUTOSCALER, 70.0 * wish, 300.0 * step) for step, wish in enumerate([6, 3, 5, 2, 2, 2, 2])]
-    assert kept == [None, None, 6, 5, 5, 2, 2]
+    assert kept == [None, None, 6, 6, 5, 5, 2]
 
 
 def test_more_demand_keeps_more_at_once() -> None:
@@ -44,5 +44,12 @@ def test_without_an_autoscaler_nothing_is_emptied_and_one_that_comes_back_is_wat
     assert emptying.kept(AUTOSCALER, 0.0, 1_310.0) == 2
 
 
-def test_a_window_of_nothing_is_over_at_once() -> None:
-    assert Emptying().kept(Autoscaler(70.0, 1, 10, 0.0), 100.0, 5.0) == 2
+def test_a_window_of_nothing_is_over_with_the_next_look() -> None:
+    at_once, emptying = Autoscaler(70.0, 1, 10, 0.0), Emptying()
+    assert [
+        emptying.kept(at_once, demand_kw, now_s) for now_s, demand_kw in ((5.0, 100.0), (20.0, 0.0), (35.0, 0.0))
+    ] == [
+        2,
+        2,
+        1,
+    ]

@@ -33,20 +33,22 @@ class Emptying:
 
     def __init__(self) -> None:
         self._since_s: float | None = None
-        self._wishes: deque[tuple[float, int]] = deque()  # each greater than all after it
+        self._wish = 0
+        self._wishes: deque[tuple[float, int]] = deque()  # until when each was one; each greater than all after it
 
     def kept(self, autoscaler: Autoscaler | None, demand_kw: float, now_s: float) -> int | None:
         """How many substations stay, as far as demand asks for them; None where none is to be emptied."""
         if autoscaler is None:
-            self._since_s = None
+            self._since_s, self._wish = None, 0
             self._wishes.clear()
             return None
         if self._since_s is None:
             self._since_s = now_s
-        wish = autoscaler.wish(demand_kw)
-        while self._wishes and self._wishes[-1][1] <= wish:
+        before, self._wish = self._wish, autoscaler.wish(demand_kw)
+        greater = max(before, self._wish)  # of the wish that was one until now and of that from now on
+        while self._wishes and self._wishes[-1][1] <= greater:
             self._wishes.pop()
-        self._wishes.append((now_s, wish))
+        self._wishes.append((now_s, greater))
         begin_s = now_s - autoscaler.settle_s
         while self._wishes[0][0] < begin_s:
             self._wishes.popleft()
