@@ -114,9 +114,13 @@ RULES = {
         fine=True,
     ),
     "request": Instance(balancers=1, hops=1, other_car=(2,), broken=("request",), checks=("ToldIsWhatWasAsked",)),
-    "settles": Instance(**ONE, hops=1, faults=2, kinds=(*MOVE, *END), broken=("settles",), checks=("SettledIsStopped",)),
+    "settles": Instance(
+        **ONE, hops=1, faults=2, kinds=(*MOVE, *END), broken=("settles",), checks=("SettledIsStopped",)
+    ),
     "moves": Instance(**ONE, faults=2, kinds=MOVE, broken=("moves",), checks=("ToldIsNeverSuperseded",)),
-    "list": Instance(**ONE, hops=1, faults=2, kinds=(*MOVE, "commit fails"), broken=("list",), checks=("RefusedIsSure",), fine=True),
+    "list": Instance(
+        **ONE, hops=1, faults=2, kinds=(*MOVE, "commit fails"), broken=("list",), checks=("RefusedIsSure",), fine=True
+    ),
     "sure": Instance(tries=1, second_tries=(1,), hops=1, broken=("sure",), checks=("RefusedIsSure",)),
 }
 

@@ -15,7 +15,7 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             {f"{service}.autoscaling.enabled": True, f"{service}.autoscaling.minReplicas": 99},
             f"{service}.autoscaling.minReplicas (99) is above {service}.autoscaling.maxReplicas",
         )
-        for service in ("balancer", "gateway")
+        for service in LONG_RUNNING
     ),
     *(
         (
@@ -23,6 +23,20 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             f"{service}.autoscaling needs {service}.resources.requests.cpu",
         )
         for service in ("balancer", "gateway")
+    ),
+    *(
+        ({"substation.autoscaling.enabled": True, **values}, f"substation.autoscaling needs {sentence}")
+        for values, sentence in (
+            ({"balancer.discovery": "static", "balancer.substations": ["http://a:1"]}, "balancer.enabled and balancer"),
+            ({"balancer.enabled": False, "gateway.balancerUrl": "http://b:1"}, "balancer.enabled and balancer"),
+            ({"balancer.substationService": "other"}, "balancer.substationService to be grid-substation"),
+            (
+                {"substation.fullnameOverride": "mine", "balancer.substationService": "grid-substation"},
+                "balancer.substationService to be mine",
+            ),
+            ({"substation.persistence.enabled": False}, "substation.persistence.enabled"),
+            ({"substation.persistence.retentionPolicy.whenScaled": "Delete"}, "substation.persistence.enabled"),
+        )
     ),
     ({"balancer.discovery": "static"}, "balancer.discovery=static needs balancer.substations"),
     ({"substation.enabled": False}, "substation.enabled=false needs balancer.substationService"),
@@ -88,6 +102,10 @@ SINGLE: list[tuple[str, Any]] = [
     ("substation.persistence.size", "big"),
     ("substation.persistence.retentionPolicy.whenScaled", "Keep"),
     ("substation.updateStrategy.type", "Recreate"),
+    ("substation.autoscaling.kind", "vpa"),
+    ("substation.autoscaling.targetDemandKw", 0),
+    ("substation.autoscaling.minReplicas", 0),
+    ("substation.autoscaling.keda.trigger", "cpu"),
     ("balancer.updateStrategy.type", "OnDelete"),
     ("balancer.policy", "best"),
     ("balancer.discovery", "dns"),
@@ -149,6 +167,8 @@ def enabled(name: str) -> dict[str, Any]:
         *((f"{service}.networkPolicy.enable", "enable") for service in LONG_RUNNING),
         *((f"{service}.readinessProbe.perodSeconds", "perodSeconds") for service in LONG_RUNNING),
         ("substation.persistence.retentionPolicy.whenScale", "whenScale"),
+        ("substation.autoscaling.targetDemandKW", "targetDemandKW"),
+        ("substation.autoscaling.keda.prometheus.query", "query"),
         ("global.imageRegsitry", "imageRegsitry"),
         ("dashboards.enable", "enable"),
     ],

@@ -151,6 +151,53 @@ def _of_autoscaled(service: str) -> list[Case]:
     ]
 
 
+SCALER, SCALED = "HorizontalPodAutoscaler/grid-substation", "ScaledObject/grid-substation"
+
+
+def _scaled(value: str, to: Any, of: str, path: str, expected: Any, **also: Any) -> Case:
+    """A value of the substations' autoscaling, beside what turns that on."""
+    on = {"substation.autoscaling.enabled": True} | ({"substation.autoscaling.kind": "hpa"} if of == SCALER else {})
+    also = {f"substation.autoscaling.{name.replace('_', '.')}": each for name, each in also.items()}
+    return Case(f"substation.autoscaling.{value}", to, of, path, expected, on | also, True)
+
+
+TRIGGER, KEDA = "spec/triggers/0", "spec/ingress/0/from/0"
+FREEZE = {"scaleDown": {"selectPolicy": "Disabled"}}
+AUTOSCALED_SUBSTATIONS = [
+    Case("substation.autoscaling.enabled", True, WORKLOADS["substation"], "spec/replicas", None, alone=True),
+    _scaled("enabled", True, SCALED, "spec/scaleTargetRef/name", "grid-substation"),
+    _scaled("kind", "hpa", SCALER, "spec/scaleTargetRef/kind", "StatefulSet"),
+    _scaled("kind", "hpa", SCALED, "", ABSENT),
+    _scaled("minReplicas", 4, SCALER, "spec/minReplicas", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/minReplicaCount", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/fallback/replicas", 4),
+    _scaled("maxReplicas", 44, SCALER, "spec/maxReplicas", 44),
+    _scaled("maxReplicas", 44, SCALED, "spec/maxReplicaCount", 44),
+    _scaled("targetDemandKw", 80, SCALER, "spec/metrics/0/external/target/averageValue", "80"),
+    _scaled("targetDemandKw", 80.5, SCALED, f"{TRIGGER}/metadata/targetValue", "80.5"),
+    _scaled("targetDemandKw", 80, SCALED, f"{TRIGGER}/metadata/threshold", "80", keda_trigger="prometheus"),
+    _scaled("behavior", FREEZE, SCALER, "spec/behavior/scaleDown/selectPolicy", "Disabled"),
+    _scaled("behavior", FREEZE, SCALED, "spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/selectPolicy",
+            "Disabled"),
+    _scaled("tolerance", 0.05, SCALER, "spec/behavior/scaleUp/tolerance", "0.05"),
+    _scaled("tolerance", None, SCALER, "spec/behavior/scaleDown/tolerance", None),
+    _scaled("hpa.demandMetric", "demand", SCALER, "spec/metrics/0/external/metric/name", "demand"),
+    _scaled("hpa.busyFloorMetric", "floor", SCALER, "spec/metrics/1/external/metric/name", "floor"),
+    _scaled("hpa.selector", {"a": "b"}, SCALER, "spec/metrics/1/external/metric/selector/matchLabels", {"a": "b"}),
+    _scaled("keda.trigger", "prometheus", SCALED, f"{TRIGGER}/type", "prometheus"),
+    _scaled("keda.trigger", "prometheus", "Service/grid-demand", "", ABSENT),
+    _scaled("keda.pollingIntervalSeconds", 5, SCALED, "spec/pollingInterval", 5),
+    _scaled("keda.failureThreshold", 7, SCALED, "spec/fallback/failureThreshold", 7),
+    _scaled("keda.namespaceSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/namespaceSelector/matchLabels/a", "b"),
+    _scaled("keda.podSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/podSelector/matchLabels/a", "b"),
+    _scaled("keda.prometheus.serverAddress", "http://p:9090", SCALED, f"{TRIGGER}/metadata/serverAddress",
+            "http://p:9090", keda_trigger="prometheus"),
+    _scaled("keda.prometheus.authenticationRef", "mine", SCALED, f"{TRIGGER}/authenticationRef/name", "mine",
+            keda_trigger="prometheus"),
+]  # fmt: skip
+
 RETENTION = "spec/persistentVolumeClaimRetentionPolicy"
 CLAIM = "spec/volumeClaimTemplates/0"
 SERVES = ["grid:service"]
@@ -386,6 +433,7 @@ CASES = [
     *(case for service in LONG_RUNNING for case in _of_every_service(service)),
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
+    *AUTOSCALED_SUBSTATIONS,
     *CALLED,
     *IDENTITY,
     *SUBSTATION,

@@ -48,6 +48,8 @@ DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 URL = text(r"^$|^https?://[^/\s]+")
 PATH = text("^/")
 HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+METRIC = text(r"^[^\s/]+$")
+ABOVE_ZERO: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}
 DURATION = text(r"^([0-9]+(ms|s|m|h))+$")
 NAMED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": text()}}
 ENVIRONMENT = each(
@@ -130,6 +132,24 @@ SUBSTATION = (
     | CALLED
     | {
         "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+        "autoscaling": strict(
+            enabled=FLAG,
+            kind=one_of("hpa", "keda"),
+            minReplicas=whole(1, 1000),
+            maxReplicas=whole(1, 1000),
+            targetDemandKw=ABOVE_ZERO,
+            behavior=KUBERNETES_OBJECT,
+            tolerance=or_null(number(0, 1)),
+            hpa=strict(demandMetric=METRIC, busyFloorMetric=METRIC, selector=LABELS),
+            keda=strict(
+                trigger=one_of("metrics-api", "prometheus"),
+                pollingIntervalSeconds=whole(1, 3600),
+                failureThreshold=whole(1),
+                namespaceSelector=KUBERNETES_OBJECT,
+                podSelector=KUBERNETES_OBJECT,
+                prometheus=strict(serverAddress=URL, authenticationRef=DNS_NAME),
+            ),
+        ),
         "capacityKw": or_null(number(0, 100_000)),
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),

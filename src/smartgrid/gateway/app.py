@@ -54,7 +54,7 @@ from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 from smartgrid.web.routes import add_routes, route
 
-PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
+PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED, "Age")
 PLACED = (201, 202)
 """Charging, or waiting at a substation that will start it."""
 EVENT_STREAM, LAST_EVENT = "text/event-stream", "Last-Event-ID"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_WRITE
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.placement.attempt import OVER_QUOTA, SUPERSEDED, Car
@@ -49,6 +50,7 @@ class PlacingViews:
     fleet: LiveFleet
     metrics: BalancerMetrics
     tries: Tries
+    known: LastKnown
 
     @route("POST", "/charge")
     @operation(
@@ -71,6 +73,7 @@ class PlacingViews:
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
+        self.known.note(placed.session, car.owner, time.time())
         return self.placed(placed, body.vehicle_id)
 
     def placed(self, placed: Placed, vehicle_id: str) -> Response:
