@@ -6,7 +6,7 @@ import random
 from contextlib import ExitStack, closing
 
 from smartgrid.auth.credentials import Credentials
-from smartgrid.balancer import targets
+from smartgrid.balancer import region_list, targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console import sign_in
@@ -33,6 +33,7 @@ from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.domain.fleet import Fleet
+from smartgrid.domain.regions import Regions
 from smartgrid.domain.routing import make_policy
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
@@ -40,16 +41,21 @@ from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
+from smartgrid.runtime.start_error import StartError
 from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
+
+POLLED = "polled"
 
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
+    regions = _regions(settings)
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
     use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
     directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
+    guard.service_hosts = frozenset(each.strip().lower() for each in settings.service_hosts.split(",") if each.strip())
     credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
     signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
@@ -88,6 +94,7 @@ def run(settings: BalancerSettings) -> None:
             directory,
             use,
             balancer_id=draw_balancer_id(),
+            regions=regions,
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
@@ -99,12 +106,19 @@ def run(settings: BalancerSettings) -> None:
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
-        registry.add_text(SubstationSeries(fleet, counted.decisions).render)
+        registry.add_text(SubstationSeries(fleet, counted.decisions, telemetry.clock_skews_s).render)
         lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
         app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
         serve(app, settings, lifecycle, registry.add_text)
+
+
+def _regions(settings: BalancerSettings) -> Regions:
+    found = region_list.load(settings.regions, settings.residency_label, settings.name)
+    if found.names and settings.policy == POLLED:  # it looks at loads alone, and knows no order
+        raise StartError(f"SMARTGRID_REGIONS needs another policy than SMARTGRID_POLICY={POLLED}")
+    return found
 
 
 def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory, credentials: Credentials) -> LiveFleet:

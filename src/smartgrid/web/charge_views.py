@@ -9,7 +9,7 @@ from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.protocol import numbers
-from smartgrid.protocol.headers import NUMBER, OWNER, OWNER_PATTERN
+from smartgrid.protocol.headers import NUMBER, OWNER, OWNER_PATTERN, RESIDENCY, RESIDENCY_PATTERN
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
 from smartgrid.web.app import MAX_WAIT_S, query_int
@@ -39,6 +39,9 @@ OWNER_HEADER = {
     )
 }
 NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
+RESIDENCY_HEADER = {
+    RESIDENCY: text("Where the car may be charged, between services (docs/regions.md).", RESIDENCY_PATTERN, 63)
+}
 SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smartgrid.balancer import member_answers
+from smartgrid.domain.regions import ANYWHERE, Wish
 from smartgrid.domain.request import PowerRange
 from smartgrid.http_client.answer import Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
@@ -32,13 +33,15 @@ NOT_KNOWN = "outcome-unknown"
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """What is to be placed: the request's body as it came, its power, its key, the number of this try, its owner."""
+    """What is to be placed: the request's body as members get it, its power, its key, the number of this try, its
+    owner, and what it says of regions."""
 
     body: bytes
     power: PowerRange
     key: str
     number: Number
     owner: str | None = None
+    wish: Wish = ANYWHERE
     digest: str = field(init=False)
     headers: Mapping[str, str] = field(init=False)
 

@@ -27,6 +27,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoRegionError,
     NoTimeError,
     NotKnownError,
     OverQuotaError,
@@ -35,6 +36,7 @@ from smartgrid.balancer.placement.errors import (
 )
 from smartgrid.balancer.placement.fleet_use import FleetUse
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
+from smartgrid.domain.regions import RegionError, Regions, Tiers
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyEntry, OwnUse
@@ -67,6 +69,7 @@ class _Way:
     asked: list[str] = field(default_factory=list)
     not_known: bool = False
     over_quota: bool = False
+    tiers: Tiers | None = None  # of regions
     claim: OwnUse | None = None  # on its owner's quota in the fleet
     not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
     named: str | None = None  # the session that a superseded one has named
@@ -91,6 +94,7 @@ class Placement:
         use: FleetUse | None = None,
         *,
         balancer_id: int,
+        regions: Regions | None = None,
         attempt_timeout_s: float,
         request_timeout_s: float,
         let_down: Callable[[str], None] = lambda _member: None,
@@ -99,7 +103,7 @@ class Placement:
         self._fleet, self._directory, self._balancer_id = fleet, directory, balancer_id
         self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
         self._let_down, self._use = let_down, use or FleetUse()
-        self._keys = KeysUnderWay()
+        self._keys, self._regions = KeysUnderWay(), regions or Regions()
 
     def place(self, car: Car, end_s: float = math.inf) -> Placed:
         """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
@@ -119,6 +123,7 @@ class Placement:
                 raise way.not_placed(NoTimeError(way.attempts))
             session_id = way.named or self._holder(way)
             if session_id is None:
+                way.tiers = self._tiers(way)
                 self._claim(way)
                 if (asked := self._ask_best(way)) is None:
                     raise _nowhere(way)
@@ -146,6 +151,13 @@ class Placement:
             way.over_quota = True
             raise _nowhere(way)
         way.claim = wanted
+
+    def _tiers(self, way: _Way) -> Tiers | None:
+        """Which regions the car may go to. Raises NoRegionError where it is none."""
+        try:
+            return self._regions.tiers(way.car.wish)
+        except RegionError as error:
+            raise way.not_placed(NoRegionError(error)) from None
 
     def _holder(self, way: _Way) -> str | None:
         holder = self._directory.holder(way.car.digest, way.not_there)
@@ -179,7 +191,7 @@ class Placement:
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
         """Ask the best member that has not been asked; None where there is none."""
-        choice = self._fleet.choose(way.car.power, way.asked)
+        choice = self._fleet.choose(way.car.power, way.asked, way.tiers)
         if choice is None:
             return None
         name = choice.substation.name
