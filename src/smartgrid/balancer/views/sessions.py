@@ -49,7 +49,7 @@ class SessionViews:
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session; with `wait_s` once its state is another; with `as_of` as last known, where its substation is away",
+        "One session; with `wait_s` once its state is another; with `as_of` as last known, if its substation is away",
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.WAIT_QUERY,
