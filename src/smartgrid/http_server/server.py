@@ -79,6 +79,7 @@ class HttpServer:
         self._epoll = select.epoll()
         self._epoll.register(self._listener_fd, 0)
         self._max_connections = min(MAX_CONNECTIONS, _files() - RESERVED_FILES)
+        self._accept_lock = threading.Lock()  # who has accepted a connection, but not yet noted it, has it
         self._lock = threading.Lock()  # of all below but what one step of the interpreter does
         self._open: set[Connection] = set()
         self._waiting: dict[int, Connection] = {}  # for the client, by file; who has waited longest is first
@@ -118,7 +119,8 @@ class HttpServer:
         self._accept(BACKLOG)
         with suppress(OSError):
             self._epoll.unregister(self._listener_fd)
-        self._listener.close()
+        with self._accept_lock:
+            self._listener.close()
         time.sleep(STOP_GRACE_S)
         while self._open:
             for connection in list(self._waiting.values()):
@@ -181,6 +183,10 @@ class HttpServer:
 
     def _accept(self, most: int = 64) -> bool:
         """Accept who has come; whether more can be accepted."""
+        with self._accept_lock:
+            return self._accept_in_turn(most)
+
+    def _accept_in_turn(self, most: int) -> bool:
         for _ in range(most):
             try:
                 accepted, address = self._listener.accept()
