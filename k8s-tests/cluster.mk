@@ -4,7 +4,19 @@ CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
 SERVICES = substation balancer gateway loadtest
 
-.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up keda-up test-cluster test-keda lock-images lock-checkov
+.PHONY: kind-up kind-down cluster-demo cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up keda-up test-cluster test-keda lock-images lock-checkov
+
+kind-up: ## A grid with Prometheus and Grafana on a kind cluster, and where to look at it (needs docker, kind, kubectl, helm)
+	@$(PYTHON) scripts/on_kubernetes.py kind $(if $(DRY_RUN),--dry-run)
+
+kind-down: ## Delete that cluster
+	@kind delete cluster --name smart-grid
+
+cluster-demo: ## A grid with Prometheus on the test cluster, and where to look at it
+	@$(CLUSTER) up > /dev/null
+	@$(CLUSTER) prometheus
+	@$(MAKE) --no-print-directory images
+	@eval "$$($(CLUSTER) up)" && $(PYTHON) scripts/on_kubernetes.py loaded --registry localhost --tag $(IMAGE_TAG) --without-monitoring
 
 cluster-setup: ## Install and build what the test cluster needs (15 to 25 minutes the first time, then seconds)
 	@$(CLUSTER) setup

@@ -58,6 +58,22 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         {"global.auth.services.enabled": False, "global.auth.issuers": [{"issuer": "https://a"}]},
         "global.auth.issuers needs global.auth.services.enabled",
     ),
+    ({"global.istio.policies": True}, "global.istio.policies and global.istio.checkTokens need global.mesh"),
+    (
+        {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True},
+        "global.istio.checkTokens needs global.auth.issuers",
+    ),
+    *(
+        (
+            {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True, "global.auth.issuers": [issuer]},
+            "global.istio.checkTokens needs issuers whose keys istiod can read",
+        )
+        for issuer in (
+            {"issuer": "https://a", "audience": "grid", "jwks": "/etc/keys.json"},
+            {"issuer": "https://a", "audience": "grid", "jwks": "https://a/keys", "ca": "/etc/ca.crt"},
+            {"issuer_from": "/etc/token", "audience": "grid", "jwks": "https://a/keys"},
+        )
+    ),
     ({"balancer.enabled": False}, "balancer.enabled=false needs gateway.balancerUrl"),
     ({"balancer.nameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
     ({"balancer.fullnameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),

@@ -450,6 +450,8 @@ LOAD_TEST = [
 
 PROMETHEUS = "spec/ingress/1/from/0"
 NOBODY = {"matchLabels": {"a": "b"}}
+SIDECARS = {"global.mesh": "istio-sidecar"}
+PRINCIPALS = "spec/rules/0/from/0/source/principals"
 GRID = [
     Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
          "registry.example.com/smart-grid/gateway:0.1.0", alone=True),
@@ -479,6 +481,23 @@ GRID = [
     Case("global.auth.issuers", [PROVIDER], "NetworkPolicy/grid-gateway", "spec/egress/2/ports/0/port", 8443,
          alone=True),
     _believed("global.auth.operators", ["ops"], "substation", _vouching(grid_balancer=SERVES, ops=OPERATES)),
+    Case("global.mesh", "istio-sidecar", WORKLOADS["substation"],
+         "spec/template/metadata/labels/sidecar.istio.io~inject", "true", alone=True),
+    Case("global.mesh", "istio-ambient", WORKLOADS["balancer"],
+         "spec/template/metadata/labels/istio.io~dataplane-mode", "ambient", alone=True),
+    Case("global.istio.namespace", "mesh", "NetworkPolicy/grid-gateway",
+         "spec/egress/2/to/0/namespaceSelector/matchLabels/kubernetes.io~metadata.name", "mesh", SIDECARS, True),
+    Case("global.istio.routes", True, "VirtualService/grid-substation", "spec/http/0/retries", {"attempts": 0},
+         SIDECARS, True),
+    Case("global.istio.policies", True, "PeerAuthentication/grid-balancer", "spec/mtls/mode", "STRICT", SIDECARS, True),
+    Case("global.istio.policies", True, "AuthorizationPolicy/grid-substation", f"{PRINCIPALS}/0",
+         "cluster.local/ns/power/sa/grid-balancer", SIDECARS, True),
+    Case("global.istio.trustDomain", "grid.example", "AuthorizationPolicy/grid-balancer", f"{PRINCIPALS}/0",
+         "grid.example/ns/power/sa/grid-gateway", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.callers", ["system:serviceaccount:edge:in"], "AuthorizationPolicy/grid-balancer",
+         f"{PRINCIPALS}/1", "cluster.local/ns/edge/sa/in", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.checkTokens", True, "RequestAuthentication/grid-gateway", "spec/jwtRules/0/jwksUri",
+         PROVIDER["jwks"], SIDECARS | {"global.auth.issuers": [PROVIDER]}, True),
     Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
          f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name", "keys"),
     Case("global.logHashKey.secretKey", "mine", WORKLOADS["gateway"],

@@ -88,12 +88,14 @@ class LiveFleet:
         self,
         fleet: Fleet,
         *,
-        client_for: Callable[[str], HttpClient] = lambda url: HttpClient(url, tells_deadline=True),
+        client_for: Callable[[str, str], HttpClient] = lambda url, host: HttpClient(
+            url, host=host, tells_deadline=True
+        ),
         away_life_s: float = AWAY_LIFE_S,
         on_change: Callable[[], None] = lambda: None,
         on_forgotten: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """`client_for` makes the client of a member's URL.
+        """`client_for` makes the client of a member's URL and host.
 
         `on_change` is called after each change, and `on_forgotten` with the name of each substation that has been away
         for `away_life_s`; both without a lock held.
@@ -119,7 +121,7 @@ class LiveFleet:
             known = self._substations.get(member.name)
             if known is not None and known.member == member:
                 return
-            joined = Substation(member, self._client_for(member.url))
+            joined = Substation(member, self._client_for(member.url, member.host))
             self._substations[member.name] = joined
             self._away_since_s.pop(member.name, None)
             self._away_status.pop(member.name, None)
