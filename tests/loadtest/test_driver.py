@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
+from smartgrid.loadtest.cars import Car, car_of
+from smartgrid.loadtest.traces import TracedSession
 
 from loadtest.stub_gateway import Stub, running_stub
-from smartgrid.loadtest.cars import Car, car_of
 from smartgrid.loadtest.outcomes import Result
 from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
 from smartgrid.loadtest.progress import Progress, Tally
 from smartgrid.loadtest.report import Run
 from smartgrid.loadtest.scenarios import Settings
-from smartgrid.loadtest.traces import TracedSession
 
 Drive = Callable[..., Run]
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from smartgrid.loadtest.cars import Car, car_of
 from smartgrid.loadtest.pacing import ramp_due_s, replay_due_s
+from smartgrid.loadtest.traces import TracedSession
+
 from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
 from smartgrid.loadtest.scenarios import SCENARIOS, Scenario, overridden
-from smartgrid.loadtest.traces import TracedSession
 from smartgrid.protocol.models import ChargeBody
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
