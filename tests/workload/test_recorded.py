@@ -172,7 +172,7 @@ def test_a_file_of_unusable_rows_only_is_refused_with_the_reason(trace_file: Wri
 
 @pytest.mark.parametrize("lines", [(), ("a,b", "1,2"), ("arrival,requested_energy (kWh)", "2019-05-01 08:00,3")])
 def test_the_columns_that_are_needed_are_named(trace_file: WriteTrace, lines: tuple[str, ...]) -> None:
-    with pytest.raises(TraceError, match="has neither the columns arrival_s, .* nor those of ACN-Data"):
+    with pytest.raises(TraceError, match=r"has neither the columns arrival_s, .* nor those of ACN-Data"):
         read_sessions(trace_file(*lines))
 
 

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
 from smartgrid.domain.session import SessionState
 from smartgrid.gateway.metrics import GatewayMetrics
-from smartgrid.gateway.models import GatewayStatus
+from smartgrid.gateway.models import FleetSummary, GatewayStatus, SubstationSummary
 from smartgrid.gateway.rate_limits import RateLimits
 from smartgrid.gateway.upstream import Balancer
 from smartgrid.http_client.answer import Answer
@@ -42,6 +42,7 @@ from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 from smartgrid.web.routes import add_routes, route
 
+_SUMMARY = tuple(SubstationSummary.model_fields)
 PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,24 @@ class Api:
     @audited("stop")
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", f"/charge/{quote(session_id, safe='')}"))
+
+    @route("GET", "/substations")
+    @operation(
+        "The substations and their loads, without their addresses",
+        answers={200: FleetSummary},
+        problems=(429, 503),
+        needs=(GRID_READ,),
+    )
+    def substations(self) -> Response:
+        found = self.balancer.call("GET", "/substations")
+        if found.status != 200:
+            return _passed_on(found)
+        try:
+            rows = from_json(found.body)["substations"]
+            return answer({"substations": [{name: row[name] for name in _SUMMARY} for row in rows]})
+        except (ValueError, KeyError, TypeError) as error:
+            detail = "The balancer's list of substations cannot be read."
+            raise ProblemError(502, "bad-upstream", detail, headers={"Retry-After": "1"}) from error
 
     @route("GET", "/status")
     @operation("State of the gateway", answers={200: GatewayStatus}, problems=(429,), needs=(GRID_READ,))

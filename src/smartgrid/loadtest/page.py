@@ -5,8 +5,9 @@ from html import escape
 from importlib.resources import files
 
 from smartgrid.loadtest.charts import Point, bars, histogram, lines, scatter, stacked_columns
-from smartgrid.loadtest.outcomes import Outcome, Result
+from smartgrid.loadtest.outcomes import Outcome
 from smartgrid.loadtest.report import Report, Run
+from smartgrid.loadtest.request import Result
 from smartgrid.loadtest.summary import natural_order, reasons
 from smartgrid.loadtest.table import number, share
 from smartgrid.loadtest.thresholds import missed_thresholds
