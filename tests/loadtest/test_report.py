@@ -231,6 +231,13 @@ def test_the_page_holds_every_chart_and_loads_nothing() -> None:
     assert "url(" not in page
 
 
+def test_the_page_shows_how_long_cars_waited() -> None:
+    page = page_of(report_of(MAY_WAIT, WITH_WAITS), WITH_WAITS)
+    assert 'aria-label="Histogram of waits"' in page
+    assert "cars waited; 1 started, 1 left" in page
+    assert "Histogram of waits" not in page_of(report_of(MAY_WAIT, RUN), RUN)
+
+
 def test_the_page_says_which_threshold_was_missed() -> None:
     strict = replace(SETTINGS, max_p95_ms=35)
     assert "5.0 ms above the most allowed 35 ms" in page_of(report_of(strict, RUN), RUN)

@@ -15,6 +15,7 @@ from smartgrid.loadtest.request import (
     Wait,
     body_of,
     look_again_s,
+    time_s,
     verdict_on_answer,
     verdict_on_look,
     verdict_on_silence,
@@ -166,4 +167,4 @@ def test_a_session_that_another_took_the_place_of_says_nothing_of_the_end() -> N
     [("2026-06-01T12:00:04Z", 4), ("2026-06-01T11:00:00Z", 1), ("2026-06-01T13:00:00Z", 10), (None, 10), ("soon", 10)],
 )
 def test_it_is_looked_at_again_about_when_it_should_start(expected_start: str | None, in_s: float) -> None:
-    assert look_again_s({"expected_start": expected_start}, NOON_S) == in_s
+    assert look_again_s(time_s(expected_start), NOON_S) == in_s

@@ -60,7 +60,7 @@ POSITIVE = FiniteRange(min=0, min_open=True)
 @click.option(
     "--ramp-up", type=FiniteRange(0, 86_400), help="Seconds over which users come in and requests are spread."
 )
-@click.option("--target", type=HttpUrl(), default="http://127.0.0.1:8080", help="The gateway, or a balancer.")
+@click.option("--target", type=HttpUrl(), default="http://127.0.0.1:8080", help="The gateway.")
 @click.option(
     "--wait", type=FiniteRange(1, 86_400), help="Cars that find no room wait for it, so many seconds at most."
 )

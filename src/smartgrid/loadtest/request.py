@@ -83,7 +83,7 @@ def verdict_on_answer(status: int, body: bytes) -> Verdict | InLine:
 
 def verdict_on_look(car: InLine, session: Mapping[str, object]) -> tuple[Verdict, Wait] | None:
     """The verdict on a car that waited, from a look at its session; None while it waits."""
-    started_s, ended_s = _time_s(session.get("started_at")), _time_s(session.get("ended_at"))
+    started_s, ended_s = time_s(session.get("started_at")), time_s(session.get("ended_at"))
     told_s = None if car.expected_s is None else max(0.0, car.expected_s - car.joined_s)
     if started_s is not None:
         admitted = _admitted(session) or Verdict(Result.FAILED, reason="a start without a substation")
@@ -99,9 +99,8 @@ def verdict_on_silence(reason: str) -> Verdict:
     return Verdict(Result.FAILED, reason=reason)
 
 
-def look_again_s(session: Mapping[str, object], now_s: float) -> float:
+def look_again_s(expected_s: float | None, now_s: float) -> float:
     """In how many seconds it is worth looking at a waiting session again: about when it should start."""
-    expected_s = _time_s(session.get("expected_start"))
     return MOST_LOOK_S if expected_s is None else min(max(expected_s - now_s, LEAST_LOOK_S), MOST_LOOK_S)
 
 
@@ -122,13 +121,14 @@ def _admitted(session: Mapping[str, object]) -> Verdict | None:
 
 
 def _in_line(session: Mapping[str, object]) -> InLine | None:
-    session_id, joined_s = session.get("session_id"), _time_s(session.get("joined_at"))
+    session_id, joined_s = session.get("session_id"), time_s(session.get("joined_at"))
     if not isinstance(session_id, str) or joined_s is None or session.get("state") != WAITING:
         return None
-    return InLine(session_id, joined_s, _time_s(session.get("expected_start")))
+    return InLine(session_id, joined_s, time_s(session.get("expected_start")))
 
 
-def _time_s(text: object) -> float | None:
+def time_s(text: object) -> float | None:
+    """A time in an answer, in seconds since 1970; None where there is none."""
     try:
         time = datetime.fromisoformat(str(text)) if text is not None else None
     except ValueError:

@@ -7,7 +7,6 @@ session, so that looks need not be frequent. All of a user share its few connect
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -29,6 +28,7 @@ from smartgrid.loadtest.request import (
     body_of,
     json_object,
     look_again_s,
+    time_s,
     verdict_on_answer,
     verdict_on_look,
     verdict_on_silence,
@@ -86,21 +86,21 @@ class CarUser(FastHttpUser):
     def follow(self, car: InLine) -> tuple[Verdict, Wait | None]:
         """Returns when a waiting car charges or has left, and tells Locust how long it waited."""
         give_up_s = time.monotonic() + (self.terms.wait_s or 0.0) + GRACE_S
-        session: Mapping[str, object] = {"expected_start": _iso(car.expected_s)}
+        expected_s = car.expected_s
         while time.monotonic() < give_up_s:
-            gevent.sleep(look_again_s(session, time.time()))
+            gevent.sleep(look_again_s(expected_s, time.time()))
             session = self._look(car.session_id)
             found = verdict_on_look(car, session)
             if found is not None:
                 self._tell_wait(*found)
                 return found
+            expected_s = time_s(session.get("expected_start"))
         return verdict_on_silence("its session does not tell how its wait ended"), None
 
     def _charge(self, body: str, key: str, timeout_s: float) -> Verdict | InLine:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key, **self.terms.credential()}
-        with gevent.Timeout(
-            max(timeout_s, 0.001)
-        ):  # of the whole; Locust's client catches it, and has others for parts
+        # For the whole: Locust's client has timeouts of parts only, and catches this one as one of its own.
+        with gevent.Timeout(max(timeout_s, 0.001)):
             response = self.client.request("POST", "/charge", data=body, headers=headers, catch_response=True)
         with response:
             problem = response.request_meta["exception"]
@@ -144,7 +144,3 @@ def _why(error: BaseException | None) -> str:
     if isinstance(cause, OSError):
         return f"cannot connect: {cause.strerror or cause}"
     return type(cause).__name__
-
-
-def _iso(time_s: float | None) -> str | None:
-    return None if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat()
