@@ -15,6 +15,9 @@ bench-substation: $(VENV)/run.stamp ## Measure what an event costs a substation,
 bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, at 20 and 200 sessions and cars waiting
 	@$(BIN)/python benchmarks/bench_waiting.py
 
+bench-backlogs: $(VENV)/run.stamp ## Measure what it costs to know where a car would wait least, from 10 to 10,000 substations
+	@$(BIN)/python benchmarks/bench_backlogs.py
+
 bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side by side (needs both from Debian)
 	@$(BIN)/python benchmarks/bench_peers.py
 
@@ -48,4 +51,4 @@ bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak

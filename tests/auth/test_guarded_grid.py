@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -160,11 +161,23 @@ def test_nobody_but_a_service_reads_keys_or_supersedes_sessions(guarded_grid: Gr
     assert substation.call("GET", "/status", headers=person).status == 200
     for method, path in [
         ("GET", "/status?keys=0"),
+        ("GET", "/waiting"),
         ("DELETE", f"/charge/substation-0.x?before={NUMBER}&superseded_by=../substation-1.y"),
     ]:
         reply = substation.call(method, path, headers=person)
         assert (reply.status, reply.json()["needs"]) == (403, [GRID_SERVICE])
     assert substation.call("GET", "/status?keys=0", headers=identities.bearer("x", [GRID_SERVICE])).status == 200
+
+
+def test_a_drivers_digest_and_wish_not_to_wait_are_not_believed(guarded_grid: Grid, identities: Identities) -> None:
+    """Else one could take the place of a session whose digest one has seen."""
+    substation, digest = guarded_grid.substations[0], {"Smartgrid-Key-Digest": secrets.token_urlsafe(16)}
+    first, again = (start(substation, identities.bearer("driver-1"), **digest) for _ in range(2))
+    assert (first.status, again.status) == (201, 201)
+    assert first.json()["session_id"] != again.json()["session_id"]
+    service = identities.bearer("service", [GRID_SERVICE])
+    first, again = (start(substation, service, **digest) for _ in range(2))
+    assert first.json()["session_id"] == again.json()["session_id"]
 
 
 def test_a_capacity_is_changed_by_an_operator_only(guarded_grid: Grid, identities: Identities) -> None:

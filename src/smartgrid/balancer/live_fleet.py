@@ -222,6 +222,30 @@ class LiveFleet:
                 self._apply_health(choice.substation, now_s)
         self._on_change()
 
+    # ------------------------------------------------------------------ cars that wait
+
+    def choose_free(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
+        """A member that has room for a car that waits elsewhere, as far as is known, with the power reserved there."""
+        with self._lock:
+            reservation = self._fleet.reserve_free(power, {*asked, *self._spared})
+            return None if reservation is None else Choice(self._substations[reservation.name], reservation)
+
+    def shortest_backlogs(self, power: PowerRange, number: int, asked: Collection[str]) -> list[Substation]:
+        """The members, not more than so many, at which a car would wait least, by a guess; the best first."""
+        with self._lock:
+            names = self._fleet.shortest_backlogs(power, number, asked)
+            return [self._substations[name] for name in names]
+
+    def lists(self) -> dict[str, Status]:
+        """The statuses of the members in rotation at which cars wait, by name."""
+        with self._lock:
+            return {view.name: view.status for view in self._fleet.lists() if view.status is not None}
+
+    def largest_room_kw(self) -> float:
+        """The greatest minimum that a member in rotation could admit, as far as is known."""
+        with self._lock:
+            return self._fleet.largest_room_kw()
+
     # ------------------------------------------------------------------ how members answer
 
     def saw(self, substation: Substation, header: str | None) -> None:
@@ -270,6 +294,11 @@ class LiveFleet:
                 self._balancers[substation.name] = epochs
             else:
                 self._balancers.pop(substation.name, None)
+
+    def is_balancer(self, name: str) -> bool:
+        """Whether a member is one, so a region, and no substation."""
+        with self._lock:
+            return name in self._balancers
 
     def balancers(self) -> frozenset[int]:
         """All that are beneath this one, by their epochs."""

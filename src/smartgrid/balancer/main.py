@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import ExitStack, closing
 
 from smartgrid.auth.credentials import Credentials
@@ -17,9 +18,12 @@ from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
 from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.moves import Mover
 from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.fleet_use import FleetUse
+from smartgrid.balancer.placement.forecasts import Forecasts
+from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.balancer.placement.placement import Placement
 from smartgrid.balancer.registrations import Introduction, Registrations, introduction
 from smartgrid.balancer.roster import Roster
@@ -32,6 +36,8 @@ from smartgrid.balancer.views.fleet import FleetViews
 from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.sessions import SessionViews
+from smartgrid.balancer.views.waiting import WaitingViews
+from smartgrid.balancer.waiting_lists import WaitingLists
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.protocol.numbers import draw_balancer_id
@@ -80,21 +86,36 @@ def run(settings: BalancerSettings) -> None:
         state = stack.enter_context(closing(State(settings.data_dir)))
         registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask, fleet.epoch)
         roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask_name)))
-        stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
+        comparer = stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
+        forecasts, keys, balancer_id = Forecasts(fleet), KeysUnderWay(), draw_balancer_id()
         placement = Placement(
             fleet,
             directory,
             use,
-            balancer_id=draw_balancer_id(),
+            balancer_id=balancer_id,
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
+            forecasts=forecasts,
+            keys=keys,
         )
+        mover = Mover(
+            fleet,
+            directory,
+            keys,
+            balancer_id=balancer_id,
+            timeout_s=settings.attempt_timeout_s,
+            let_down=telemetry.check,
+            on_move=lambda result: counted.moves.labels(result).inc(),
+            settle=lambda: comparer.look(time.monotonic()),
+        )
+        stack.enter_context(mover)
         views = [
             PlacingViews(placement, fleet, counted, Tries()),
-            SessionViews(Sessions(fleet, directory)),
+            SessionViews(Sessions(fleet, directory), LongPolls(settings.threads // 4)),
+            WaitingViews(forecasts, WaitingLists(fleet)),
             OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]

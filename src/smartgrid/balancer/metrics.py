@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smartgrid.balancer import moves
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
@@ -67,7 +68,15 @@ class BalancerMetrics:
         self.supersedings = Counter(
             "supersedings", "Sessions ended since their key has a later one elsewhere.", registry=registry
         )
-        for result in ("admitted", "replayed", "rejected", "failed"):
+        self.moves = Counter(
+            "waiting_moves",
+            "Cars that wait for which a place at another substation was asked, by result.",
+            ["result"],
+            registry=registry,
+        )
+        for result in moves.RESULTS:
+            self.moves.labels(result)
+        for result in ("admitted", "waiting", "replayed", "rejected", "failed"):
             self.requests.labels(result)
         for reason in REASONS:
             self.rejections.labels(reason)
@@ -93,6 +102,8 @@ class FleetCollector(Collector):
         yield GaugeMetricFamily(
             "fleet_away", "Substations that have left the fleet and may come back.", len(self._fleet.away())
         )
+        totals = self._fleet.totals()
+        yield GaugeMetricFamily("smartgrid_waiting_sessions", "Cars that wait for power.", totals.waiting_sessions)
         yield GaugeMetricFamily("keys_known", "Sessions that the balancer knows by their keys.", len(self._directory))
         yield GaugeMetricFamily(
             "keys_contested",
@@ -128,7 +139,7 @@ class SubstationSeries:
                 _family(
                     "routing_decisions_total",
                     "counter",
-                    "Cars admitted, by the substation that took them.",
+                    "Cars that were placed, to charge or to wait, by the substation that took them.",
                     self._decisions.of(names),
                 ),
                 _gauge("substation_in_rotation", "Whether the substation may get cars.", _in_rotation(seen)),
@@ -151,6 +162,11 @@ class SubstationSeries:
                     "substation_committed_percentage",
                     "Guaranteed minimums, in % of capacity.",
                     ((name, _committed(status)) for name, status in known),
+                ),
+                _gauge(
+                    "substation_waiting_sessions",
+                    "Cars that wait there for power.",
+                    ((name, status.waiting_sessions) for name, status in known),
                 ),
                 _gauge("fleet_view_age_seconds", "Time since the substation's last answer.", _ages_s(seen, now_s)),
             )

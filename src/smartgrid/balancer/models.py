@@ -32,6 +32,7 @@ class SubstationBody(WireModel):
     committed_kw: float | None
     demand_kw: float | None
     active_sessions: int | None
+    waiting_sessions: int | None
     revision: int | None
 
 

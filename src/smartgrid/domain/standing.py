@@ -20,3 +20,6 @@ class Standing(IntEnum):
     """Out of rotation, as it does not answer."""
     NONE = 4
     """Not asked at all."""
+
+
+IN_ROTATION = (Standing.FIRST, Standing.LAST)

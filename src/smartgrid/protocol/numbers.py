@@ -9,6 +9,7 @@ and a balancer behind a balancer does just the same with the number that it gets
     1795391275132947             the gateway's second sending of it, where the first was not answered
     1795391275132946.1.77        the second attempt that balancer 77 makes of it
     1795391275132946.1.77.0.58   the first attempt that the region's balancer 58 makes of that
+    1795391275132946.1.77.4.63   the fifth move that balancer 63 makes, of the car that the second attempt let wait
 
 Numbers compare part by part, as Python compares tuples.
 """
@@ -67,6 +68,11 @@ def second_sending(try_number: Number) -> Number:
 def attempt(try_number: Number, hop: int, balancer_id: int) -> Number:
     """The number of the attempt `hop` (0, 1, ...) that a balancer makes of a try."""
     return (*try_number, hop, balancer_id)
+
+
+def goes_on_from(number: Number, former: Number) -> bool:
+    """Whether it is of an attempt that goes on from the attempt `former`, as when a car that waits is moved."""
+    return len(number) > len(former) and number[: len(former)] == former
 
 
 def encode(number: Number) -> str:

@@ -12,8 +12,9 @@ from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
 from smartgrid.web import charge_views, deadlines
-from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
+from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, page_limit, query_choice, query_int
 from smartgrid.web.auditing import audited
+from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
 
@@ -25,6 +26,7 @@ class SessionViews:
     """With what they need."""
 
     sessions: Sessions
+    polls: LongPolls
 
     @route("GET", "/charge")
     @operation(
@@ -43,14 +45,21 @@ class SessionViews:
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session",
+        "One session; with `wait_s`, once its state is another",
         answers={200: SessionBody},
         problems=(404, 422, 503),
+        query=charge_views.WAIT_QUERY,
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
+        wait_s, end_s = query_int("wait_s", 0, 0, MAX_WAIT_S), deadlines.work_end_s()
+        if not wait_s:
+            return answer(self.sessions.get(session_id, end_s))
+        found = self.polls.answer(
+            lambda: self.sessions.wait(session_id, wait_s, end_s), lambda: self.sessions.get(session_id, end_s)
+        )
+        return answer(found)
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
