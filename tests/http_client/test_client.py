@@ -134,6 +134,26 @@ def test_a_kept_connection_that_was_closed_is_not_used_again() -> None:
         assert len(rough.requests) == 2
 
 
+def test_a_connection_that_is_in_use_when_the_client_closes_is_closed_after_its_answer() -> None:
+    asked, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def answers_late(_rough: RoughServer, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        asked.set()
+        assert go_on.wait(10)
+        connection.sendall(ok(b"1"))
+        if connection.recv(1) == b"":
+            ended.set()
+
+    with server(answers_late) as rough, client(rough.url) as http, ThreadPoolExecutor(1) as threads:
+        under_way = threads.submit(http.request, "GET", "/", timeout_s=10)
+        assert asked.wait(10)
+        http.close()
+        go_on.set()
+        assert under_way.result(10).body == b"1"
+        assert ended.wait(10)
+
+
 closes_on_the_second_request = says_each(ok(b"1"), b"")
 
 

@@ -402,6 +402,25 @@ def test_what_is_under_way_is_answered_at_the_end(served: Served) -> None:
         served.connect()
 
 
+def test_a_connection_that_is_accepted_as_the_server_stops_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread had it, and the server did not know of it yet."""
+    accepted, go_on = threading.Event(), threading.Event()
+
+    class Slow(connection.Connection):
+        def __init__(self, *args: Any) -> None:
+            accepted.set()
+            go_on.wait(LONGEST_S)
+            super().__init__(*args)
+
+    monkeypatch.setattr(server, "Connection", Slow)
+    with serving() as served, closing(served.connect()) as made, ThreadPoolExecutor(1) as threads:
+        assert accepted.wait(LONGEST_S)
+        stopping = threads.submit(served.stop)
+        threading.Timer(5 * server.STOP_GRACE_S, go_on.set).start()
+        assert read_all(made) == b""
+        stopping.result(LONGEST_S)
+
+
 def test_threads_end_with_the_server() -> None:
     def ours() -> int:
         return sum(thread.name.startswith("http-") for thread in threading.enumerate())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartgrid.protocol.keys import KeyEntry, KeyLog, digest
-from smartgrid.protocol.numbers import MAX_PARTS, attempt, decode, encode, second_sending
+from smartgrid.protocol.numbers import MAX_PARTS, attempt, decode, encode, move, second_sending, settled
 
 NOTED = st.tuples(st.integers(0, 9), st.integers(1, 50), st.booleans())
 
@@ -43,3 +43,15 @@ def test_attempts_are_numbered_on_from_their_sending() -> None:
     assert [decode(text) for text in (None, "", "1.", "-1", "\u0661", "9" * 17, ".".join(["1"] * (MAX_PARTS + 1)))] == [
         None
     ] * 7
+
+
+def test_what_ends_the_waiting_is_above_every_move_and_below_every_later_attempt() -> None:
+    waiting = attempt((100,), 0, 9)
+    moved = [move(waiting, balancer, nth) for balancer in (2, 2**31) for nth in (1, 2)]
+    in_order = [waiting, *moved, settled(waiting), attempt((100,), 1, 5), second_sending((100,))]
+    assert in_order == sorted(in_order)
+
+
+def test_what_is_moved_can_be_moved_again() -> None:
+    moved = move(attempt((100,), 0, 9), 2, 1)
+    assert moved < move(moved, 3, 1) < settled(moved) < move(attempt((100,), 0, 9), 2, 2)

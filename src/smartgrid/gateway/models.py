@@ -13,6 +13,7 @@ class ChargeCounts(WireModel):
     """Requests to charge since the gateway started."""
 
     admitted: int
+    waiting: int = Field(description="No room yet: they wait at a substation.")
     replayed: int = Field(description="Retries that got the session that the key had.")
     rejected: int = Field(description="No room anywhere.")
     failed: int

@@ -84,6 +84,7 @@ class HttpClient:
         self._connect_timeout_s, self._max_age_s, self._max_idle = connect_timeout_s, max_age_s, max_idle
         self._tells_deadline = tells_deadline
         self._idle: deque[Connection] = deque()
+        self._closed = False
         self._lock = threading.Lock()
 
     def request(
@@ -118,8 +119,9 @@ class HttpClient:
             raise OutcomeUnknownError(str(error)) from error
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and from now on every other after its exchange."""
         with self._lock:
+            self._closed = True
             idle = list(self._idle)
             self._idle.clear()
         for connection in idle:
@@ -150,7 +152,7 @@ class HttpClient:
 
     def _give_back(self, connection: Connection, *, keep: bool) -> None:
         with self._lock:
-            kept = keep and len(self._idle) < self._max_idle
+            kept = keep and not self._closed and len(self._idle) < self._max_idle
             if kept:
                 self._idle.append(connection)
             stale = self._idle.popleft() if self._idle and self._idle[0].opened_s < self._oldest_s() else None

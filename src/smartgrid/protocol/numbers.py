@@ -11,6 +11,12 @@ and a balancer behind a balancer does just the same with the number that it gets
     1795391275132946.1.77.0.58   the first attempt that the region's balancer 58 makes of that
     1795391275132946.1.77.4.63   the fifth move that balancer 63 makes, of the car that the second attempt let wait
 
+A move of a waiting car is numbered on from the session as it was read, and what ends the waiting from that again. So
+whatever is first, the start of the car where it waits, its end, or its move, wins over the moves that are under way:
+
+    1795391275132946.0.77.0.58.3 the third move that balancer 58 makes, of the car that waits there
+    1795391275132946.0.77.1      that car has started, or has left the list
+
 Numbers compare part by part, as Python compares tuples.
 """
 
@@ -23,7 +29,7 @@ import time
 Number = tuple[int, ...]
 
 ZERO: Number = (0,)
-MAX_PARTS = 9  # four balancers one behind the other
+MAX_PARTS = 16  # four balancers one behind the other, and moves of a waiting car between them
 MAX_PART = 2**53  # what JSON carries exactly; microseconds since 1970 stay below it until 2255
 MAX_TEXT = 17 * MAX_PARTS
 PATTERN = rf"[0-9]{{1,16}}(\.[0-9]{{1,16}}){{0,{MAX_PARTS - 1}}}"
@@ -68,6 +74,16 @@ def second_sending(try_number: Number) -> Number:
 def attempt(try_number: Number, hop: int, balancer_id: int) -> Number:
     """The number of the attempt `hop` (0, 1, ...) that a balancer makes of a try."""
     return (*try_number, hop, balancer_id)
+
+
+def move(waiting: Number, balancer_id: int, nth: int) -> Number:
+    """The number of the `nth` move that a balancer makes, of a car whose waiting session has this number."""
+    return (*waiting, 0, balancer_id, nth)
+
+
+def settled(waiting: Number) -> Number:
+    """The number of a session that waits no more: above all moves of it, below every later try and attempt."""
+    return (*waiting, 1)
 
 
 def goes_on_from(number: Number, former: Number) -> bool:
