@@ -94,11 +94,8 @@ class PlannedUser(CarUser):
         drive.in_flight += 1
         try:
             answer = self.ask(car.request, drive.started_at, f"{drive.run_id}-{index}")
-        except Exception as problem:  # a request that is never booked would keep the run from ending
-            logging.getLogger(__name__).exception("Request %d broke", index)
-            answer = Answer(
-                verdict_on_silence(type(problem).__name__), (drive.elapsed_s - sent_s) * 1000, retried=False
-            )
+        except Exception as problem:
+            answer = Answer(_broken(index, problem), (drive.elapsed_s - sent_s) * 1000, retried=False)
         drive.in_flight -= 1  # not in a `finally`: a request that a stop cuts off stays unanswered
         if isinstance(answer.verdict, InLine):
             drive.tally.waiting += 1
@@ -107,7 +104,10 @@ class PlannedUser(CarUser):
             self._book(index, car, sent_s, answer, answer.verdict, None)
 
     def _wait_and_book(self, index: int, car: Car, sent_s: float, answer: Answer, place: InLine) -> None:
-        verdict, wait = self.follow(place)
+        try:
+            verdict, wait = self.follow(place)
+        except Exception as problem:
+            verdict, wait = _broken(index, problem), None
         self.drive.tally.waiting -= 1
         self._book(index, car, sent_s, answer, verdict, wait)
 
@@ -134,6 +134,12 @@ class PlannedUser(CarUser):
         runner, drive = self.environment.runner, self.drive
         if drive.open_loop and drive.to_come and not drive.users_free and runner.user_count < drive.settings.users:
             runner.spawn_users({type(self).__name__: 1})
+
+
+def _broken(index: int, problem: Exception) -> Verdict:
+    """What became of a request that broke here: one that is never booked would keep the run from ending."""
+    logging.getLogger(__name__).error("Request %d broke", index, exc_info=problem)
+    return verdict_on_silence(type(problem).__name__)
 
 
 def drive_cars(

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
+from urllib.parse import quote
 
 import gevent
 from gevent.pool import Group
@@ -115,9 +116,9 @@ class CarUser(FastHttpUser):
         return verdict
 
     def _look(self, session_id: str) -> dict[str, object]:
-        name = "/sessions/[id]"
+        path = f"/sessions/{quote(session_id, safe='')}"
         with gevent.Timeout(self.terms.timeout_s, False):
-            response = self.client.get(f"/sessions/{session_id}", name=name, headers=dict(self.terms.credential()))
+            response = self.client.get(path, name="/sessions/[id]", headers=dict(self.terms.credential()))
             return json_object(response.content or b"") if response.status_code == 200 else {}
         return {}
 
