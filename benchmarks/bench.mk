@@ -51,4 +51,7 @@ bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak
+bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
+	@$(BIN)/python benchmarks/bench_followers.py
+
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -142,7 +142,7 @@ def test_its_number_goes_on_from_the_one_that_it_had_and_the_key_stays_its_clien
     grid.look()
 
     [request] = grid["free"].asked("POST /charge")
-    assert request.number == (*waiting.number, 0, 88)
+    assert request.number == (*waiting.number, 0, 88, 0)
     assert request.headers["smartgrid-key-digest"] == digest("key-1", OWNER)
     assert request.headers["smartgrid-owner"] == OWNER
     assert request.headers["smartgrid-wait"] == "no"
@@ -231,7 +231,7 @@ def test_a_car_that_fits_nowhere_keeps_its_place_and_a_later_one_that_fits_goes(
 def test_a_car_whose_session_is_elsewhere_by_now_is_left_alone(grid: Grid) -> None:
     """Another balancer has moved it, and its list is not told yet."""
     [waiting] = grid.wait_at("full")
-    grid.parts.directory.note("other", KeyEntry(waiting.digest, (*waiting.number, 0, 99), "there"))
+    grid.parts.directory.note("other", KeyEntry(waiting.digest, (*waiting.number, 0, 99, 0), "there"))
     grid.free("free")
 
     grid.look()
@@ -341,63 +341,61 @@ def test_two_moves_of_one_car_to_two_substations_leave_one_session(grid: Grid) -
     """Of two balancers: this one had not heard of the other's."""
     [waiting] = grid.wait_at("full")
     grid.free("free")
-    elsewhere = grid["other"].put("key-1", (*waiting.number, 5, 99))
+    elsewhere = grid["other"].put("key-1", (*waiting.number, 0, 99, 5))
     grid.look()
     [moved] = grid["free"].charging()
 
-    grid.parts.directory.note("other", KeyEntry(waiting.digest, (*waiting.number, 5, 99), elsewhere))
+    grid.parts.directory.note("other", KeyEntry(waiting.digest, (*waiting.number, 0, 99, 5), elsewhere))
     Comparer(grid.parts.fleet, grid.parts.directory).look(time.monotonic())
 
     assert [len(stub.charging()) + len(stub.waiting()) for stub in grid.stubs] == [0, 0, 1]
     assert moved.end_reason == "Superseded"
 
 
+def meanwhile(grid: Grid, waiting: Held, what: Callable[[], None]) -> None:
+    """While the car is moved, this happens where it waits, and this balancer reads of it."""
+
+    async def script(substation: ScriptedSubstation, request: Request) -> Response:
+        what()
+        response = await substation.do(request)
+        grid.parts.directory.note("full", KeyEntry(waiting.digest, waiting.number, waiting.session_id))
+        return response
+
+    grid["free"].scripts["POST /charge"] = script
+    grid.look()
+
+
 def test_a_car_that_is_stopped_while_it_is_moved_does_not_charge(grid: Grid) -> None:
     [waiting] = grid.wait_at("full")
     grid.free("free")
 
-    async def stopped_meanwhile(substation: ScriptedSubstation, request: Request) -> Response:
-        grid["full"].end(waiting.session_id)
-        return await substation.do(request)
-
-    grid["free"].scripts["POST /charge"] = stopped_meanwhile
-    grid.look()
+    meanwhile(grid, waiting, lambda: grid["full"].end(waiting.session_id))
 
     [moved] = grid["free"].sessions.values()
-    assert (waiting.end_reason, moved.state, moved.end_reason) == ("Stopped", "Idle", "Stopped")
+    assert (waiting.end_reason, waiting.superseded_by) == ("Stopped", "")
+    assert (moved.end_reason, moved.superseded_by) == ("Superseded", f"../full.{waiting.session_id}")
     assert grid.parts.directory.contested() == []
 
 
-def test_it_stays_unsettled_until_the_stop_is_answered(grid: Grid) -> None:
+def test_a_car_that_begins_to_charge_while_it_is_moved_goes_on_where_it_is(grid: Grid) -> None:
     [waiting] = grid.wait_at("full")
     grid.free("free")
 
-    async def stopped_meanwhile(substation: ScriptedSubstation, request: Request) -> Response:
-        grid["full"].end(waiting.session_id)
-        return await substation.do(request)
+    meanwhile(grid, waiting, lambda: grid["full"].begin(waiting.session_id))
 
-    grid["free"].scripts["POST /charge"] = stopped_meanwhile
-    grid["free"].scripts["DELETE"] = answers(problem(503, "storage-unavailable"))
-    grid.look()
-    assert grid.parts.directory.contested() == [waiting.digest]
-
-    grid["free"].scripts.clear()
-    Comparer(grid.parts.fleet, grid.parts.directory).look(time.monotonic())
-
-    assert not grid["free"].charging()
-    assert grid.parts.directory.contested() == []
+    assert waiting.state == "Charging"
+    assert [each.end_reason for each in grid["free"].sessions.values()] == ["Superseded"]
 
 
-def test_a_later_try_that_has_a_session_elsewhere_is_not_stopped_as_the_earlier_one_was(grid: Grid) -> None:
-    """Only a move goes on from it: the client has asked anew."""
+def test_one_that_has_begun_or_ended_since_its_list_was_read_is_left_alone(grid: Grid) -> None:
     [waiting] = grid.wait_at("full")
-    grid["full"].end(waiting.session_id)
-    later = grid["other"].put("key-1", (5_000,))
-    grid.parts.directory.note("other", KeyEntry(waiting.digest, (5_000,), later))
+    settled = numbers.settled(waiting.number)
+    grid.parts.directory.note("full", KeyEntry(waiting.digest, settled, waiting.session_id))
+    grid.free("free")
 
-    Comparer(grid.parts.fleet, grid.parts.directory).look(time.monotonic())
+    grid.look()
 
-    assert len(grid["other"].charging()) == 1
+    assert grid["free"].asked("POST /charge") == []
 
 
 def test_a_client_that_repeats_while_its_car_is_moved_keeps_its_place(grid: Grid) -> None:
@@ -405,13 +403,7 @@ def test_a_client_that_repeats_while_its_car_is_moved_keeps_its_place(grid: Grid
     [waiting] = grid.wait_at("full")
     grid.free("free")
 
-    async def repeated_meanwhile(substation: ScriptedSubstation, request: Request) -> Response:
-        waiting.number = (7_000, 0, 99)
-        grid.parts.directory.note("full", KeyEntry(waiting.digest, waiting.number, waiting.session_id))
-        return await substation.do(request)
-
-    grid["free"].scripts["POST /charge"] = repeated_meanwhile
-    grid.look()
+    meanwhile(grid, waiting, lambda: setattr(waiting, "number", (7_000, 0, 99)))
 
     assert waiting.state == "Waiting"
     assert [each.end_reason for each in grid["free"].sessions.values()] == ["Superseded"]

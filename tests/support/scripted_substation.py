@@ -153,8 +153,9 @@ class ScriptedSubstation:
 
         def change() -> None:
             held = self.sessions[session_id]
-            held.state, held.started = "Charging", True
+            held.state, held.started, held.number = "Charging", True, numbers.settled(held.number)
             self._active += 1
+            self.log.note(_entry(held))
             self._has_changed()
 
         self._do(change)
@@ -351,6 +352,8 @@ class ScriptedSubstation:
     def _end(self, held: Held, reason: str) -> None:
         if held.state != "Idle":
             self._active -= held.state == "Charging"
+            if held.state == "Waiting" and reason != "Superseded":
+                held.number = numbers.settled(held.number)
             held.state, held.end_reason = "Idle", reason
         self.log.note(_entry(held))
         self._has_changed()

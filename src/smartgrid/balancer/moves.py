@@ -3,11 +3,12 @@
 A car waits at one substation, and power may come free at another, where nobody waits. So while a list is known and a
 member has room, the lists are read in their turn (`waiting_lists.in_turn`), and the first car that fits is placed at
 the free member, only to charge at once. That is an attempt like any other: the key (its digest, as the key itself is
-its client's), the owner, and a number that goes on from the number of the session that waits. So nothing new can go
-wrong. Where it is admitted the key has two sessions, and comparing (`placement.compare`) ends the one with the lower
-number, which is the one that waits; any balancer does that, should this one be killed in between. Two balancers that
-move one car make two sessions too many, and the same comparing leaves one. If the client repeats its key meanwhile and
-the repeat reaches the session that waits, that one has the greater number and stays: the car keeps its place.
+its client's), the owner, and a number that goes on from the number of the session that waits (`numbers.move`). So
+nothing new can go wrong. Where it is admitted the key has two sessions, and comparing (`placement.compare`) ends the
+one with the lower number. That is the one that waits; but if it has begun or ended meanwhile, or its client has
+repeated the key, its number is the greater one (`numbers.settled`), and the move comes to nothing. Any balancer
+compares, should this one be killed in between. Two balancers that move one car make a session too many, and the same
+comparing leaves one.
 
 The move has the key to itself, so that a repeat through this balancer waits for it. After each move the list is read
 anew, as much may have happened. A list of which nothing could be moved is left alone for a while, longer each time, and
@@ -90,7 +91,7 @@ class Mover(Periodic):
         self._fleet, self._directory, self._keys, self._lists = fleet, directory, keys, WaitingLists(fleet)
         self._balancer_id, self._timeout_s = balancer_id, timeout_s
         self._let_down, self._on_move, self._settle = let_down, on_move, settle
-        self._attempts = itertools.count()
+        self._moves = itertools.count()
         self._pauses: dict[str, _Pause] = {}  # by the member whose list it is
 
     def work(self) -> None:
@@ -160,13 +161,12 @@ class Mover(Periodic):
         return result
 
     def _number(self, car: WaitingCar) -> Number | None:
-        """Of the attempt, above all that the key's session has had; None where another session counts, or where the
-        car has come through too many balancers to be numbered on."""
+        """Of the attempt. None where the list is out of date, as another session counts or this one has a greater
+        number; or where the car has come through too many balancers to be numbered on."""
         holder = self._directory.holder(car.digest)
-        if holder is not None and holder.session_id != car.session_id:
+        if holder is not None and (holder.session_id != car.session_id or holder.number > car.number):
             return None
-        former = car.number if holder is None else max(car.number, holder.number)
-        number = numbers.attempt(former, next(self._attempts), self._balancer_id)
+        number = numbers.move(car.number, self._balancer_id, next(self._moves))
         return number if len(number) <= numbers.MAX_PARTS else None
 
     def _ask(self, car: WaitingCar, number: Number, choice: Choice) -> Asked:

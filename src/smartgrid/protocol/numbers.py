@@ -9,7 +9,6 @@ and a balancer behind a balancer does just the same with the number that it gets
     1795391275132947             the gateway's second sending of it, where the first was not answered
     1795391275132946.1.77        the second attempt that balancer 77 makes of it
     1795391275132946.1.77.0.58   the first attempt that the region's balancer 58 makes of that
-    1795391275132946.1.77.4.63   the fifth move that balancer 63 makes, of the car that the second attempt let wait
 
 A move of a waiting car is numbered on from the session as it was read, and what ends the waiting from that again. So
 whatever is first, the start of the car where it waits, its end, or its move, wins over the moves that are under way:
@@ -84,11 +83,6 @@ def move(waiting: Number, balancer_id: int, nth: int) -> Number:
 def settled(waiting: Number) -> Number:
     """The number of a session that waits no more: above all moves of it, below every later try and attempt."""
     return (*waiting, 1)
-
-
-def goes_on_from(number: Number, former: Number) -> bool:
-    """Whether it is of an attempt that goes on from the attempt `former`, as when a car that waits is moved."""
-    return len(number) > len(former) and number[: len(former)] == former
 
 
 def encode(number: Number) -> str:

@@ -5,11 +5,6 @@ has ended by now, as that is what the client was told last; every other is super
 directory comes to the same decision. The order names the number before which the session is to be ended, so one that
 comes late, when a repeat has raised that session's number, does nothing.
 
-A move leaves two sessions, too (`balancer.moves`): the one that waits, and the one in its place, whose number goes on
-from the number of the other. If the one that waits has ended by itself meanwhile, as its driver has stopped it, the
-order comes too late to be the reason of its end. Then the car is not wanted any more, and the one in its place is
-stopped, before the matter counts as settled.
-
 A thread looks four times a second whether there are such keys and works them off. It remembers nothing of it: as long
 as the directory shows two sessions it decides again. A member that does not do as told is left alone for a while,
 longer each time. So after whatever has happened it is enough that some balancer lives and the members answer.
@@ -29,7 +24,6 @@ from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.periodic import Periodic
 from smartgrid.balancer.placement.directory import Directory
-from smartgrid.domain.session import EndReason
 from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import headers, numbers, status_header
 from smartgrid.protocol.keys import KeyEntry
@@ -45,15 +39,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Superseding:
-    """End the session `session_id` if its number is below `before`: the session `by` counts in its place.
-
-    `is_move`: that one is the same car moved.
-    """
+    """End the session `session_id` if its number is below `before`: the session `by` counts in its place."""
 
     session_id: str
     before: Number
     by: str
-    is_move: bool = False
 
 
 def losers(entries: Sequence[KeyEntry]) -> list[Superseding]:
@@ -67,9 +57,7 @@ def losers(entries: Sequence[KeyEntry]) -> list[Superseding]:
     winner = max(live, key=lambda entry: entry.number)
     member, _ = split(winner.session_id)
     return [
-        Superseding(
-            entry.session_id, winner.number, winner.session_id, numbers.goes_on_from(winner.number, entry.number)
-        )
+        Superseding(entry.session_id, winner.number, winner.session_id)
         for entry in live
         if entry.number < winner.number and split(entry.session_id)[0] != member
     ]
@@ -148,31 +136,10 @@ class Comparer(Periodic):
         self._fleet.saw(substation, answer.headers.get(headers.STATUS))
         if not session.get("superseded_by"):  # a repeat has raised its number, which the directory shows soon
             return False
-        if (
-            superseding.is_move
-            and session["end_reason"] != EndReason.SUPERSEDED
-            and not self._stop_session(superseding.by)
-        ):
-            return False
         self._directory.note_superseded(superseding.session_id)
         self._on_superseded()
         log.info("superseded", extra={"substation": substation.name})
         return True
-
-    def _stop_session(self, session_id: str) -> bool:
-        """Whether it has ended, or is not there."""
-        name, inner = split(session_id)
-        substation = self._fleet.substation(name)
-        if substation is None:
-            return False
-        try:
-            answer = substation.client.request("DELETE", f"/charge/{quote(inner, safe='')}", timeout_s=TIMEOUT_S)
-        except (NotSentError, OutcomeUnknownError):
-            return False
-        if answer.status == 200:
-            self._directory.note_end(session_id)
-            log.info("a car was stopped while it was moved", extra={"substation": name})
-        return answer.status in (200, 404)
 
 
 def _place(superseding: Superseding) -> str:
