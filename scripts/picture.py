@@ -32,12 +32,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 GATEWAY_PORT, BALANCER_PORT, SUBSTATION_PORT = 18680, 18681, 18682
 GRID = ("--capacity-kw", "90,100,110", "--time-scale", "240")
 LOAD = ("--requests", "240", "--users", "20", "--ramp-up", "40", "--wait", "120")
-WIDTH, CONSOLE_HEIGHT, TERMINAL_HEIGHT = 1180, 660, 104
-SHOWN_WIDTH = 940
+WIDTH, CONSOLE_HEIGHT, TERMINAL_HEIGHT = 1360, 680, 104
+SHOWN_WIDTH = 1000
 FRAME_S, SHOWN_FRAME_S, LAST_FRAME_S = 0.5, 0.2, 3.0
 LENGTH_S = 50.0
 LIMITED, LIMIT_KW = "substation-1", 40
-TERMINAL = """<style>body{{margin:0;background:#161615;color:#e6e4df;font:14px/1.45 "DejaVu Sans Mono",monospace}}
+TERMINAL = """<style>body{{margin:0;background:#161615;color:#e6e4df;font:16px/1.45 "DejaVu Sans Mono",monospace}}
 pre{{margin:10px 16px;white-space:pre;overflow:hidden}}</style><pre>{}</pre>"""
 
 
