@@ -54,4 +54,7 @@ bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its t
 bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
 	@$(BIN)/python benchmarks/bench_followers.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak
+bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
+	@$(BIN)/python benchmarks/bench_loadtest.py
+
+.PHONY: bench bench-loadtest bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak
