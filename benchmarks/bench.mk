@@ -60,4 +60,7 @@ bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its t
 bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
 	@$(BIN)/python benchmarks/bench_followers.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers bench-scaling bench-regions fuzz fuzz-parsers fuzz-api soak
+bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
+	@$(BIN)/python benchmarks/bench_loadtest.py
+
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting fuzz fuzz-api fuzz-parsers soak

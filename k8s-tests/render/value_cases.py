@@ -430,6 +430,7 @@ LOAD_TEST = [
     _argument("requests", 1_000_000, "--requests=1000000"),
     _argument("users", 6, "--users=6"),
     _argument("rampUpSeconds", 0, "--ramp-up=0"),
+    _argument("waitSeconds", 600, "--wait=600"),
     _argument("seed", 9, "--seed=9"),
     _argument("timeoutSeconds", 2.5, "--timeout=2.5"),
     _argument("target", "http://elsewhere:80", "--target=http://elsewhere:80"),

@@ -260,6 +260,7 @@ LOADTEST = EVERY_CHART | {
     "requests": or_null(whole(1, 1_000_000)),
     "users": or_null(whole(1, 10_000)),
     "rampUpSeconds": or_null(number(0, 86_400)),
+    "waitSeconds": or_null(number(1, 86_400)),
     "seed": {"type": "integer"},
     "timeoutSeconds": number(0.1, 600),
     "target": URL,

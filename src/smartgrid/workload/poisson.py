@@ -1,36 +1,18 @@
-"""Cars and substations to simulate, generated from a few numbers."""
+"""Cars that come at random to substations of known capacity, from a few numbers and a seed. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from smartgrid.domain.request import ChargeRequest, PowerRange, default_min_power_kw
 from smartgrid.domain.session import SECONDS_PER_HOUR
-
-MIXES: Mapping[str, Mapping[float, float]] = {
-    "a": {3.7: 0.27, 7.4: 0.32, 11.0: 0.26, 22.0: 0.15},
-    "b": {3.7: 0.25, 7.4: 0.30, 11.0: 0.25, 22.0: 0.15, 50.0: 0.05},
-}
-"""Share of the cars by their maximum power in kW."""
+from smartgrid.workload.car import MIXES, Car
 
 LEAST_CAPACITY_KW, MOST_CAPACITY_KW = 80.0, 120.0
 SIGMA = 0.75  # of the log-normal charging times: most are short, some very long
-
-
-@dataclass(frozen=True, slots=True)
-class Car:
-    """One car and when it comes."""
-
-    arrival_s: float
-    request: ChargeRequest
-
-    @property
-    def charging_s(self) -> float:
-        """How long it charges at its full power."""
-        return self.request.energy_kwh / self.request.power.max_kw * SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import statistics
 
 import pytest
 
-from smartgrid.simulation.workload import MIXES, Recipe, generate
+from smartgrid.workload.car import MIXES
+from smartgrid.workload.poisson import Recipe, generate
 
 
 def test_the_same_seed_gives_the_same_cars() -> None:
@@ -20,6 +21,11 @@ def test_the_offered_energy_is_the_demand(mix: str) -> None:
     workload = generate(recipe, 1)
     offered_kwh = sum(car.request.energy_kwh for car in workload.cars)
     assert offered_kwh / (sum(workload.capacities_kw) * recipe.duration_s / 3600) == pytest.approx(0.85, abs=0.03)
+
+
+@pytest.mark.parametrize("mix", sorted(MIXES))
+def test_the_shares_of_a_mix_add_up(mix: str) -> None:
+    assert sum(MIXES[mix].values()) == pytest.approx(1)
 
 
 def test_capacities_are_those_of_distribution_transformers() -> None:
