@@ -26,7 +26,7 @@ from smartgrid.gateway.session_events import SessionEvents
 from smartgrid.http_client.answer import Answer
 from smartgrid.http_server.stream import Stream
 
-MOST = 512
+MOST = 500
 LOOKERS = 4
 LOOK_EVERY_S = 1.0
 LOOKS_PER_S = 100.0

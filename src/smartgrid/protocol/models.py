@@ -177,6 +177,9 @@ class SessionBody(WireModel):
         None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
     )
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
+    as_of: str | None = Field(
+        None, description="Its substation is away: this is what was known of it then, powers too. Absent otherwise."
+    )
 
 
 class SessionPage(WireModel):
