@@ -24,6 +24,9 @@ bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side b
 bench-scale: $(VENV)/run.stamp ## Measure 3, 10 and 30 real substations at the same demand each
 	@$(BIN)/python benchmarks/bench_scale.py
 
+bench-regions: $(VENV)/run.stamp ## Measure 1,000 substations behind 10 balancers of regions and one before them
+	@$(BIN)/python benchmarks/bench_regions.py
+
 bench-keys: $(VENV)/run.stamp ## Measure what a key costs a balancer, at 3 and 200 substations
 	@$(BIN)/python benchmarks/bench_keys.py
 
@@ -54,4 +57,4 @@ bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its t
 bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
 	@$(BIN)/python benchmarks/bench_followers.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-regions bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak

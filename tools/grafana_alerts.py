@@ -5,9 +5,11 @@ The file is one that Grafana provisions: the chart ships it as a ConfigMap, whic
 Prometheus records stays with Prometheus; Grafana asks for it.
 
 An alert is converted as Grafana itself converts rules that are imported into it: whatever series the query returns
-fires, also one whose value is 0 or not a number, as with Prometheus; no series is well. In the texts Prometheus'
-`$value` is a number, and Grafana's a description of all values, so it becomes `$values.query.Value`. Grafana answers
-a `query` within a text with nothing, for which the texts have an `else`.
+fires, also one whose value is 0 or not a number, as with Prometheus; no series is well.
+
+The texts are templates of Go's in both. Prometheus' `$value` is a number, and Grafana's a description of all values, so
+it becomes `.Values.query.Value`; and `$labels` becomes `.Labels`, as Grafana replaces what follows a `$` in a file by
+variables of its environment. To a `query` within a text it answers nothing, for which the texts have an `else`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from grafana_foundation_sdk.models.alerting import Query, RelativeTimeRange, Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "monitoring" / "rules.yaml"
@@ -41,56 +42,55 @@ def render() -> str:
     """The file's text, the same in every run."""
     groups = [_group(group) for group in yaml.safe_load(SOURCE.read_text())["groups"]]
     made = {"apiVersion": 1, "groups": [group for group in groups if group["rules"]]}
-    return HEADER + yaml.safe_dump(made, sort_keys=False, width=120, allow_unicode=True)
+    return HEADER + yaml.dump(made, Dumper=_WithoutAliases, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Says again what is the same, for readers."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _group(group: dict[str, Any]) -> dict[str, Any]:
     name = group["name"]
-    rules = [_provisioned(rule, name) for rule in group["rules"] if "alert" in rule]
+    rules = [_rule(rule) for rule in group["rules"] if "alert" in rule]
     return {"orgId": 1, "name": name, "folder": FOLDER, "interval": INTERVAL, "rules": rules}
 
 
-def _provisioned(rule: dict[str, Any], group: str) -> dict[str, Any]:
-    """A rule as a file has it: what its group says once is left out."""
-    made: dict[str, Any] = _rule(rule, group).to_json()
-    for name in ("folderUID", "ruleGroup", "orgID"):
-        del made[name]
-    made["data"] = [{**each.to_json(), "relativeTimeRange": {"from": LOOK_BACK_S, "to": 0}} for each in made["data"]]
-    # Prometheus' alert has resolved as soon as its series is gone; Grafana's would only after a second evaluation.
-    return {"uid": made.pop("uid"), "title": made.pop("title"), **made, "missing_series_evals_to_resolve": 1}
-
-
-def _rule(rule: dict[str, Any], group: str) -> Rule:
-    return Rule(
-        uid=rule["alert"],
-        title=rule["alert"],
-        rule_group=group,
-        condition=THRESHOLD,
-        data=[
+def _rule(rule: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uid": rule["alert"],
+        "title": rule["alert"],
+        "condition": THRESHOLD,
+        "data": [
             _query(QUERY, DATASOURCE, {"expr": rule["expr"].strip(), "instant": True, "range": False}),
             _query(MATH, EXPRESSION, {"type": "math", "expression": _EXISTS}),
             _query(THRESHOLD, EXPRESSION, {"type": "threshold", "expression": MATH, "conditions": [_ABOVE_0]}),
         ],
-        no_data_state="OK",
-        exec_err_state="Error",
-        for_val=rule.get("for", "0s"),
-        annotations={name: _text(text) for name, text in rule["annotations"].items()},
-        labels=rule["labels"],
-    )
+        "noDataState": "OK",
+        "execErrState": "Error",
+        "for": rule.get("for", "0s"),
+        # Prometheus' alert has resolved as soon as its series is gone; Grafana's would after a second evaluation.
+        "missing_series_evals_to_resolve": 1,
+        "annotations": {name: _text(text) for name, text in rule["annotations"].items()},
+        "labels": rule["labels"],
+    }
 
 
 _EXISTS = f"is_number(${QUERY}) || is_nan(${QUERY}) || is_inf(${QUERY})"
 _ABOVE_0 = {"evaluator": {"type": "gt", "params": [0]}}
 
 
-def _query(ref_id: str, datasource: str, model: dict[str, Any]) -> Query:
+def _query(ref_id: str, datasource: str, model: dict[str, Any]) -> dict[str, Any]:
     kind = EXPRESSION if datasource == EXPRESSION else "prometheus"
     whole = {"refId": ref_id, "datasource": {"type": kind, "uid": datasource}, **model}
-    return Query(ref_id=ref_id, datasource_uid=datasource, model=whole, relative_time_range=RelativeTimeRange())
+    period = {"from": LOOK_BACK_S, "to": 0}
+    return {"refId": ref_id, "datasourceUid": datasource, "relativeTimeRange": period, "model": whole}
 
 
 def _text(text: str) -> str:
-    return re.sub(r"\$value\b", f"$values.{QUERY}.Value", text)
+    return re.sub(r"\$value\b", f".Values.{QUERY}.Value", text).replace("$labels.", ".Labels.")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
 from smartgrid.domain.waiting_list import MOST_CARS, RULES, WaitingCar, WaitingList
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog
-from smartgrid.protocol.numbers import Number, encode
+from smartgrid.protocol.numbers import MAX_PARTS, Number, encode, settled
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation.holding import Holding, Live, to_record, to_waiting_car
 from smartgrid.substation.record import Record
@@ -168,17 +168,20 @@ class Book:
         wall_s: float,
         owner: str | None = None,
         waits_until_s: float | None = None,
+        *,
+        is_move: bool = False,
     ) -> tuple[Holding, bool]:
         """The session of the key, maybe superseded, and whether the key had it before; else one that starts or waits.
 
         `digest` is of owner and key together (`protocol.keys`). `waits_until_s` is until when the car waits where it
-        finds no room, in wall time: infinite for as long as it takes, None for one that does not. Raises
+        finds no room, in wall time: infinite for as long as it takes, None for one that does not. `is_move` is of a
+        balancer that moves a waiting car: a session that the key has here already keeps its number. Raises
         KeyReusedError, DepartureError, StorageError, DrainingError, QuotaError or NoRoomError.
         """
         self.advance(wall_s)
         known = self._by_digest.get(digest)
         if known is not None:
-            self._repeat(known, number, fingerprint)
+            self._repeat(known, known.number if is_move else number, fingerprint)
             return known, True
         if request.departure_s is not None and request.departure_s <= self._substation.now_s:
             raise DepartureError
@@ -324,7 +327,7 @@ class Book:
     def waiting(self, limit: int) -> list[Holding]:
         """The first in the list, as far as they are on the disk."""
         found = (self._by_id[car.session_id] for car in self._line)
-        return list(islice((holding for holding in found if holding.saved), limit))
+        return list(islice((holding for holding in found if not self.is_pending(holding)), limit))
 
     def copies(self, surprises: int | None = None) -> Copies | None:
         """To look ahead with; None if nothing unforeseen has happened since there were so many surprises."""
@@ -472,6 +475,8 @@ class Book:
         self._substation.revision += 1
         if holding.live is not None:
             holding.live.end_reason = reason
+        if reason is not EndReason.SUPERSEDED:
+            self._settle(holding)
         self._note_end(holding.session_id, ended_wall_s)
 
     def _collect(self) -> None:
@@ -499,8 +504,14 @@ class Book:
             assert live is not None, "it has waited until now"
             live.session, live.started_event = session, self._next_event()
             live.started_wall_s = self._scale.first_wall_s(session.started_s)
+            self._settle(holding)
             self._pending.changed[holding.seq] = holding
             self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or live.started_wall_s))
+
+    def _settle(self, holding: Holding) -> None:
+        """What ends the waiting here counts, and not a move that some balancer has under way."""
+        if len(holding.number) < MAX_PARTS:
+            holding.number = settled(holding.number)
 
     def _note_end_of_wait(self, session_id: str) -> None:
         holding = self._by_id[session_id]
