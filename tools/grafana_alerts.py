@@ -1,6 +1,6 @@
 """Writes the alerts for Grafana, of the same rules as Prometheus': `python tools/grafana_alerts.py`.
 
-monitoring/rules.yaml is the one source; a test holds that monitoring/grafana-alerts.yaml is what this writes from it.
+monitoring/rules.yaml is the one source; a test holds that monitoring/rules-grafana.yaml is what this writes from it.
 The file is one that Grafana provisions: the chart ships it as a ConfigMap, which Grafana's sidecar takes. What
 Prometheus records stays with Prometheus; Grafana asks for it.
 
@@ -22,7 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "monitoring" / "rules.yaml"
-FILE = ROOT / "monitoring" / "grafana-alerts.yaml"
+FILE = ROOT / "monitoring" / "rules-grafana.yaml"
 FOLDER = "Smart grid"
 INTERVAL = "30s"  # a multiple of Grafana's own, 10 s; the shortest `for` of the rules
 DATASOURCE = "prometheus"  # the uid that kube-prometheus-stack gives its Prometheus
