@@ -38,11 +38,12 @@ from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KeyPage
 from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.book import Book, Copies, Taken
+from smartgrid.substation.book import Book, Copies
 from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
 from smartgrid.substation.holding import Holding
 from smartgrid.substation.keeper import Keeper
 from smartgrid.substation.outlook import Outlook
+from smartgrid.substation.pending import Taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     LedgerError,
