@@ -540,6 +540,8 @@ TOGETHER = {
 TESTED_ELSEWHERE = {
     "prometheusRule.enabled",
     "prometheusRule.labels",
+    "grafanaAlerts.enabled",
+    "grafanaAlerts.labels",
     "dashboards.enabled",
     "dashboards.labels",
     "dashboards.annotations",

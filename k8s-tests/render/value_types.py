@@ -312,6 +312,7 @@ ROOT = {
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "grafanaAlerts": strict(enabled=FLAG, labels=LABELS),
     "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
     # What else they may be, their own schemas say.
     **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},
