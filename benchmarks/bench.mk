@@ -24,6 +24,9 @@ bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side b
 bench-scale: $(VENV)/run.stamp ## Measure 3, 10 and 30 real substations at the same demand each
 	@$(BIN)/python benchmarks/bench_scale.py
 
+bench-regions: $(VENV)/run.stamp ## Measure 1,000 substations behind 10 balancers of regions and one before them
+	@$(BIN)/python benchmarks/bench_regions.py
+
 bench-keys: $(VENV)/run.stamp ## Measure what a key costs a balancer, at 3 and 200 substations
 	@$(BIN)/python benchmarks/bench_keys.py
 
@@ -57,4 +60,4 @@ bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by 
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-loadtest bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak
+.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-regions bench-keys bench-views bench-http-client bench-auth bench-followers bench-loadtest fuzz fuzz-parsers fuzz-api soak

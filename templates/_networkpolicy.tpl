@@ -95,9 +95,18 @@ spec:
 
 {{/* To the ports at which issuers publish their keys, at any address. */}}
 {{- define "smart-grid.issuerEgress" -}}
+{{- $urls := list }}
+{{- range (include "smart-grid.otherIssuers" . | fromJson).issuers }}
+{{- $urls = append $urls (.jwks | default "") }}
+{{- end }}
+{{- include "smart-grid.egressToPortsOf" $urls -}}
+{{- end -}}
+
+{{/* To the ports of these URLs, at any address. */}}
+{{- define "smart-grid.egressToPortsOf" -}}
 {{- $ports := list -}}
-{{- range .Values.global.auth.issuers }}
-{{- $url := urlParse (.jwks | default "") }}
+{{- range . }}
+{{- $url := urlParse . }}
 {{- if $url.host }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443") $url.scheme) }}
 {{- $ports = append $ports (int $port) }}

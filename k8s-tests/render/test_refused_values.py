@@ -8,6 +8,7 @@ import pytest
 
 from render.charts import LONG_RUNNING, SERVICES
 from render.manifests import Chart, RefusedError
+from render.value_cases import OF_REGIONS, RESIDENCY, WEST, WITH_INGRESS, WITH_ROUTE
 
 COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     *(
@@ -54,6 +55,32 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"gateway.httpRoute.enabled": True, "gateway.httpRoute.parentRefs": [{"name": "a"}]},
         "gateway.httpRoute.enabled needs gateway.httpRoute.hostnames",
+    ),
+    (OF_REGIONS | {"substation.enabled": True}, "global.regions needs substation.enabled=false"),
+    (OF_REGIONS | {"balancer.enabled": False}, "global.regions needs balancer.enabled"),
+    (OF_REGIONS | {"balancer.substations": ["http://a:1"]}, "global.regions takes the place of balancer.substations"),
+    (OF_REGIONS | {"balancer.policy": "polled"}, "global.regions needs another balancer.policy than polled"),
+    (OF_REGIONS | {"global.regions": [WEST, WEST]}, "global.regions has the name west twice"),
+    (
+        OF_REGIONS | {"global.regions": [WEST | {"auth": {"audience": "a", "tokenSecret": {"name": "t"}}}]},
+        "auth of west has an audience and a tokenSecret",
+    ),
+    (
+        OF_REGIONS | {"global.regions": [{"name": "west", "url": "http://w", "tls": {"caSecret": {"name": "c"}}}]},
+        "tls of west needs a url that begins with https",
+    ),
+    (RESIDENCY | {"global.residency.label": ""}, "global.residency needs both"),
+    (
+        {"global.residency.claim": "country", "global.residency.label": "land"},
+        "global.residency needs global.regions",
+    ),
+    (WITH_INGRESS | {"balancer.regionAccess.issuers": []}, "balancer.ingress.enabled needs balancer.regionAccess"),
+    (WITH_INGRESS | {"balancer.regionAccess.peers": []}, "balancer.ingress.enabled needs balancer.regionAccess.peers"),
+    (WITH_INGRESS | {"balancer.ingress.hosts": []}, "balancer.ingress.enabled needs balancer.ingress.hosts"),
+    (WITH_ROUTE | {"balancer.httpRoute.parentRefs": []}, "balancer.httpRoute.enabled needs balancer.httpRoute"),
+    (
+        WITH_ROUTE | {"global.auth.services.enabled": False},
+        "balancer.regionAccess needs global.auth.services.enabled",
     ),
     ({"gateway.service.nodePort": 30000}, "gateway.service.nodePort needs gateway.service.type"),
     ({"loadtest.enabled": True, "gateway.enabled": False}, "gateway.enabled=false needs loadtest.target"),
@@ -103,6 +130,12 @@ SINGLE: list[tuple[str, Any]] = [
     ("gateway.podMonitor.enabled", "yes"),
     ("gateway.podDisruptionBudget.maxUnavailable", 0),
     ("gateway.logLevel", "trace"),
+    ("balancer.region", "West"),
+    ("balancer.ingress.hosts", ["*.example.com"]),
+    ("balancer.regionAccess.issuers", [{"issuer": "https://a", "audience": "b", "jwks": "https://a/k"}]),
+    ("global.regions", [{"name": "west"}]),
+    ("global.regions", [{"name": "west", "url": "west:8080"}]),
+    ("global.regions", [{"name": "west", "url": "http://west:8080/path"}]),
     ("gateway.threads", 1),
     ("gateway.drainTimeoutSeconds", 0),
     ("gateway.image.pullPolicy", "Sometimes"),

@@ -286,6 +286,72 @@ IDENTITY = [
          "mine", LOADTEST | {"loadtest.token.secretName": "keys"}, True),
 ]  # fmt: skip
 
+WEST: dict[str, Any] = {"name": "west", "url": "https://west.example.com"}
+OF_REGIONS = {"substation.enabled": False, "global.regions": [WEST]}
+RESIDENCY = OF_REGIONS | {
+    "global.auth.issuers": [PROVIDER], "global.residency.claim": "country", "global.residency.label": "land",
+}  # fmt: skip
+IN_FRONT = {
+    "issuer": "https://keys.example.com",
+    "audience": "grid-west",
+    "jwks": "https://keys.example.com:444/k",
+    "subjects": ["system:serviceaccount:grid:grid-balancer"],
+}
+BELIEVED_IN_FRONT = {
+    **{name: value for name, value in IN_FRONT.items() if name != "subjects"},
+    "claims": {"scope": "sub"},
+    "grants": {"system:serviceaccount:grid:grid-balancer": SERVES},
+}
+PEERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+REACHED: dict[str, Any] = {"balancer.regionAccess.issuers": [IN_FRONT], "balancer.regionAccess.peers": PEERS}
+WITH_INGRESS = REACHED | {"balancer.ingress.enabled": True, "balancer.ingress.hosts": ["west.example.com"]}
+WITH_ROUTE = REACHED | {
+    "balancer.httpRoute.enabled": True,
+    "balancer.httpRoute.hostnames": ["west.example.com"],
+    "balancer.httpRoute.parentRefs": [{"name": "public"}],
+}
+REGION_INGRESS, REGION_ROUTE = "Ingress/grid-balancer", "HTTPRoute/grid-balancer"
+
+
+def _of_region(value: str, to: Any, of: str, path: str, expected: Any, also: dict[str, Any]) -> Case:
+    return Case(f"balancer.{value}", to, of, path, expected, also, True)
+
+
+REGIONS = [
+    Case("global.regions", [WEST], "ConfigMap/grid-balancer", "data/SMARTGRID_SUBSTATIONS",
+         "west=https://west.example.com", OF_REGIONS, True),
+    Case("global.regions", [WEST | {"labels": {"land": "DE"}, "priority": 2}], "ConfigMap/grid-balancer",
+         "data/SMARTGRID_REGIONS", '[{"labels":{"land":"DE"},"name":"west","priority":2}]', OF_REGIONS, True),
+    Case("global.regions", [WEST], "ConfigMap/grid-balancer", "data/SMARTGRID_DISCOVERY", "static", OF_REGIONS, True),
+    Case("global.regions", [WEST], "ConfigMap/grid-gateway", "data/SMARTGRID_BALANCER_TIMEOUT_S", "5", OF_REGIONS,
+         True),
+    Case("global.residency.claim", "country", "ConfigMap/grid-gateway", "data/SMARTGRID_AUTH_ISSUERS",
+         json.dumps([PROVIDER | {"claims": {"residency": "country"}}], separators=(",", ":"), sort_keys=True),
+         RESIDENCY, True),
+    Case("global.residency.label", "land", "ConfigMap/grid-balancer", "data/SMARTGRID_RESIDENCY_LABEL", "land",
+         RESIDENCY, True),
+    _settings("requestTimeoutSeconds", 3.5, "balancer", "REQUEST_TIMEOUT_S", "3.5"),
+    _settings("balancerTimeoutSeconds", 4.5, "gateway", "BALANCER_TIMEOUT_S", "4.5"),
+    _settings("region", "west", "balancer", "NAME", "west"),
+    _believed("balancer.regionAccess.serviceAccounts", ["system:serviceaccount:power:front"], "balancer",
+              _vouching(front=SERVES, grid_gateway=SERVES)),
+    _believed("balancer.regionAccess.issuers", [IN_FRONT], "balancer", _vouching(grid_gateway=SERVES),
+              BELIEVED_IN_FRONT),
+    _of_region("regionAccess.peers", PEERS, "NetworkPolicy/grid-balancer", "spec/ingress/0/from/1", PEERS[0], REACHED),
+    _of_region("ingress.enabled", True, REGION_INGRESS, "metadata/name", "grid-balancer", WITH_INGRESS),
+    _of_region("ingress.enabled", True, "ConfigMap/grid-balancer", "data/SMARTGRID_SERVICE_HOSTS", "west.example.com",
+               WITH_INGRESS),
+    _of_region("ingress.className", "nginx", REGION_INGRESS, "spec/ingressClassName", "nginx", WITH_INGRESS),
+    _of_region("ingress.annotations", {"a": "b"}, REGION_INGRESS, "metadata/annotations", {"a": "b"}, WITH_INGRESS),
+    _of_region("ingress.hosts", ["w.example.com"], REGION_INGRESS, "spec/rules/0/host", "w.example.com", WITH_INGRESS),
+    _of_region("ingress.tls", [{"secretName": "c"}], REGION_INGRESS, "spec/tls", [{"secretName": "c"}], WITH_INGRESS),
+    _of_region("httpRoute.enabled", True, REGION_ROUTE, "metadata/name", "grid-balancer", WITH_ROUTE),
+    _of_region("httpRoute.annotations", {"a": "b"}, REGION_ROUTE, "metadata/annotations", {"a": "b"}, WITH_ROUTE),
+    _of_region("httpRoute.parentRefs", [{"name": "mine"}], REGION_ROUTE, "spec/parentRefs", [{"name": "mine"}],
+               WITH_ROUTE),
+    _of_region("httpRoute.hostnames", ["w.example.com"], REGION_ROUTE, "spec/hostnames", ["w.example.com"], WITH_ROUTE),
+]  # fmt: skip
+
 GATEWAY = [
     _settings("balancerUrl", "http://elsewhere:81", "gateway", "BALANCER_URL", "http://elsewhere:81"),
     Case("gateway.service.type", "NodePort", "Service/grid-gateway", "spec/type", "NodePort"),
@@ -392,6 +458,7 @@ CASES = [
     *SUBSTATION,
     *BALANCER,
     *GATEWAY,
+    *REGIONS,
     *LOAD_TEST,
 ]
 
@@ -405,6 +472,8 @@ TOGETHER = {
 TESTED_ELSEWHERE = {
     "prometheusRule.enabled",
     "prometheusRule.labels",
+    "grafanaAlerts.enabled",
+    "grafanaAlerts.labels",
     "dashboards.enabled",
     "dashboards.labels",
     "dashboards.annotations",

@@ -48,6 +48,7 @@ DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 URL = text(r"^$|^https?://[^/\s]+")
 PATH = text("^/")
 HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+PLAIN_HOST_NAMES = each(text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
 DURATION = text(r"^([0-9]+(ms|s|m|h))+$")
 NAMED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": text()}}
 ENVIRONMENT = each(
@@ -61,6 +62,18 @@ PROBE = strict(
     terminationGracePeriodSeconds=whole(1),
 )
 
+NAMED_KEY = strict(name=text("."), key=text(".")) | {"required": ["name"]}
+REGION = strict(
+    name=text(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+    url=text(r"^https?://[^/,\s]+$"),
+    auth=strict(audience=text(r"^[^\s]+$"), tokenSecret=NAMED_KEY),
+    tls=strict(caSecret=NAMED_KEY),
+    labels=LABELS,
+    priority=whole(0, 100),
+) | {"required": ["name", "url"]}
+FOREIGN_ISSUER = strict(
+    issuer=text("."), audience=text("."), jwks=text(r"^https?://."), subjects=each(text(".")) | {"minItems": 1}
+) | {"required": ["issuer", "audience", "jwks", "subjects"]}
 SECRET_KEY = strict(secretName=text(), secretKey=text("."))
 QUOTA = {
     "type": "object",
@@ -123,6 +136,20 @@ DEPLOYMENT = {
     ),
 }
 
+INGRESS = strict(
+    enabled=FLAG,
+    className=text(),
+    annotations=LABELS,
+    hosts=HOST_NAMES,
+    tls=each(strict(hosts=HOST_NAMES, secretName=text())),
+)
+HTTP_ROUTE = strict(
+    enabled=FLAG,
+    annotations=LABELS,
+    parentRefs=each(KUBERNETES_OBJECT | {"required": ["name"]}),
+    hostnames=HOST_NAMES,
+)
+
 CALLED = {"callers": each(text(r"^[^\s]+$")), "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1}}
 
 SUBSTATION = (
@@ -159,6 +186,13 @@ BALANCER = (
         "allowedTargets": each(text(r"^[^,\s]+$")),
         "pollIntervalSeconds": number(0.05, 300),
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
+        "requestTimeoutSeconds": or_null(number(0.1, 60)),
+        "region": DNS_NAME,
+        "regionAccess": strict(
+            serviceAccounts=each(text(r"^[^\s]+$")), issuers=each(FOREIGN_ISSUER), peers=each(KUBERNETES_OBJECT)
+        ),
+        "ingress": INGRESS | {"properties": {**INGRESS["properties"], "hosts": PLAIN_HOST_NAMES}},
+        "httpRoute": HTTP_ROUTE | {"properties": {**HTTP_ROUTE["properties"], "hostnames": PLAIN_HOST_NAMES}},
         "awayLifeHours": number(0, 720),
         "console": strict(
             url=URL,
@@ -178,6 +212,7 @@ GATEWAY = (
     | DEPLOYMENT
     | {
         "balancerUrl": URL,
+        "balancerTimeoutSeconds": or_null(number(0.1, 60)),
         "rateLimit": text(r"^$|^off$|^[0-9.]+/s( burst [0-9]+)?$"),
         "trustedProxies": each(text(r"^[0-9A-Fa-f.:]+(/[0-9]+)?$")),
         "tls": strict(
@@ -194,20 +229,8 @@ GATEWAY = (
             nodePort=or_null(whole(1, 65535)),
             annotations=LABELS,
         ),
-        "ingress": strict(
-            enabled=FLAG,
-            className=text(),
-            annotations=LABELS,
-            hosts=HOST_NAMES,
-            tls=each(strict(hosts=HOST_NAMES, secretName=text())),
-        ),
-        "httpRoute": strict(
-            enabled=FLAG,
-            annotations=LABELS,
-            parentRefs=each(KUBERNETES_OBJECT | {"required": ["name"]}),
-            hostnames=HOST_NAMES,
-            path=PATH,
-        ),
+        "ingress": INGRESS,
+        "httpRoute": HTTP_ROUTE | {"properties": {**HTTP_ROUTE["properties"], "path": PATH}},
     }
 )
 
@@ -253,10 +276,13 @@ ROOT = {
             issuers=each(KUBERNETES_OBJECT),
             operators=each(text(r"^[^\s]+$")),
         ),
+        regions=each(REGION) | {"maxItems": 1000},
+        residency=strict(claim=text(), label=text()),
         quotas=strict(substation=QUOTA, fleet=QUOTA),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "grafanaAlerts": strict(enabled=FLAG, labels=LABELS),
     "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
     # What else they may be, their own schemas say.
     **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},

@@ -218,7 +218,7 @@ def test_where_cars_wait_themselves_none_is_moved_to(grid: Grid) -> None:
 def test_a_car_that_fits_nowhere_keeps_its_place_and_a_later_one_that_fits_goes(grid: Grid) -> None:
     grid["full"].forecast_s = 1.0
     body = b'{"vehicle_id": "EV-L", "energy_kwh": 10, "max_power_kw": 50, "min_power_kw": 50, "wait": true}'
-    grid.parts.placement.place(Car(body, PowerRange(50, 50), "large", (900,), None, True, True))
+    grid.parts.placement.place(Car(body, PowerRange(50, 50), "large", (900,), wants_to_wait=True, may_wait=True))
     grid.wait_at("full")
     grid.free("free", room_kw=20)
 

@@ -292,6 +292,39 @@ def test_a_digest_stands_for_owner_and_key(books: Books) -> None:
     assert books.charge(rigid(), "k", owner="ann").record.session_id == told.record.session_id
 
 
+def test_what_ends_the_waiting_has_a_greater_number_than_any_move(books: Books, clock: SetClock) -> None:
+    """A balancer may be moving the car that starts, leaves or is stopped here: of two sessions this one counts then."""
+    books.charge(rigid(hours=1))
+    starting = books.wait(rigid(), "starting", (5, 0, 7)).record.session_id
+    leaving = books.wait(rigid(), "leaving", (6,), until_wall_s=START_WALL_S + 60).record.session_id
+    stopped = books.wait(rigid(), "stopped", (7,)).record.session_id
+    superseded = books.wait(rigid(), "superseded", (8,)).record.session_id
+    books.ledger.stop(stopped)
+    books.ledger.supersede(superseded, (9,), "../s1.x")
+    clock.pass_s(1.5 * HOUR_S)
+    assert [found(books, i).number for i in (starting, leaving, stopped, superseded)] == ["5.0.7.1", "6.1", "7.1", "8"]
+
+
+def test_a_move_raises_no_number_and_starts_nothing_where_the_key_is(books: Books) -> None:
+    books.charge(rigid())
+    waiting = books.wait(rigid(), "k", (5,)).record.session_id
+    moved = books.ledger.charge(rigid(), None, (5, 0, 9, 1), repr(rigid()), digest=keys.digest("k"))
+    assert (moved.replayed, moved.record.session_id, moved.record.number) == (True, waiting, "5")
+
+
+def test_whoever_is_not_on_the_disk_is_not_offered_to_others(books: Books) -> None:
+    books.charge(rigid())
+    kept = books.wait(rigid(), "kept").record.session_id
+    with books.store.held(), ThreadPoolExecutor(1) as threads:
+        joining = threads.submit(books.wait, rigid())
+        assert books.store.is_committing.wait(10)
+        assert books.ledger.status().waiting_sessions == 2
+        assert line(books) == [kept]
+        books.store.may_commit.set()
+        joining.result(10)
+    assert len(line(books)) == 2
+
+
 def test_one_that_is_superseded_waits_no_more(books: Books) -> None:
     books.charge(rigid())
     waiting = books.wait(rigid(), "k", (5,)).record.session_id
@@ -453,6 +486,18 @@ def test_who_leaves_in_an_outage_has_left(open_books: Callable[..., Books], cloc
     ends = [(found(again, i).end_reason, found(again, i).ended_wall_s) for i in (leaving, impatient)]
     assert ends == [("Departed", START_WALL_S + HOUR_S), ("WaitExpired", START_WALL_S + 2 * HOUR_S)]
     assert line(again) == [staying]
+
+
+def test_who_has_left_in_an_outage_does_not_start_although_there_is_room_by_now(
+    open_books: Callable[..., Books], clock: SetClock
+) -> None:
+    books = open_books()
+    books.charge(rigid(hours=9, departure_s=START_WALL_S + 2 * HOUR_S))
+    leaving = books.wait(rigid(departure_s=START_WALL_S + HOUR_S)).record.session_id
+    books.close()
+    clock.pass_s(3 * HOUR_S)
+    record = found(open_books(), leaving)
+    assert (record.end_reason, record.started_wall_s) == ("Departed", None)
 
 
 def test_a_car_whose_joining_was_not_written_has_never_been(books: Books) -> None:

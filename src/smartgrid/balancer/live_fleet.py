@@ -27,6 +27,7 @@ from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.health import Health
 from smartgrid.balancer.slowness import Slowness
 from smartgrid.domain.fleet import Fleet, Reservation, View
+from smartgrid.domain.regions import Tiers
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
@@ -173,17 +174,21 @@ class LiveFleet:
 
     # ------------------------------------------------------------------ cars
 
-    def choose(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
+    def choose(self, power: PowerRange, asked: Collection[str], tiers: Tiers | None = None) -> Choice | None:
+        """The best member that was not asked; with `tiers` of those alone, the first first (`domain.regions`).
+
+        One that is out of rotation is asked only when no other of any tier has room.
+        """
         now_s = time.monotonic()
         with self._lock:
             for each in [*self._spared.values(), *map(self._substations.__getitem__, self._slowness.pardoned(now_s))]:
                 self._apply_health(each, now_s)
             # A half open breaker is for a car that has not been let down yet: it has the time to be placed elsewhere.
             avoided = {*asked, *self._spared} if asked else asked
-            reservation = self._fleet.reserve(power, now_s, avoided)
+            reservation = self._reserve(power, now_s, avoided, tiers)
             if reservation is None and self._out:
                 last = Standing.OUT if self._is_panic() else Standing.SPARED
-                reservation = self._fleet.reserve(power, now_s, asked, last)
+                reservation = self._reserve(power, now_s, asked, tiers, last)
             if reservation is None:
                 return None
             chosen = self._substations[reservation.name]
@@ -230,9 +235,16 @@ class LiveFleet:
             reservation = self._fleet.reserve_free(power, {*asked, *self._spared})
             return None if reservation is None else Choice(self._substations[reservation.name], reservation)
 
-    def shortest_backlogs(self, power: PowerRange, number: int, asked: Collection[str]) -> list[Substation]:
-        """The members, not more than so many, at which a car would wait least, by a guess; the best first."""
+    def shortest_backlogs(
+        self, power: PowerRange, number: int, asked: Collection[str], among: Collection[str] | None = None
+    ) -> list[Substation]:
+        """The members, not more than so many, at which a car would wait least, by a guess; the best first.
+
+        Where `among` names regions, only of these.
+        """
         with self._lock:
+            if among is not None:
+                asked = {*asked, *(self._substations.keys() - among)}
             names = self._fleet.shortest_backlogs(power, number, asked)
             return [self._substations[name] for name in names]
 
@@ -358,6 +370,23 @@ class LiveFleet:
         return None
 
     # ------------------------------------------------------------------ within the lock
+
+    def _reserve(
+        self,
+        power: PowerRange,
+        now_s: float,
+        asked: Collection[str],
+        tiers: Tiers | None,
+        down_to: Standing = Standing.LAST,
+    ) -> Reservation | None:
+        """Regions are few, so with tiers it may cost a step for each member; without it is a look into an index."""
+        if tiers is None:
+            return self._fleet.reserve(power, now_s, asked, down_to)
+        for tier in tiers:
+            others = {*asked, *(self._substations.keys() - tier)}
+            if (found := self._fleet.reserve(power, now_s, others, down_to)) is not None:
+                return found
+        return None
 
     def _is_panic(self) -> bool:
         """Whether so many members are out of rotation that the fault is probably not theirs."""

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, closing
 
 from smartgrid.auth.credentials import Credentials
-from smartgrid.balancer import targets
+from smartgrid.balancer import region_list, targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console import sign_in
@@ -39,6 +39,7 @@ from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.balancer.views.waiting import WaitingViews
 from smartgrid.balancer.waiting_lists import WaitingLists
 from smartgrid.domain.fleet import Fleet
+from smartgrid.domain.regions import Regions
 from smartgrid.domain.routing import make_policy
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
@@ -46,16 +47,21 @@ from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
+from smartgrid.runtime.start_error import StartError
 from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
+
+POLLED = "polled"
 
 
 def run(settings: BalancerSettings) -> None:
     """Serve until told to end."""
+    regions = _regions(settings)
     registry, lifecycle = metrics.registry(), Lifecycle()
     counted, changes = BalancerMetrics(registry), Changes()
     use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
     directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
+    guard.service_hosts = frozenset(each.strip().lower() for each in settings.service_hosts.split(",") if each.strip())
     credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
     signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
@@ -95,6 +101,7 @@ def run(settings: BalancerSettings) -> None:
             directory,
             use,
             balancer_id=balancer_id,
+            regions=regions,
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
@@ -111,7 +118,8 @@ def run(settings: BalancerSettings) -> None:
             on_move=lambda result: counted.moves.labels(result).inc(),
             settle=lambda: comparer.look(time.monotonic()),
         )
-        stack.enter_context(mover)
+        if not regions.names:  # what a request said of regions is not known any more when its car waits
+            stack.enter_context(mover)
         views = [
             PlacingViews(placement, fleet, counted, Tries()),
             SessionViews(Sessions(fleet, directory), LongPolls(settings.threads // 4)),
@@ -120,12 +128,19 @@ def run(settings: BalancerSettings) -> None:
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
-        registry.add_text(SubstationSeries(fleet, counted.decisions).render)
+        registry.add_text(SubstationSeries(fleet, counted.decisions, telemetry.clock_skews_s).render)
         lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
         lifecycle.on_drain(changes.end)
         app = make_app(settings.name, fleet, views, console, lifecycle, registry, guard, audit, signing_in)
         serve(app, settings, lifecycle, registry.add_text)
+
+
+def _regions(settings: BalancerSettings) -> Regions:
+    found = region_list.load(settings.regions, settings.residency_label, settings.name)
+    if found.names and settings.policy == POLLED:  # it looks at loads alone, and knows no order
+        raise StartError(f"SMARTGRID_REGIONS needs another policy than SMARTGRID_POLICY={POLLED}")
+    return found
 
 
 def _fleet(settings: BalancerSettings, changes: Changes, directory: Directory, credentials: Credentials) -> LiveFleet:

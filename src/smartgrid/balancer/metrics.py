@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -126,8 +126,10 @@ class FleetCollector(Collector):
 class SubstationSeries:
     """What the balancer knows of each substation, as text: a substation that has left has no series."""
 
-    def __init__(self, fleet: LiveFleet, decisions: Decisions) -> None:
-        self._fleet, self._decisions = fleet, decisions
+    def __init__(
+        self, fleet: LiveFleet, decisions: Decisions, clock_skews_s: Callable[[], Iterable[tuple[str, float]]] = tuple
+    ) -> None:
+        self._fleet, self._decisions, self._clock_skews_s = fleet, decisions, clock_skews_s
 
     def render(self) -> str:
         seen, now_s = self._fleet.seen(), time.monotonic()
@@ -167,6 +169,11 @@ class SubstationSeries:
                     "substation_waiting_sessions",
                     "Cars that wait there for power.",
                     ((name, status.waiting_sessions) for name, status in known),
+                ),
+                _gauge(
+                    "substation_clock_skew_seconds",
+                    "By how much its clock is ahead of the balancer's, at least; negative where it is behind.",
+                    ((name, skew_s) for name, skew_s in self._clock_skews_s() if name in names),
                 ),
                 _gauge("fleet_view_age_seconds", "Time since the substation's last answer.", _ages_s(seen, now_s)),
             )

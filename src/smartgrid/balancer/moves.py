@@ -14,6 +14,9 @@ The move has the key to itself, so that a repeat through this balancer waits for
 anew, as much may have happened. A list of which nothing could be moved is left alone for a while, longer each time, and
 so is one that cannot be read.
 
+A balancer whose members are regions by its settings moves nothing between them: which regions will do for a car is said
+by its request alone (`domain.regions`), and is not kept with the session.
+
 Whether there is anything to do is looked at a few times a second, without a walk over the fleet: mostly there is no
 list, or no room.
 """

@@ -87,7 +87,7 @@ class Api:
         "Charge a car",
         body=ChargeBody,
         answers={201: SessionBody, 202: SessionBody},
-        problems=(400, 409, 413, 415, 422, 429, 503, 504),
+        problems=(400, 403, 409, 413, 415, 422, 429, 503, 504),
         headers={**KEY_HEADER, **PREFER_HEADER},
         needs=(CHARGE_WRITE,),
     )

@@ -148,7 +148,7 @@ class Balancer:
             "Content-Type": JSON,
             KEY: key,
             NUMBER: numbers.encode(number),
-            **access.outgoing(),
+            **access.outgoing_with_car(),
             tracing.HEADER: tracing.outgoing_value(),
         }
         return self._noted("POST", "/charge", headers, body)

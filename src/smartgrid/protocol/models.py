@@ -16,6 +16,8 @@ MEMBER_NAME = re.compile(
     r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 )  # a DNS label: no dot, as dots separate the parts of an id
 LEAST_POWER_KW = 0.1  # below half an ampere nothing charges, and a flood of such sessions would fill the books
+MAX_REGIONS = 16
+"""Named in one request."""
 LAST_TIME = datetime(9998, 12, 31, tzinfo=UTC)  # in every zone a year that calendars can count
 
 
@@ -72,6 +74,12 @@ class ChargeBody(WireModel):
     wait_until: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
         None, description="With `wait`: until when it waits at the latest; until the departure if not given."
     )
+    region: MemberName | Annotated[list[MemberName], Field(min_length=1, max_length=MAX_REGIONS)] | None = Field(
+        None,
+        description="The only region that will do, or several, the best first, where the grid has regions. Any region "
+        "if not given. A repeat of a key finds its session wherever it is.",
+        examples=["west"],
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> ChargeBody:
@@ -86,8 +94,18 @@ class ChargeBody(WireModel):
         floor_kw = self.min_power_kw if self.min_power_kw is not None else default_min_power_kw(self.max_power_kw)
         return PowerRange(floor_kw, self.max_power_kw)
 
-    def filled_in(self) -> bytes:
-        """The same request as JSON with nothing left out, so that whoever gets it means the same by it."""
+    @property
+    def regions(self) -> tuple[str, ...] | None:
+        """The regions that it names, the best first; None where any will do."""
+        if self.region is None:
+            return None
+        return (self.region,) if isinstance(self.region, str) else tuple(self.region)
+
+    def filled_in(self, *, with_region: bool = True) -> bytes:
+        """The same request as JSON with nothing left out, so that whoever gets it means the same by it.
+
+        `with_region` is False where a region has been chosen: within it the wish for it means nothing.
+        """
         whole = {
             "vehicle_id": self.vehicle_id,
             "energy_kwh": self.energy_kwh,
@@ -100,6 +118,8 @@ class ChargeBody(WireModel):
             whole["wait"] = True
         if self.wait_until is not None:
             whole["wait_until"] = self.wait_until
+        if self.region is not None and with_region:
+            whole["region"] = self.region
         return to_json(whole)
 
 

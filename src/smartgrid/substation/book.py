@@ -3,13 +3,13 @@
 It knows no lock, no disk and no thread; wall time comes in as an argument. One row a session, a `Holding`, ties the
 session that the domain meters to what the protocol knows of it (docs/protocol.md): the digest of its key, the number
 of its latest try, the fingerprint of its request, whose it is, and the session that counts in its place. Rows of ended
-sessions stay for as long as their keys are to be remembered, so a repeat is recognised without asking the disk.
+sessions stay for as long as their keys are to be remembered (`rows`), so a repeat is known without asking the disk.
 
 For whom there is no room may wait: then the row is there, and in place of the session a car in the waiting list. List
 and substation go through time together (`advance`), and whatever frees power starts those whose turn it is at once.
 Nobody starts while the disk takes no changes, while the substation drains, or before the book has begun.
 
-What has changed since the last commit is one value, `Pending`. A commit takes it (`take`) and then tells what has
+What has changed since the last commit is one value (`pending`). A commit takes it (`take`) and then tells what has
 become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions that were
 never on the disk are taken back, as if they had never been; all else has happened, and stays pending.
 
@@ -23,22 +23,22 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-from smartgrid.domain.quotas import UNBOUNDED, Quota, Tally, use_of
+from smartgrid.domain.quotas import UNBOUNDED, Quota, use_of
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
 from smartgrid.domain.waiting_list import MOST_CARS, RULES, WaitingCar, WaitingList
-from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog
-from smartgrid.protocol.numbers import Number, encode
+from smartgrid.protocol.keys import KEY_LIFE_S, KeyLog
+from smartgrid.protocol.numbers import MAX_PARTS, Number, settled
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation.holding import Holding, Live, to_record, to_waiting_car
+from smartgrid.substation.pending import Pending, Taken, taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     DepartureError,
@@ -48,7 +48,8 @@ from smartgrid.substation.refusals import (
     QuotaError,
     StorageError,
 )
-from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
+from smartgrid.substation.rows import Rows
+from smartgrid.substation.store import CapacityChange, Checkpoint
 
 CHECKPOINT_EVERY_EVENTS = 5000
 """So many events are replayed at the most after a crash."""
@@ -78,28 +79,6 @@ class Limits:
 
     def most_active(self, capacity_kw: float) -> float:
         return max(LEAST_MAX_ACTIVE, capacity_kw) if self.max_active is None else self.max_active
-
-
-@dataclass(slots=True)
-class Pending:
-    """What is not on the disk yet: rows that have changed, new limits, a checkpoint or a sign of life that is due."""
-
-    changed: dict[int, Holding] = field(default_factory=dict)
-    capacity_changes: list[CapacityChange] = field(default_factory=list)
-    checkpoint: bool = False
-    alive: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.changed or self.capacity_changes or self.checkpoint or self.alive)
-
-
-class Taken(NamedTuple):
-    """What a commit has taken: the pending, as it is written, and with the entries that the log gets then."""
-
-    pending: Pending
-    batch: Batch
-    entries: list[KeyEntry]
-    over: list[Holding]  # their ends are in the batch
 
 
 class Copies(NamedTuple):
@@ -144,15 +123,11 @@ class Book:
         self.wall_s, self.configured_kw = wall_s, configured_kw
         self.epoch = secrets.randbelow(2**53 - 1) + 1
         self.fault: str | None = None
-        self.log = KeyLog()
+        self._rows = Rows()
         self._seq, self._event, self._checkpoint_event = last_seq, last_event, last_event
         self._pending, self._in_flight = Pending(), Pending()
-        self._by_id: dict[str, Holding] = {}
-        self._by_digest: dict[str, Holding] = {}
-        self._owners = Tally()
         self.surprises = 0
         """How often something has happened that was not to be foreseen."""
-        self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
         for holding in holdings:
             self._take_over(holding)
         self._pending.changed = {holding.seq: holding for holding in changed}
@@ -168,17 +143,20 @@ class Book:
         wall_s: float,
         owner: str | None = None,
         waits_until_s: float | None = None,
+        *,
+        is_move: bool = False,
     ) -> tuple[Holding, bool]:
         """The session of the key, maybe superseded, and whether the key had it before; else one that starts or waits.
 
         `digest` is of owner and key together (`protocol.keys`). `waits_until_s` is until when the car waits where it
-        finds no room, in wall time: infinite for as long as it takes, None for one that does not. Raises
+        finds no room, in wall time: infinite for as long as it takes, None for one that does not. `is_move` is of a
+        balancer that moves a waiting car: a session that the key has here already keeps its number. Raises
         KeyReusedError, DepartureError, StorageError, DrainingError, QuotaError or NoRoomError.
         """
         self.advance(wall_s)
-        known = self._by_digest.get(digest)
+        known = self._rows.of_key(digest)
         if known is not None:
-            self._repeat(known, number, fingerprint)
+            self._repeat(known, known.number if is_move else number, fingerprint)
             return known, True
         if request.departure_s is not None and request.departure_s <= self._substation.now_s:
             raise DepartureError
@@ -222,6 +200,7 @@ class Book:
 
         Only from now on may anyone start who waits.
         """
+        self.advance(wall_s)  # who has left in an outage is gone
         if configured_kw is not None and configured_kw != self.configured_kw:
             self.set_capacity(configured_kw, wall_s)
         self.configured_kw, self._has_begun = configured_kw, True
@@ -266,15 +245,17 @@ class Book:
 
     def forget(self) -> None:
         """Forget the keys that were remembered for long enough, and the oldest of too many."""
-        while self._ended:
-            oldest = next(iter(self._ended.values()))
+        while (oldest := self._rows.next_to_forget(self.wall_s - self.key_life_s)) is not None:
             if oldest.live is not None or self.is_pending(oldest):
                 return  # its end is not on the disk yet
-            if len(self._ended) <= MAX_KEYS and oldest.last_wanted_s() + self.key_life_s > self.wall_s:
-                return
-            self._drop(oldest)
+            self._rows.drop(oldest)
 
     # ------------------------------------------------------------------ questions
+
+    @property
+    def log(self) -> KeyLog:
+        """Of the keys that are on the disk."""
+        return self._rows.log
 
     @property
     def revision(self) -> int:
@@ -314,7 +295,7 @@ class Book:
 
     def find(self, session_id: str, owner: str | None = None) -> Holding | None:
         """None where it is not remembered, or is another owner's than the one that is named."""
-        holding = self._by_id.get(session_id)
+        holding = self._rows.find(session_id)
         return holding if holding is not None and holding.is_for(owner) else None
 
     def shown(self, holding: Holding) -> Record:
@@ -323,8 +304,8 @@ class Book:
 
     def waiting(self, limit: int) -> list[Holding]:
         """The first in the list, as far as they are on the disk."""
-        found = (self._by_id[car.session_id] for car in self._line)
-        return list(islice((holding for holding in found if holding.saved), limit))
+        found = (self._rows.find(car.session_id) for car in self._line)
+        return list(islice((holding for holding in found if holding and not self.is_pending(holding)), limit))
 
     def copies(self, surprises: int | None = None) -> Copies | None:
         """To look ahead with; None if nothing unforeseen has happened since there were so many surprises."""
@@ -342,7 +323,7 @@ class Book:
 
     def as_it_is(self, record: Record) -> Record | None:
         """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
-        holding = self._by_id.get(record.session_id)
+        holding = self._rows.find(record.session_id)
         if holding is not None and holding.live is not None:
             return self.shown(holding)
         if record.ended_wall_s is None:
@@ -368,18 +349,8 @@ class Book:
             pending.checkpoint = True
         if not pending:
             return None
-        whole = [holding for holding in pending.changed.values() if holding.live is not None]
-        marked = [holding for holding in pending.changed.values() if holding.live is None]
-        batch = Batch(
-            [to_record(holding) for holding in whole],
-            [(encode(holding.number), holding.superseded_by, holding.seq) for holding in marked],
-            [] if pending.checkpoint else pending.capacity_changes,
-            self._checkpoint() if pending.checkpoint else None,
-            self.wall_s if pending.alive or pending.checkpoint else None,
-        )
         self._in_flight = pending
-        entries = [holding.entry for holding in pending.changed.values()]
-        return Taken(pending, batch, entries, [holding for holding in whole if holding.ended_wall_s is not None])
+        return taken(pending, self._checkpoint() if pending.checkpoint else None, self.wall_s)
 
     def written(self, taken: Taken) -> None:
         """It is on the disk."""
@@ -408,8 +379,7 @@ class Book:
         if number > known.number and not known.superseded_by:
             known.number = number
             self._pending.changed[known.seq] = known
-            if known.session_id in self._ended:
-                self._ended.move_to_end(known.session_id)
+            self._rows.want(known)
         if known.fingerprint != fingerprint:
             raise KeyReusedError
 
@@ -423,7 +393,7 @@ class Book:
         waits_until_s: float | None,
     ) -> Holding:
         substation, scale, quota = self._substation, self._scale, self._limits.quota
-        if owner is not None and not quota.allows(self._owners.of(owner).plus(use_of(request.power.max_kw))):
+        if owner is not None and not quota.allows(self._rows.used(owner).plus(use_of(request.power.max_kw))):
             raise QuotaError(quota)
         departure_wall_s = None if request.departure_s is None else scale.to_wall_s(request.departure_s)
         leaves_wall_s = self.wall_s + scale.to_wall_s(self._limits.max_session_s)
@@ -442,8 +412,7 @@ class Book:
         self.surprises += 1
         self._seq += 1
         holding = Holding(self._seq, session_id, digest, number, fingerprint, owner=owner, live=live)
-        self._count(holding)
-        self._by_id[session_id] = self._by_digest[digest] = holding
+        self._rows.add(holding)
         self._pending.changed[holding.seq] = holding
         return holding
 
@@ -472,6 +441,8 @@ class Book:
         self._substation.revision += 1
         if holding.live is not None:
             holding.live.end_reason = reason
+        if reason is not EndReason.SUPERSEDED:
+            self._settle(holding)
         self._note_end(holding.session_id, ended_wall_s)
 
     def _collect(self) -> None:
@@ -494,26 +465,32 @@ class Book:
     def _note_starts(self, sessions: Iterable[Session]) -> None:
         """Those have begun who waited."""
         for session in sessions:
-            holding = self._by_id[session.session_id]
-            live = holding.live
+            holding = self._rows.find(session.session_id)
+            live = None if holding is None else holding.live
+            assert holding is not None
             assert live is not None, "it has waited until now"
             live.session, live.started_event = session, self._next_event()
             live.started_wall_s = self._scale.first_wall_s(session.started_s)
+            self._settle(holding)
             self._pending.changed[holding.seq] = holding
             self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or live.started_wall_s))
 
+    def _settle(self, holding: Holding) -> None:
+        """What ends the waiting here counts, and not a move that some balancer has under way."""
+        if len(holding.number) < MAX_PARTS:
+            holding.number = settled(holding.number)
+
     def _note_end_of_wait(self, session_id: str) -> None:
-        holding = self._by_id[session_id]
-        if holding.live is not None:
+        holding = self._rows.find(session_id)
+        if holding is not None and holding.live is not None:
             self._leave(holding, *holding.live.end_of_wait())
 
     def _note_end(self, session_id: str, ended_wall_s: float) -> None:
-        holding = self._by_id.get(session_id)
+        holding = self._rows.find(session_id)
         if holding is None or holding.live is None:
             return  # taken back
-        self._count_no_more(holding)
-        holding.ended_wall_s, holding.live.ended_event = ended_wall_s, self._next_event()
-        self._ended[holding.session_id] = holding
+        holding.live.ended_event = self._next_event()
+        self._rows.end(holding, ended_wall_s)
         self._pending.changed[holding.seq] = holding
 
     def _first_time_s(self, grid_s: float) -> float:
@@ -528,7 +505,9 @@ class Book:
         self._checkpoint_event = self._event
         self._substation.rebase(self._substation.now_s)
         delivered_kwh = {
-            self._by_id[session.session_id].seq: session.delivered_kwh for session in self._substation.active
+            holding.seq: session.delivered_kwh
+            for session in self._substation.active
+            if (holding := self._rows.find(session.session_id)) is not None
         }
         return Checkpoint(
             self._event,
@@ -541,8 +520,7 @@ class Book:
 
     def _take_back(self, holdings: list[Holding]) -> None:
         for holding in holdings:
-            self._drop(holding)
-            self._count_no_more(holding)
+            self._rows.take_back(holding)
             if self._line.leave(holding.session_id) is None:
                 self._substation.stop(holding.session_id, self._substation.now_s)
             else:
@@ -550,33 +528,10 @@ class Book:
         self.surprises += 1
         self._note_ends()  # nobody starts in their place as long as the disk takes no changes
 
-    def _count(self, holding: Holding) -> None:
-        """It takes of its owner's quota from now on, if it has not ended."""
-        if (use := holding.use) is not None:
-            self._owners.begin(use.owner, use_of(use.power_kw))
-
-    def _count_no_more(self, holding: Holding) -> None:
-        """It is about to end, or has never been: its owner may have another session in its place."""
-        if (use := holding.use) is not None:
-            self._owners.end(use.owner, use_of(use.power_kw))
-
     def _take_over(self, holding: Holding) -> None:
-        """Remember what is on the disk; of two sessions of one key the later."""
-        earlier = self._by_digest.get(holding.digest)
-        if earlier is not None and earlier.live is None:
-            self._drop(earlier)
+        """Remember what is on the disk."""
         holding.saved = True
-        self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
-        if holding.ended_wall_s is not None:
-            self._ended[holding.session_id] = holding
-        elif holding.live is not None and holding.waits:
+        self._rows.add(holding)
+        if holding.live is not None and holding.waits:
             self._line.join(to_waiting_car(holding.session_id, holding.live, self._scale), self._substation)
-        self._count(holding)
         self.log.note(holding.entry)
-
-    def _drop(self, holding: Holding) -> None:
-        del self._by_id[holding.session_id]
-        self._ended.pop(holding.session_id, None)
-        if self._by_digest.get(holding.digest) is holding:
-            del self._by_digest[holding.digest]
-        self.log.forget(holding.session_id)

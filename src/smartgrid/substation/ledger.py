@@ -38,11 +38,12 @@ from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KeyPage
 from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.book import Book, Copies, Taken
+from smartgrid.substation.book import Book, Copies
 from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
 from smartgrid.substation.holding import Holding
 from smartgrid.substation.keeper import Keeper
 from smartgrid.substation.outlook import Outlook
+from smartgrid.substation.pending import Taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     LedgerError,
@@ -147,11 +148,13 @@ class Ledger:
     ) -> Told:
         """The session of the owner's key: the one that it has, or one that starts now, or waits.
 
-        A request without key or number gets them here; `digest` stands for a key that only its client knows.
+        A request without key or number gets them here; `digest` stands for a key that only its client knows, of a car
+        that a balancer moves.
         `waits_until_s` is until when the car waits if need be, in wall time: infinite for as long as it takes, None
         for one that does not. Raises NoRoomError, QuotaError, DrainingError, DepartureError,
         KeyReusedError, SupersededError, StorageError or UnknownOutcomeError.
         """
+        is_move = digest is not None
         if digest is None:
             digest = secrets.token_urlsafe(16) if key is None else keys.digest(key, owner)
         number = self._believed(number)
@@ -159,7 +162,7 @@ class Ledger:
             wall_s = self._look()
             try:
                 holding, replayed = self._book.charge(
-                    request, digest, number, fingerprint, wall_s, owner, waits_until_s
+                    request, digest, number, fingerprint, wall_s, owner, waits_until_s, is_move=is_move
                 )
             except LedgerError as error:
                 error.status = self._book.status()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smartgrid.balancer import member_answers
+from smartgrid.domain.regions import ANYWHERE, Wish
 from smartgrid.domain.request import PowerRange
 from smartgrid.http_client.answer import Answer
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
@@ -33,7 +34,8 @@ LONGEST_LOOK_AGAIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """What is to be placed: the request's body as it came, its power, its key, the number of this try, its owner.
+    """What is to be placed: the request's body as members get it, its power, its key, the number of this try, its
+    owner, and what it says of regions.
 
     `wants_to_wait` where the body says that it waits where there is no room, and `may_wait` where this balancer is to
     find out at whom. Of one that another balancer moves only the digest is known of the key: `moved`.
@@ -44,6 +46,7 @@ class Car:
     key: str
     number: Number
     owner: str | None = None
+    wish: Wish = ANYWHERE
     wants_to_wait: bool = False
     may_wait: bool = False
     moved: str | None = None

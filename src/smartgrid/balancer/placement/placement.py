@@ -34,6 +34,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoRegionError,
     NoTimeError,
     NotKnownError,
     OverQuotaError,
@@ -41,8 +42,9 @@ from smartgrid.balancer.placement.errors import (
     SupersededAboveError,
 )
 from smartgrid.balancer.placement.fleet_use import FleetUse
-from smartgrid.balancer.placement.forecasts import Forecasts, in_order
+from smartgrid.balancer.placement.forecasts import Forecast, Forecasts, in_order
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
+from smartgrid.domain.regions import RegionError, Regions, Tiers
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyEntry, OwnUse
@@ -79,6 +81,7 @@ class _Way:
     asked: list[str] = field(default_factory=list)
     not_known: bool = False
     over_quota: bool = False
+    tiers: Tiers | None = None  # of regions
     claim: OwnUse | None = None  # on its owner's quota in the fleet
     not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
     named: str | None = None  # the session that a superseded one has named
@@ -105,6 +108,7 @@ class Placement:
         use: FleetUse | None = None,
         *,
         balancer_id: int,
+        regions: Regions | None = None,
         attempt_timeout_s: float,
         request_timeout_s: float,
         let_down: Callable[[str], None] = lambda _member: None,
@@ -117,6 +121,7 @@ class Placement:
         self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
         self._let_down, self._use = let_down, use or FleetUse()
         self._keys, self._forecasts = keys or KeysUnderWay(), forecasts or Forecasts(fleet)
+        self._regions = regions or Regions()
 
     def place(self, car: Car, end_s: float = math.inf) -> Placed:
         """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
@@ -136,6 +141,7 @@ class Placement:
                 raise way.not_placed(NoTimeError(way.attempts))
             session_id = way.named or self._holder(way)
             if session_id is None:
+                way.tiers = self._tiers(way)
                 self._claim(way)
                 if (asked := self._ask_best(way) or self._ask_to_wait(way)) is None:
                     raise _nowhere(way)
@@ -166,6 +172,13 @@ class Placement:
             way.over_quota = True
             raise _nowhere(way)
         way.claim = wanted
+
+    def _tiers(self, way: _Way) -> Tiers | None:
+        """Which regions the car may go to. Raises NoRegionError where it is none."""
+        try:
+            return self._regions.tiers(way.car.wish)
+        except RegionError as error:
+            raise way.not_placed(NoRegionError(error)) from None
 
     def _holder(self, way: _Way) -> str | None:
         holder = self._directory.holder(way.car.digest, way.not_there)
@@ -199,7 +212,7 @@ class Placement:
 
     def _ask_best(self, way: _Way) -> tuple[str, Outcome] | None:
         """Ask the best member that has not been asked; None where there is none."""
-        choice = self._fleet.choose(way.car.power, way.asked)
+        choice = self._fleet.choose(way.car.power, way.asked, way.tiers)
         if choice is None:
             return None
         name = choice.substation.name
@@ -235,19 +248,29 @@ class Placement:
         return substation.name, asked.outcome
 
     def _next_list(self, way: _Way) -> Substation | None:
-        """A few members are asked for forecasts, and only when all of these have said no the next few."""
+        """A few members are asked for forecasts, and only when all of these have said no the next few.
+
+        None where no one is left. Raises NoTimeError.
+        """
         while way.end_s - time.monotonic() > MIN_ATTEMPT_S:
             while way.lists:
                 if (substation := self._fleet.substation(way.lists.pop(0))) is not None:
                     return substation
-            forecasts = self._forecasts.of(
-                way.car.body, way.car.power, way.car.headers, way.end_s - MIN_ATTEMPT_S, way.foretold
-            )
+            forecasts = self._next_forecasts(way)
             if not forecasts:
-                break
+                return None
             way.foretold += forecasts
             way.lists = in_order(forecasts)
-        return None
+        raise NoTimeError(way.attempts)
+
+    def _next_forecasts(self, way: _Way) -> dict[str, Forecast | None]:
+        """Of a few members that were not asked for one, of the first tier in which there are any."""
+        car, end_s = way.car, way.end_s - MIN_ATTEMPT_S
+        for tier in way.tiers or (None,):
+            found = self._forecasts.of(car.body, car.power, car.headers, end_s, way.foretold, tier)
+            if found:
+                return found
+        return {}
 
     def _ask(self, way: _Way, substation: Substation, timeout_s: float, *, lets_wait: bool = False) -> Asked:
         """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.

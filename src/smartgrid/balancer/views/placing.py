@@ -17,6 +17,7 @@ from smartgrid.balancer.placement.errors import (
     FaultyRequestError,
     HolderAwayError,
     NoPlaceError,
+    NoRegionError,
     NoTimeError,
     NotKnownError,
     OverQuotaError,
@@ -28,6 +29,7 @@ from smartgrid.balancer.placement.placement import Placed, Placement
 from smartgrid.balancer.sessions import unavailable
 from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import release_in_s
+from smartgrid.domain.regions import UnknownRegionError, Wish
 from smartgrid.protocol import headers
 from smartgrid.protocol.models import ChargeBody, SessionBody
 from smartgrid.runtime import logs
@@ -55,8 +57,12 @@ class PlacingViews:
         "Charge a car on the best substation",
         body=ChargeBody,
         answers={201: SessionBody, 202: SessionBody},
-        problems=(400, 409, 413, 415, 422, 429, 503, 504),
-        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER | charge_views.WAITING_HEADERS,
+        problems=(400, 403, 409, 413, 415, 422, 429, 503, 504),
+        headers=KEY_HEADER
+        | charge_views.OWNER_HEADER
+        | charge_views.NUMBER_HEADER
+        | charge_views.WAITING_HEADERS
+        | charge_views.RESIDENCY_HEADER,
         needs=(CHARGE_WRITE,),
     )
     @audited("charge")
@@ -64,8 +70,10 @@ class PlacingViews:
         begun_s, body, moved = time.monotonic(), read_body(ChargeBody), charge_views.key_digest()
         key = "" if moved else idempotency_key() or secrets.token_hex(16)
         number = self.tries.number(charge_views.try_number(), time.time())
+        wish = Wish(body.regions, access.residency())
+        sent = request.get_data() if body.region is None else body.filled_in(with_region=False)
         may_wait = body.wait and charge_views.may_wait_here()
-        car = Car(request.get_data(), body.power, key, number, access.owner(), body.wait, may_wait, moved)
+        car = Car(sent, body.power, key, number, access.owner(), wish, body.wait, may_wait, moved)
         try:
             placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
@@ -101,6 +109,8 @@ class PlacingViews:
                 response = _not_known(error).response()
             case HolderAwayError():
                 response = unavailable(error.member).response()
+            case NoRegionError():
+                response = _no_region(error).response()
             case FaultyRequestError():
                 response = _passed_on(error)
             case SupersededAboveError():
@@ -141,6 +151,12 @@ def _not_known(error: NotKnownError) -> ProblemError:
 def _superseded(error: SupersededAboveError) -> ProblemError:
     detail = "The key's session is not here but at superseded_by."
     return ProblemError(409, SUPERSEDED, detail, superseded_by=error.path)
+
+
+def _no_region(error: NoRegionError) -> ProblemError:
+    if isinstance(error.reason, UnknownRegionError):
+        return ProblemError(422, "unknown-region", str(error.reason))
+    return ProblemError(403, "region-not-allowed", str(error.reason))
 
 
 def _busy() -> ProblemError:
