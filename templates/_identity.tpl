@@ -37,7 +37,8 @@ for the API server, and nothing secret is in the chart.
 {{- $_ := set $grants (include "smart-grid.subject" (dict "name" . "namespace" $.Release.Namespace)) (list "grid:read" "grid:operate" "charge:read" "charge:write") }}
 {{- end }}
 {{- $caller := printf "%s-%s" (include "smart-grid.releaseName" .) (ternary "balancer" "gateway" (eq .Chart.Name "substation")) -}}
-{{- range .Values.callers | default (list $caller) }}
+{{- $fromOutside := (.Values.regionAccess | default dict).serviceAccounts | default list }}
+{{- range concat (.Values.callers | default (list $caller)) $fromOutside }}
 {{- $_ := set $grants (include "smart-grid.subject" (dict "name" . "namespace" $.Release.Namespace)) (list "grid:service") }}
 {{- end }}
 {{- $issuer := dict "audience" (include "smart-grid.audience" .) "claims" (dict "scope" "sub") "grants" $grants -}}
@@ -53,15 +54,45 @@ for the API server, and nothing secret is in the chart.
 {{- toJson $issuer -}}
 {{- end -}}
 
+{{/*
+The issuers besides that of service accounts, as {"issuers": [...]}: those of people, which say where their cars may be charged where
+that is asked of them, and those of balancers in front of this one.
+*/}}
+{{- define "smart-grid.otherIssuers" -}}
+{{- $found := list -}}
+{{- $claim := .Values.global.residency.claim -}}
+{{- range .Values.global.auth.issuers }}
+{{- $issuer := . }}
+{{- if $claim }}
+{{- $claims := merge (dict) (.claims | default dict) (dict "residency" $claim) }}
+{{- $issuer = set (deepCopy .) "claims" $claims }}
+{{- end }}
+{{- $found = append $found $issuer }}
+{{- end }}
+{{- range (.Values.regionAccess | default dict).issuers }}
+{{- $grants := dict }}
+{{- range .subjects }}
+{{- $_ := set $grants . (list "grid:service") }}
+{{- end }}
+{{- $found = append $found (merge (dict "claims" (dict "scope" "sub") "grants" $grants) (omit . "subjects")) }}
+{{- end }}
+{{- toJson (dict "issuers" $found) -}}
+{{- end -}}
+
+{{/* Whether the balancer can be reached by others than the release's own pods. */}}
+{{- define "smart-grid.isOpen" -}}
+{{- if or (.Values.regionAccess | default dict).peers (and (eq .Chart.Name "balancer") (or .Values.ingress.enabled .Values.httpRoute.enabled)) }}true{{ end -}}
+{{- end -}}
+
 {{/* The settings: whose tokens are believed; where there is nobody's, that nothing is asked. */}}
 {{- define "smart-grid.identitySettings" -}}
-{{- $issuers := .Values.global.auth.issuers -}}
+{{- $issuers := (include "smart-grid.otherIssuers" . | fromJson).issuers -}}
 {{- if include "smart-grid.isCalled" . }}
 {{- $issuers = prepend $issuers (include "smart-grid.serviceIssuer" . | fromJson) }}
 {{- end }}
 {{- if $issuers -}}
 SMARTGRID_AUTH_ISSUERS: {{ toJson $issuers | quote }}
-{{- if and (eq .Chart.Name "balancer") (not .Values.global.auth.issuers) }}
+{{- if and (eq .Chart.Name "balancer") (not .Values.global.auth.issuers) (not (include "smart-grid.isOpen" .)) }}
 # Nobody could sign in to the console. Only the gateway's pods, and who may forward a port, reach it.
 SMARTGRID_AUTH_ANONYMOUS: grid:read
 {{- end }}

@@ -8,6 +8,7 @@ import pytest
 
 from render.charts import LONG_RUNNING, SERVICES
 from render.manifests import Chart, RefusedError
+from render.value_cases import OF_REGIONS, RESIDENCY, WEST, WITH_INGRESS, WITH_ROUTE
 
 COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     *(
@@ -15,7 +16,7 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             {f"{service}.autoscaling.enabled": True, f"{service}.autoscaling.minReplicas": 99},
             f"{service}.autoscaling.minReplicas (99) is above {service}.autoscaling.maxReplicas",
         )
-        for service in ("balancer", "gateway")
+        for service in LONG_RUNNING
     ),
     *(
         (
@@ -23,6 +24,20 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             f"{service}.autoscaling needs {service}.resources.requests.cpu",
         )
         for service in ("balancer", "gateway")
+    ),
+    *(
+        ({"substation.autoscaling.enabled": True, **values}, f"substation.autoscaling needs {sentence}")
+        for values, sentence in (
+            ({"balancer.discovery": "static", "balancer.substations": ["http://a:1"]}, "balancer.enabled and balancer"),
+            ({"balancer.enabled": False, "gateway.balancerUrl": "http://b:1"}, "balancer.enabled and balancer"),
+            ({"balancer.substationService": "other"}, "balancer.substationService to be grid-substation"),
+            (
+                {"substation.fullnameOverride": "mine", "balancer.substationService": "grid-substation"},
+                "balancer.substationService to be mine",
+            ),
+            ({"substation.persistence.enabled": False}, "substation.persistence.enabled"),
+            ({"substation.persistence.retentionPolicy.whenScaled": "Delete"}, "substation.persistence.enabled"),
+        )
     ),
     ({"balancer.discovery": "static"}, "balancer.discovery=static needs balancer.substations"),
     ({"substation.enabled": False}, "substation.enabled=false needs balancer.substationService"),
@@ -43,6 +58,22 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         {"global.auth.services.enabled": False, "global.auth.issuers": [{"issuer": "https://a"}]},
         "global.auth.issuers needs global.auth.services.enabled",
     ),
+    ({"global.istio.policies": True}, "global.istio.policies and global.istio.checkTokens need global.mesh"),
+    (
+        {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True},
+        "global.istio.checkTokens needs global.auth.issuers",
+    ),
+    *(
+        (
+            {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True, "global.auth.issuers": [issuer]},
+            "global.istio.checkTokens needs issuers whose keys istiod can read",
+        )
+        for issuer in (
+            {"issuer": "https://a", "audience": "grid", "jwks": "/etc/keys.json"},
+            {"issuer": "https://a", "audience": "grid", "jwks": "https://a/keys", "ca": "/etc/ca.crt"},
+            {"issuer_from": "/etc/token", "audience": "grid", "jwks": "https://a/keys"},
+        )
+    ),
     ({"balancer.enabled": False}, "balancer.enabled=false needs gateway.balancerUrl"),
     ({"balancer.nameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
     ({"balancer.fullnameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
@@ -54,6 +85,32 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"gateway.httpRoute.enabled": True, "gateway.httpRoute.parentRefs": [{"name": "a"}]},
         "gateway.httpRoute.enabled needs gateway.httpRoute.hostnames",
+    ),
+    (OF_REGIONS | {"substation.enabled": True}, "global.regions needs substation.enabled=false"),
+    (OF_REGIONS | {"balancer.enabled": False}, "global.regions needs balancer.enabled"),
+    (OF_REGIONS | {"balancer.substations": ["http://a:1"]}, "global.regions takes the place of balancer.substations"),
+    (OF_REGIONS | {"balancer.policy": "polled"}, "global.regions needs another balancer.policy than polled"),
+    (OF_REGIONS | {"global.regions": [WEST, WEST]}, "global.regions has the name west twice"),
+    (
+        OF_REGIONS | {"global.regions": [WEST | {"auth": {"audience": "a", "tokenSecret": {"name": "t"}}}]},
+        "auth of west has an audience and a tokenSecret",
+    ),
+    (
+        OF_REGIONS | {"global.regions": [{"name": "west", "url": "http://w", "tls": {"caSecret": {"name": "c"}}}]},
+        "tls of west needs a url that begins with https",
+    ),
+    (RESIDENCY | {"global.residency.label": ""}, "global.residency needs both"),
+    (
+        {"global.residency.claim": "country", "global.residency.label": "land"},
+        "global.residency needs global.regions",
+    ),
+    (WITH_INGRESS | {"balancer.regionAccess.issuers": []}, "balancer.ingress.enabled needs balancer.regionAccess"),
+    (WITH_INGRESS | {"balancer.regionAccess.peers": []}, "balancer.ingress.enabled needs balancer.regionAccess.peers"),
+    (WITH_INGRESS | {"balancer.ingress.hosts": []}, "balancer.ingress.enabled needs balancer.ingress.hosts"),
+    (WITH_ROUTE | {"balancer.httpRoute.parentRefs": []}, "balancer.httpRoute.enabled needs balancer.httpRoute"),
+    (
+        WITH_ROUTE | {"global.auth.services.enabled": False},
+        "balancer.regionAccess needs global.auth.services.enabled",
     ),
     ({"gateway.service.nodePort": 30000}, "gateway.service.nodePort needs gateway.service.type"),
     ({"loadtest.enabled": True, "gateway.enabled": False}, "gateway.enabled=false needs loadtest.target"),
@@ -88,6 +145,10 @@ SINGLE: list[tuple[str, Any]] = [
     ("substation.persistence.size", "big"),
     ("substation.persistence.retentionPolicy.whenScaled", "Keep"),
     ("substation.updateStrategy.type", "Recreate"),
+    ("substation.autoscaling.kind", "vpa"),
+    ("substation.autoscaling.targetDemandKw", 0),
+    ("substation.autoscaling.minReplicas", 0),
+    ("substation.autoscaling.keda.trigger", "cpu"),
     ("balancer.updateStrategy.type", "OnDelete"),
     ("balancer.policy", "best"),
     ("balancer.discovery", "dns"),
@@ -103,6 +164,12 @@ SINGLE: list[tuple[str, Any]] = [
     ("gateway.podMonitor.enabled", "yes"),
     ("gateway.podDisruptionBudget.maxUnavailable", 0),
     ("gateway.logLevel", "trace"),
+    ("balancer.region", "West"),
+    ("balancer.ingress.hosts", ["*.example.com"]),
+    ("balancer.regionAccess.issuers", [{"issuer": "https://a", "audience": "b", "jwks": "https://a/k"}]),
+    ("global.regions", [{"name": "west"}]),
+    ("global.regions", [{"name": "west", "url": "west:8080"}]),
+    ("global.regions", [{"name": "west", "url": "http://west:8080/path"}]),
     ("gateway.threads", 1),
     ("gateway.drainTimeoutSeconds", 0),
     ("gateway.image.pullPolicy", "Sometimes"),
@@ -149,6 +216,8 @@ def enabled(name: str) -> dict[str, Any]:
         *((f"{service}.networkPolicy.enable", "enable") for service in LONG_RUNNING),
         *((f"{service}.readinessProbe.perodSeconds", "perodSeconds") for service in LONG_RUNNING),
         ("substation.persistence.retentionPolicy.whenScale", "whenScale"),
+        ("substation.autoscaling.targetDemandKW", "targetDemandKW"),
+        ("substation.autoscaling.keda.prometheus.query", "query"),
         ("global.imageRegsitry", "imageRegsitry"),
         ("dashboards.enable", "enable"),
     ],

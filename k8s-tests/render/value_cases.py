@@ -151,6 +151,53 @@ def _of_autoscaled(service: str) -> list[Case]:
     ]
 
 
+SCALER, SCALED = "HorizontalPodAutoscaler/grid-substation", "ScaledObject/grid-substation"
+
+
+def _scaled(value: str, to: Any, of: str, path: str, expected: Any, **also: Any) -> Case:
+    """A value of the substations' autoscaling, beside what turns that on."""
+    on = {"substation.autoscaling.enabled": True} | ({"substation.autoscaling.kind": "hpa"} if of == SCALER else {})
+    also = {f"substation.autoscaling.{name.replace('_', '.')}": each for name, each in also.items()}
+    return Case(f"substation.autoscaling.{value}", to, of, path, expected, on | also, True)
+
+
+TRIGGER, KEDA = "spec/triggers/0", "spec/ingress/0/from/0"
+FREEZE = {"scaleDown": {"selectPolicy": "Disabled"}}
+AUTOSCALED_SUBSTATIONS = [
+    Case("substation.autoscaling.enabled", True, WORKLOADS["substation"], "spec/replicas", None, alone=True),
+    _scaled("enabled", True, SCALED, "spec/scaleTargetRef/name", "grid-substation"),
+    _scaled("kind", "hpa", SCALER, "spec/scaleTargetRef/kind", "StatefulSet"),
+    _scaled("kind", "hpa", SCALED, "", ABSENT),
+    _scaled("minReplicas", 4, SCALER, "spec/minReplicas", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/minReplicaCount", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/fallback/replicas", 4),
+    _scaled("maxReplicas", 44, SCALER, "spec/maxReplicas", 44),
+    _scaled("maxReplicas", 44, SCALED, "spec/maxReplicaCount", 44),
+    _scaled("targetDemandKw", 80, SCALER, "spec/metrics/0/external/target/averageValue", "80"),
+    _scaled("targetDemandKw", 80.5, SCALED, f"{TRIGGER}/metadata/targetValue", "80.5"),
+    _scaled("targetDemandKw", 80, SCALED, f"{TRIGGER}/metadata/threshold", "80", keda_trigger="prometheus"),
+    _scaled("behavior", FREEZE, SCALER, "spec/behavior/scaleDown/selectPolicy", "Disabled"),
+    _scaled("behavior", FREEZE, SCALED, "spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/selectPolicy",
+            "Disabled"),
+    _scaled("tolerance", 0.05, SCALER, "spec/behavior/scaleUp/tolerance", "0.05"),
+    _scaled("tolerance", None, SCALER, "spec/behavior/scaleDown/tolerance", None),
+    _scaled("hpa.demandMetric", "demand", SCALER, "spec/metrics/0/external/metric/name", "demand"),
+    _scaled("hpa.busyFloorMetric", "floor", SCALER, "spec/metrics/1/external/metric/name", "floor"),
+    _scaled("hpa.selector", {"a": "b"}, SCALER, "spec/metrics/1/external/metric/selector/matchLabels", {"a": "b"}),
+    _scaled("keda.trigger", "prometheus", SCALED, f"{TRIGGER}/type", "prometheus"),
+    _scaled("keda.trigger", "prometheus", "Service/grid-demand", "", ABSENT),
+    _scaled("keda.pollingIntervalSeconds", 5, SCALED, "spec/pollingInterval", 5),
+    _scaled("keda.failureThreshold", 7, SCALED, "spec/fallback/failureThreshold", 7),
+    _scaled("keda.namespaceSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/namespaceSelector/matchLabels/a", "b"),
+    _scaled("keda.podSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/podSelector/matchLabels/a", "b"),
+    _scaled("keda.prometheus.serverAddress", "http://p:9090", SCALED, f"{TRIGGER}/metadata/serverAddress",
+            "http://p:9090", keda_trigger="prometheus"),
+    _scaled("keda.prometheus.authenticationRef", "mine", SCALED, f"{TRIGGER}/authenticationRef/name", "mine",
+            keda_trigger="prometheus"),
+]  # fmt: skip
+
 RETENTION = "spec/persistentVolumeClaimRetentionPolicy"
 CLAIM = "spec/volumeClaimTemplates/0"
 SERVES = ["grid:service"]
@@ -287,6 +334,72 @@ IDENTITY = [
          "mine", LOADTEST | {"loadtest.token.secretName": "keys"}, True),
 ]  # fmt: skip
 
+WEST: dict[str, Any] = {"name": "west", "url": "https://west.example.com"}
+OF_REGIONS = {"substation.enabled": False, "global.regions": [WEST]}
+RESIDENCY = OF_REGIONS | {
+    "global.auth.issuers": [PROVIDER], "global.residency.claim": "country", "global.residency.label": "land",
+}  # fmt: skip
+IN_FRONT = {
+    "issuer": "https://keys.example.com",
+    "audience": "grid-west",
+    "jwks": "https://keys.example.com:444/k",
+    "subjects": ["system:serviceaccount:grid:grid-balancer"],
+}
+BELIEVED_IN_FRONT = {
+    **{name: value for name, value in IN_FRONT.items() if name != "subjects"},
+    "claims": {"scope": "sub"},
+    "grants": {"system:serviceaccount:grid:grid-balancer": SERVES},
+}
+PEERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+REACHED: dict[str, Any] = {"balancer.regionAccess.issuers": [IN_FRONT], "balancer.regionAccess.peers": PEERS}
+WITH_INGRESS = REACHED | {"balancer.ingress.enabled": True, "balancer.ingress.hosts": ["west.example.com"]}
+WITH_ROUTE = REACHED | {
+    "balancer.httpRoute.enabled": True,
+    "balancer.httpRoute.hostnames": ["west.example.com"],
+    "balancer.httpRoute.parentRefs": [{"name": "public"}],
+}
+REGION_INGRESS, REGION_ROUTE = "Ingress/grid-balancer", "HTTPRoute/grid-balancer"
+
+
+def _of_region(value: str, to: Any, of: str, path: str, expected: Any, also: dict[str, Any]) -> Case:
+    return Case(f"balancer.{value}", to, of, path, expected, also, True)
+
+
+REGIONS = [
+    Case("global.regions", [WEST], "ConfigMap/grid-balancer", "data/SMARTGRID_SUBSTATIONS",
+         "west=https://west.example.com", OF_REGIONS, True),
+    Case("global.regions", [WEST | {"labels": {"land": "DE"}, "priority": 2}], "ConfigMap/grid-balancer",
+         "data/SMARTGRID_REGIONS", '[{"labels":{"land":"DE"},"name":"west","priority":2}]', OF_REGIONS, True),
+    Case("global.regions", [WEST], "ConfigMap/grid-balancer", "data/SMARTGRID_DISCOVERY", "static", OF_REGIONS, True),
+    Case("global.regions", [WEST], "ConfigMap/grid-gateway", "data/SMARTGRID_BALANCER_TIMEOUT_S", "5", OF_REGIONS,
+         True),
+    Case("global.residency.claim", "country", "ConfigMap/grid-gateway", "data/SMARTGRID_AUTH_ISSUERS",
+         json.dumps([PROVIDER | {"claims": {"residency": "country"}}], separators=(",", ":"), sort_keys=True),
+         RESIDENCY, True),
+    Case("global.residency.label", "land", "ConfigMap/grid-balancer", "data/SMARTGRID_RESIDENCY_LABEL", "land",
+         RESIDENCY, True),
+    _settings("requestTimeoutSeconds", 3.5, "balancer", "REQUEST_TIMEOUT_S", "3.5"),
+    _settings("balancerTimeoutSeconds", 4.5, "gateway", "BALANCER_TIMEOUT_S", "4.5"),
+    _settings("region", "west", "balancer", "NAME", "west"),
+    _believed("balancer.regionAccess.serviceAccounts", ["system:serviceaccount:power:front"], "balancer",
+              _vouching(front=SERVES, grid_gateway=SERVES)),
+    _believed("balancer.regionAccess.issuers", [IN_FRONT], "balancer", _vouching(grid_gateway=SERVES),
+              BELIEVED_IN_FRONT),
+    _of_region("regionAccess.peers", PEERS, "NetworkPolicy/grid-balancer", "spec/ingress/0/from/1", PEERS[0], REACHED),
+    _of_region("ingress.enabled", True, REGION_INGRESS, "metadata/name", "grid-balancer", WITH_INGRESS),
+    _of_region("ingress.enabled", True, "ConfigMap/grid-balancer", "data/SMARTGRID_SERVICE_HOSTS", "west.example.com",
+               WITH_INGRESS),
+    _of_region("ingress.className", "nginx", REGION_INGRESS, "spec/ingressClassName", "nginx", WITH_INGRESS),
+    _of_region("ingress.annotations", {"a": "b"}, REGION_INGRESS, "metadata/annotations", {"a": "b"}, WITH_INGRESS),
+    _of_region("ingress.hosts", ["w.example.com"], REGION_INGRESS, "spec/rules/0/host", "w.example.com", WITH_INGRESS),
+    _of_region("ingress.tls", [{"secretName": "c"}], REGION_INGRESS, "spec/tls", [{"secretName": "c"}], WITH_INGRESS),
+    _of_region("httpRoute.enabled", True, REGION_ROUTE, "metadata/name", "grid-balancer", WITH_ROUTE),
+    _of_region("httpRoute.annotations", {"a": "b"}, REGION_ROUTE, "metadata/annotations", {"a": "b"}, WITH_ROUTE),
+    _of_region("httpRoute.parentRefs", [{"name": "mine"}], REGION_ROUTE, "spec/parentRefs", [{"name": "mine"}],
+               WITH_ROUTE),
+    _of_region("httpRoute.hostnames", ["w.example.com"], REGION_ROUTE, "spec/hostnames", ["w.example.com"], WITH_ROUTE),
+]  # fmt: skip
+
 GATEWAY = [
     _settings("balancerUrl", "http://elsewhere:81", "gateway", "BALANCER_URL", "http://elsewhere:81"),
     Case("gateway.service.type", "NodePort", "Service/grid-gateway", "spec/type", "NodePort"),
@@ -318,6 +431,7 @@ LOAD_TEST = [
     _argument("requests", 1_000_000, "--requests=1000000"),
     _argument("users", 6, "--users=6"),
     _argument("rampUpSeconds", 0, "--ramp-up=0"),
+    _argument("waitSeconds", 600, "--wait=600"),
     _argument("seed", 9, "--seed=9"),
     _argument("timeoutSeconds", 2.5, "--timeout=2.5"),
     _argument("target", "http://elsewhere:80", "--target=http://elsewhere:80"),
@@ -338,6 +452,8 @@ LOAD_TEST = [
 
 PROMETHEUS = "spec/ingress/1/from/0"
 NOBODY = {"matchLabels": {"a": "b"}}
+SIDECARS = {"global.mesh": "istio-sidecar"}
+PRINCIPALS = "spec/rules/0/from/0/source/principals"
 GRID = [
     Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
          "registry.example.com/smart-grid/gateway:0.1.0", alone=True),
@@ -367,6 +483,23 @@ GRID = [
     Case("global.auth.issuers", [PROVIDER], "NetworkPolicy/grid-gateway", "spec/egress/2/ports/0/port", 8443,
          alone=True),
     _believed("global.auth.operators", ["ops"], "substation", _vouching(grid_balancer=SERVES, ops=OPERATES)),
+    Case("global.mesh", "istio-sidecar", WORKLOADS["substation"],
+         "spec/template/metadata/labels/sidecar.istio.io~inject", "true", alone=True),
+    Case("global.mesh", "istio-ambient", WORKLOADS["balancer"],
+         "spec/template/metadata/labels/istio.io~dataplane-mode", "ambient", alone=True),
+    Case("global.istio.namespace", "mesh", "NetworkPolicy/grid-gateway",
+         "spec/egress/2/to/0/namespaceSelector/matchLabels/kubernetes.io~metadata.name", "mesh", SIDECARS, True),
+    Case("global.istio.routes", True, "VirtualService/grid-substation", "spec/http/0/retries", {"attempts": 0},
+         SIDECARS, True),
+    Case("global.istio.policies", True, "PeerAuthentication/grid-balancer", "spec/mtls/mode", "STRICT", SIDECARS, True),
+    Case("global.istio.policies", True, "AuthorizationPolicy/grid-substation", f"{PRINCIPALS}/0",
+         "cluster.local/ns/power/sa/grid-balancer", SIDECARS, True),
+    Case("global.istio.trustDomain", "grid.example", "AuthorizationPolicy/grid-balancer", f"{PRINCIPALS}/0",
+         "grid.example/ns/power/sa/grid-gateway", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.callers", ["system:serviceaccount:edge:in"], "AuthorizationPolicy/grid-balancer",
+         f"{PRINCIPALS}/1", "cluster.local/ns/edge/sa/in", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.checkTokens", True, "RequestAuthentication/grid-gateway", "spec/jwtRules/0/jwksUri",
+         PROVIDER["jwks"], SIDECARS | {"global.auth.issuers": [PROVIDER]}, True),
     Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
          f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name", "keys"),
     Case("global.logHashKey.secretKey", "mine", WORKLOADS["gateway"],
@@ -387,11 +520,13 @@ CASES = [
     *(case for service in LONG_RUNNING for case in _of_every_service(service)),
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
+    *AUTOSCALED_SUBSTATIONS,
     *CALLED,
     *IDENTITY,
     *SUBSTATION,
     *BALANCER,
     *GATEWAY,
+    *REGIONS,
     *LOAD_TEST,
 ]
 
@@ -405,6 +540,8 @@ TOGETHER = {
 TESTED_ELSEWHERE = {
     "prometheusRule.enabled",
     "prometheusRule.labels",
+    "grafanaAlerts.enabled",
+    "grafanaAlerts.labels",
     "dashboards.enabled",
     "dashboards.labels",
     "dashboards.annotations",

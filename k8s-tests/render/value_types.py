@@ -48,6 +48,9 @@ DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 URL = text(r"^$|^https?://[^/\s]+")
 PATH = text("^/")
 HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+METRIC = text(r"^[^\s/]+$")
+ABOVE_ZERO: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}
+PLAIN_HOST_NAMES = each(text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
 DURATION = text(r"^([0-9]+(ms|s|m|h))+$")
 NAMED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": text()}}
 ENVIRONMENT = each(
@@ -61,6 +64,18 @@ PROBE = strict(
     terminationGracePeriodSeconds=whole(1),
 )
 
+NAMED_KEY = strict(name=text("."), key=text(".")) | {"required": ["name"]}
+REGION = strict(
+    name=text(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+    url=text(r"^https?://[^/,\s]+$"),
+    auth=strict(audience=text(r"^[^\s]+$"), tokenSecret=NAMED_KEY),
+    tls=strict(caSecret=NAMED_KEY),
+    labels=LABELS,
+    priority=whole(0, 100),
+) | {"required": ["name", "url"]}
+FOREIGN_ISSUER = strict(
+    issuer=text("."), audience=text("."), jwks=text(r"^https?://."), subjects=each(text(".")) | {"minItems": 1}
+) | {"required": ["issuer", "audience", "jwks", "subjects"]}
 SECRET_KEY = strict(secretName=text(), secretKey=text("."))
 QUOTA = {
     "type": "object",
@@ -123,6 +138,20 @@ DEPLOYMENT = {
     ),
 }
 
+INGRESS = strict(
+    enabled=FLAG,
+    className=text(),
+    annotations=LABELS,
+    hosts=HOST_NAMES,
+    tls=each(strict(hosts=HOST_NAMES, secretName=text())),
+)
+HTTP_ROUTE = strict(
+    enabled=FLAG,
+    annotations=LABELS,
+    parentRefs=each(KUBERNETES_OBJECT | {"required": ["name"]}),
+    hostnames=HOST_NAMES,
+)
+
 CALLED = {"callers": each(text(r"^[^\s]+$")), "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1}}
 
 SUBSTATION = (
@@ -130,6 +159,24 @@ SUBSTATION = (
     | CALLED
     | {
         "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+        "autoscaling": strict(
+            enabled=FLAG,
+            kind=one_of("hpa", "keda"),
+            minReplicas=whole(1, 1000),
+            maxReplicas=whole(1, 1000),
+            targetDemandKw=ABOVE_ZERO,
+            behavior=KUBERNETES_OBJECT,
+            tolerance=or_null(number(0, 1)),
+            hpa=strict(demandMetric=METRIC, busyFloorMetric=METRIC, selector=LABELS),
+            keda=strict(
+                trigger=one_of("metrics-api", "prometheus"),
+                pollingIntervalSeconds=whole(1, 3600),
+                failureThreshold=whole(1),
+                namespaceSelector=KUBERNETES_OBJECT,
+                podSelector=KUBERNETES_OBJECT,
+                prometheus=strict(serverAddress=URL, authenticationRef=DNS_NAME),
+            ),
+        ),
         "capacityKw": or_null(number(0, 100_000)),
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),
@@ -160,6 +207,13 @@ BALANCER = (
         "allowedTargets": each(text(r"^[^,\s]+$")),
         "pollIntervalSeconds": number(0.05, 300),
         "attemptTimeoutSeconds": or_null(number(0.05, 30)),
+        "requestTimeoutSeconds": or_null(number(0.1, 60)),
+        "region": DNS_NAME,
+        "regionAccess": strict(
+            serviceAccounts=each(text(r"^[^\s]+$")), issuers=each(FOREIGN_ISSUER), peers=each(KUBERNETES_OBJECT)
+        ),
+        "ingress": INGRESS | {"properties": {**INGRESS["properties"], "hosts": PLAIN_HOST_NAMES}},
+        "httpRoute": HTTP_ROUTE | {"properties": {**HTTP_ROUTE["properties"], "hostnames": PLAIN_HOST_NAMES}},
         "awayLifeHours": number(0, 720),
         "console": strict(
             url=URL,
@@ -179,6 +233,7 @@ GATEWAY = (
     | DEPLOYMENT
     | {
         "balancerUrl": URL,
+        "balancerTimeoutSeconds": or_null(number(0.1, 60)),
         "rateLimit": text(r"^$|^off$|^[0-9.]+/s( burst [0-9]+)?$"),
         "trustedProxies": each(text(r"^[0-9A-Fa-f.:]+(/[0-9]+)?$")),
         "tls": strict(
@@ -195,20 +250,8 @@ GATEWAY = (
             nodePort=or_null(whole(1, 65535)),
             annotations=LABELS,
         ),
-        "ingress": strict(
-            enabled=FLAG,
-            className=text(),
-            annotations=LABELS,
-            hosts=HOST_NAMES,
-            tls=each(strict(hosts=HOST_NAMES, secretName=text())),
-        ),
-        "httpRoute": strict(
-            enabled=FLAG,
-            annotations=LABELS,
-            parentRefs=each(KUBERNETES_OBJECT | {"required": ["name"]}),
-            hostnames=HOST_NAMES,
-            path=PATH,
-        ),
+        "ingress": INGRESS,
+        "httpRoute": HTTP_ROUTE | {"properties": {**HTTP_ROUTE["properties"], "path": PATH}},
     }
 )
 
@@ -218,6 +261,7 @@ LOADTEST = EVERY_CHART | {
     "requests": or_null(whole(1, 1_000_000)),
     "users": or_null(whole(1, 10_000)),
     "rampUpSeconds": or_null(number(0, 86_400)),
+    "waitSeconds": or_null(number(1, 86_400)),
     "seed": {"type": "integer"},
     "timeoutSeconds": number(0.1, 600),
     "target": URL,
@@ -253,10 +297,22 @@ ROOT = {
             issuers=each(KUBERNETES_OBJECT),
             operators=each(text(r"^[^\s]+$")),
         ),
+        regions=each(REGION) | {"maxItems": 1000},
+        residency=strict(claim=text(), label=text()),
+        mesh=one_of("none", "istio-sidecar", "istio-ambient"),
+        istio=strict(
+            namespace=text("."),
+            trustDomain=text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+            routes=AUTO_FLAG,
+            policies=AUTO_FLAG,
+            callers=each(text(r"^([-a-z0-9.]+|system:serviceaccount:[-a-z0-9]+:[-a-z0-9.]+)$")),
+            checkTokens=AUTO_FLAG,
+        ),
         quotas=strict(substation=QUOTA, fleet=QUOTA),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "grafanaAlerts": strict(enabled=FLAG, labels=LABELS),
     "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
     # What else they may be, their own schemas say.
     **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},

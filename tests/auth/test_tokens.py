@@ -156,3 +156,24 @@ def test_any_header_is_refused_or_believed_and_never_an_error(value: Any, name: 
     token = base64.urlsafe_b64encode(head).rstrip(b"=").decode() + "." + rest
     with pytest.raises(TokenError):
         verify(token)
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "expected"),
+    [
+        ("", "DE", None),
+        ("country", "DE", "DE"),
+        ("address.country", {"country": "DE"}, "DE"),
+        ("country", None, ""),
+        ("country", ["DE"], ""),
+        ("country", "DE\r\nX: y", ""),
+        ("country", "", ""),
+        ("country", "D" * 64, ""),
+    ],
+)
+def test_a_token_says_where_its_cars_may_be_charged_if_its_issuers_tokens_have_to(
+    named: str, given: Any, expected: str | None
+) -> None:
+    trusted, outermost = issuer(claims={"residency": named}), named.partition(".")[0] or "country"
+
+    assert verify(KEY.sign(claims(NOW_S, **{outermost: given})), trusted).residency == expected

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from support.grid import PATIENT_BALANCER, Grid, charge, held, sessions, stop_all, together
+from support.http import Reply
 from support.processes import Process, running, wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes minutes to start many processes
@@ -34,7 +36,9 @@ def shared_country(shared_grid: Grid, tmp_path_factory: pytest.TempPathFactory) 
         )
         for name, members in parts.items()
     ]
-    top = Process("balancer", folder / "top", poll_interval_s=0.25, substations=listed(regions), **PATIENT_BALANCER)
+    labels = [{"name": "west", "labels": {"country": "DE"}}, {"name": "west-2", "labels": {"country": "NO"}}]
+    known = {"regions": json.dumps(labels), "residency_label": "country", "substations": listed(regions)}
+    top = Process("balancer", folder / "top", poll_interval_s=0.25, **known, **PATIENT_BALANCER)
     with running(*regions, top):
         yield Country(top, regions, shared_grid)
 
@@ -184,3 +188,94 @@ def test_a_region_that_is_down_leaves_the_cars_to_the_other(country: Country) ->
     page = country.top.call("GET", "/charge")
     assert page.headers["Smartgrid-Unreachable"] == "west"
     stop_all(country.grid.substations[2])
+
+
+def test_a_substation_of_a_region_is_limited_and_drained_from_above(country: Country) -> None:
+    substation = country.grid.substations[0]
+    capacity_kw = substation.call("GET", "/status").json()["capacity_kw"]
+
+    try:
+        limited = country.top.call("PUT", "/substations/west.substation-0/capacity", json={"capacity_kw": 11})
+        drained = country.top.call("PUT", "/substations/west.substation-0/draining", json={"draining": True})
+
+        assert (limited.status, limited.json()["name"], drained.status) == (200, "substation-0", 200)
+        now = substation.call("GET", "/status").json()
+        assert (now["capacity_kw"], now["state"]) == (11, "Draining")
+    finally:
+        substation.call("PUT", "/capacity", json={"capacity_kw": capacity_kw})
+        substation.call("PUT", "/draining", json={"draining": False})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("west", (409, "not-a-substation")),
+        ("west.substation-9", (404, "not-found")),
+        ("west.substation-0.x", (404, "not-found")),
+        ("north.substation-0", (404, "not-found")),
+        ("west.%2e%2e", (404, "not-found")),
+    ],
+)
+def test_a_limit_for_what_is_no_substation_of_a_region_is_refused(
+    country: Country, name: str, expected: tuple[int, str]
+) -> None:
+    reply = country.top.call("PUT", f"/substations/{name}/capacity", json={"capacity_kw": 11})
+
+    assert (reply.status, reply.json()["code"]) == expected
+
+
+def region_of(reply: Reply) -> str:
+    assert reply.status == 201, reply.json()
+    return str(reply.json()["substation"]).split(".")[0]
+
+
+def test_a_car_that_names_its_region_gets_no_other(country: Country) -> None:
+    replies = [charge(country.top, f"EV-{i}", region="west-2") for i in range(5)]
+
+    assert [region_of(reply) for reply in replies[:4]] == ["west-2"] * 4
+    assert (replies[4].status, replies[4].json()["code"]) == (503, "no-capacity")
+    assert region_of(charge(country.top, "EV-anywhere")) == "west"
+
+
+def test_of_several_regions_the_next_is_asked_when_those_before_are_full(country: Country) -> None:
+    placed = [region_of(charge(country.top, f"EV-{i}", region=["west-2", "west"])) for i in range(6)]
+
+    assert placed == ["west-2"] * 4 + ["west"] * 2
+
+
+def test_a_region_that_does_not_answer_is_passed_over(country: Country) -> None:
+    country.regions[0].kill()
+
+    assert region_of(charge(country.top, "EV-1", region=["west", "west-2"])) == "west-2"
+
+
+def test_a_region_that_there_is_not_is_refused(country: Country) -> None:
+    reply = charge(country.top, "EV-1", region=["west", "south"])
+
+    assert (reply.status, reply.json()["code"]) == (422, "unknown-region")
+    assert "south" in reply.json()["detail"]
+
+
+def test_a_repeat_finds_its_session_whatever_region_it_names(country: Country) -> None:
+    first = charge(country.top, "EV-1", key="moved", region="west").json()
+
+    again = charge(country.top, "EV-1", key="moved", region="west-2")
+
+    assert (again.status, again.json()["session_id"]) == (201, first["session_id"])
+
+
+def test_a_region_takes_cars_for_itself_and_for_no_other(country: Country) -> None:
+    assert charge(country.regions[0], "EV-1", region=["west-2", "west"]).status == 201
+    refused = charge(country.regions[0], "EV-2", region="west-2")
+    assert (refused.status, refused.json()["code"]) == (422, "unknown-region")
+
+
+def test_a_bound_tenants_cars_go_only_where_they_may_be(country: Country) -> None:
+    norwegian, french = ({"Smartgrid-Residency": value} for value in ("NO", "FR"))
+
+    replies = [charge(country.top, f"EV-{i}", who=norwegian) for i in range(5)]
+    assert [region_of(reply) for reply in replies[:4]] == ["west-2"] * 4
+    assert (replies[4].status, replies[4].json()["code"]) == (503, "no-capacity")
+
+    for reply in (charge(country.top, "EV-6", who=french), charge(country.top, "EV-7", who=norwegian, region="west")):
+        assert (reply.status, reply.json()["code"]) == (403, "region-not-allowed")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from email.utils import formatdate
 
 import pytest
 
@@ -227,3 +228,27 @@ def test_the_first_changes_after_a_quiet_time_are_told_at_once_and_the_rest_at_a
 
     assert pauses_s == pytest.approx([0, 0, 0, 0.1, 0.2])
     assert pace.pause_s(now_s=60.0) == 0
+
+
+async def with_a_fast_clock(substation: ScriptedSubstation, request: Request) -> Response:
+    """Its clock is 5 s ahead, as the `Date` of its answers shows."""
+    response = await substation.do(request)
+    response.headers["Date"] = formatdate(time.time() + 5, usegmt=True)
+    return response
+
+
+def test_a_clock_that_is_off_is_told_of_and_warned_about_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.stub.scripts["GET /status"] = with_a_fast_clock
+    watched.join()
+    wait_until(watched.is_known, 30, "it is known")
+
+    for number in range(20):
+        watched.stub.put(f"key-{number}", (number + 1,))
+        wait_until(lambda: watched.keys == number + 1, 30, "another poll was answered")  # noqa: B023 - it is done here
+
+    ((name, skew_s),) = watched.telemetry.clock_skews_s()
+    assert name == "one"
+    assert 4 <= skew_s <= 5
+    assert sum("its clock and this one differ" in record.message for record in caplog.records) == 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from smartgrid.cli.plan import Options, PlanError, services
+from smartgrid.cli.plan import Options, PlanError, parse_regions, services
 
 OPTIONS = Options(3, 60.0, 8080, 8081, 8082, Path("data"))
 
@@ -61,3 +62,56 @@ def test_capacities_are_one_for_all_or_one_each(given: list[float], expected: li
 def test_what_cannot_be_is_refused_with_a_sentence(change: dict[str, object], sentence: str):
     with pytest.raises(PlanError, match=sentence):
         services(replace(OPTIONS, **change))  # type: ignore[arg-type]
+
+
+REGIONS = replace(OPTIONS, regions={"west": 2, "east": 1})
+
+
+def test_each_region_has_a_balancer_of_its_own_and_one_is_before_them():
+    planned = {service.name: service.settings for service in services(REGIONS)}
+
+    assert list(planned) == [
+        *("west-substation-0", "west-substation-1", "east-substation-0"),
+        *("west-balancer", "east-balancer", "balancer", "gateway"),
+    ]
+    assert planned["balancer"]["SMARTGRID_SUBSTATIONS"] == "west=http://127.0.0.1:8085,east=http://127.0.0.1:8086"
+    assert json.loads(planned["balancer"]["SMARTGRID_REGIONS"]) == [{"name": "west"}, {"name": "east"}]
+    assert planned["west-balancer"]["SMARTGRID_NAME"] == "west"
+    assert planned["west-balancer"]["SMARTGRID_SUBSTATIONS"] == (
+        "substation-0=http://127.0.0.1:8082,substation-1=http://127.0.0.1:8083"
+    )
+    assert planned["east-substation-0"]["SMARTGRID_NAME"] == "substation-0"
+
+
+def test_time_limits_nest_where_there_are_regions():
+    *_, balancer, gateway = services(REGIONS)
+    attempt_s, request_s = (float(balancer.settings[f"SMARTGRID_{w}_TIMEOUT_S"]) for w in ("ATTEMPT", "REQUEST"))
+    regions_request_s = 1.7  # the default of a region's balancer
+
+    assert regions_request_s < attempt_s < request_s < float(gateway.settings["SMARTGRID_BALANCER_TIMEOUT_S"])
+
+
+def test_capacities_go_round_the_substations_of_all_regions():
+    planned = services(replace(REGIONS, capacities_kw=[90.0, 100.0, 110.0]))
+
+    assert [service.settings["SMARTGRID_CAPACITY_KW"] for service in planned[:3]] == ["90.0", "100.0", "110.0"]
+
+
+def test_a_port_of_a_regions_balancer_is_among_the_substations_ports():
+    with pytest.raises(PlanError, match="--balancer-port 8085 is among the substations' ports, 8082 to 8086"):
+        services(replace(REGIONS, balancer_port=8085))
+    assert {each.port_option for each in services(REGIONS)[:5]} == {"--substation-port"}
+
+
+@pytest.mark.parametrize("text", ["", "west", "west=0", "west=x", "West=1", "west=1,", "a.b=1", "west=²"])
+def test_regions_that_cannot_be_read_are_refused_with_an_example(text: str):
+    with pytest.raises(PlanError, match="as in west=3,east=3"):
+        parse_regions(text)
+
+
+def test_regions_are_read_in_their_order():
+    assert list(parse_regions("west=3, east=2").items()) == [("west", 3), ("east", 2)]
+    with pytest.raises(PlanError, match="--regions has west twice"):
+        parse_regions("west=3,west=2")
+    with pytest.raises(PlanError, match="--regions has 1001 substations; 1000 are possible"):
+        parse_regions("west=1000,east=1")

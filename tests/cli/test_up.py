@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from support.grid import patient
 from support.http import answers, call
 from support.ports import free_ports
 from support.processes import wait_until
 
 TIMEOUT_S = 90.0
-LARGEST = 3  # substations, each at the port after the one before
+LARGEST = 4  # substations and balancers of regions, each at the port after the one before
 
 
 class Up:
@@ -120,6 +122,8 @@ def test_a_port_in_use_is_refused(up: Up, tmp_path: Path):
         ("--capacity-kw", "much"),
         ("--gateway-port", "70000"),
         ("--bogus",),
+        ("--regions", "west"),
+        ("--regions", "west=1", "--substations", "1"),
     ],
 )
 def test_a_bad_value_is_one_sentence_and_exit_code_2(options: tuple[str, ...]):
@@ -153,6 +157,24 @@ def test_it_ends_in_order_and_leaves_nothing_running(tmp_path: Path, number: int
     assert grid.said().endswith("stopping\nstopped\n")
     assert not any(is_alive(pid) for pid in pids)
     assert not (grid.data_dir / "processes.json").exists()
+
+
+@pytest.mark.parametrize("auth", [(), ("--auth",)], ids=["open", "auth"])
+def test_regions_take_the_cars_that_name_them(tmp_path: Path, auth: tuple[str, ...]):
+    country = Up(tmp_path / "data", "--regions", "west=1,east=1", *auth)
+    try:
+        country.wait_said("\nready\n")
+        found = re.search("#token=(.*)", country.said())
+        who = {"Authorization": f"Bearer {found[1]}"} if found else {}
+
+        car = {"vehicle_id": "EV-1", "energy_kwh": 1.0, "region": ["east", "west"]}
+        url = f"http://127.0.0.1:{country.gateway}/charge"
+        reply = patient(lambda: call("POST", url, json=car, headers=who), lambda reply: reply.status == 201)
+
+        assert reply.json()["substation"] == "east.substation-0"
+        assert bool(found) is bool(auth)
+    finally:
+        country.end()
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,8 @@ connection is one of these:
     DEAF   the same for answers alone: requests arrive
     CUT    connections are closed at once, new ones too
 
-Besides, the answers of the next so many requests can be cut: `cuts`.
+Besides, the answers of the next so many requests can be cut: `cuts`. And a link can cut, as load balancers of clouds
+do, each connection over which nothing has come for a while: `idle_limit_s`.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class _Connection:
     server: socket.socket
     doomed: bool = False  # its next answer is cut
     has_lost: bool = False
+    moved_s: float = field(default_factory=time.monotonic)  # when the last bytes came, either way
 
     def close(self) -> None:
         for end in (self.client, self.server):
@@ -74,6 +76,9 @@ class Link:
     trigger: bytes = b"POST /charge"
     cuts: int = 0
     cut: int = 0
+    idle_limit_s: float | None = None
+    idle_cuts: int = 0
+    asked: int = 0  # chunks of requests that were passed on
     usable: bool = True  # whether a listener with several links may choose this one
     _fault: Fault = Fault.OPEN
     _delay_s: float = 0.0
@@ -103,8 +108,8 @@ class Link:
             server = socket.create_connection(("127.0.0.1", self.target_port), timeout=CONNECT_TIMEOUT_S)
         except OSError:
             return False
-        server.settimeout(None)
         for end in (client, server):
+            end.settimeout(self.idle_limit_s)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(client, server)
         with self._changed:
@@ -125,7 +130,8 @@ class Link:
         back = threading.Thread(target=self._pump_back, args=(connection,), daemon=True)
         back.start()
         with suppress(OSError):
-            while chunk := connection.client.recv(CHUNK):
+            while chunk := self._receive(connection, connection.client):
+                self.asked += 1
                 if self.trigger in chunk and self._takes_a_cut():
                     connection.doomed = True
                 if self._passes(connection, is_answer=False):
@@ -141,13 +147,28 @@ class Link:
 
     def _pump_back(self, connection: _Connection) -> None:
         with suppress(OSError):
-            while chunk := connection.server.recv(CHUNK):
+            while chunk := self._receive(connection, connection.server):
                 if connection.doomed:
                     break
                 if self._passes(connection, is_answer=True):
                     connection.client.sendall(chunk)
         self._passes(connection, is_answer=True)
         connection.close()
+
+    def _receive(self, connection: _Connection, end: socket.socket) -> bytes:
+        """What comes next from one end; nothing where the other has closed, or nothing has come for too long."""
+        while True:
+            try:
+                chunk = end.recv(CHUNK)
+            except TimeoutError:
+                assert self.idle_limit_s is not None
+                if time.monotonic() - connection.moved_s < self.idle_limit_s:
+                    continue  # the other way there was something
+                with self._changed:
+                    self.idle_cuts += 1
+                return b""
+            connection.moved_s = time.monotonic()
+            return chunk
 
     def _passes(self, connection: _Connection, *, is_answer: bool) -> bool:
         """Wait as long as the link holds or delays a chunk; whether it arrives then."""

@@ -1,10 +1,21 @@
 {{- define "balancer.ingressPeers" -}}
 {{ include "smart-grid.servicePeer" (dict "component" "gateway" "root" .) }}
+{{- with .Values.regionAccess.peers }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "balancer.egressRules" -}}
+{{- if .Values.global.regions }}
+{{- $urls := list }}
+{{- range .Values.global.regions }}
+{{- $urls = append $urls .url }}
+{{- end }}
+{{- include "smart-grid.egressToPortsOf" $urls }}
+{{- else }}
 {{ include "smart-grid.serviceEgress" (dict "component" "substation" "root" .) }}
-{{- if or (eq .Values.discovery "kubernetes") (include "smart-grid.readsServiceKeys" .) }}
+{{- end }}
+{{- if or (eq (include "balancer.discovery" .) "kubernetes") (include "smart-grid.readsServiceKeys" .) }}
 {{ include "smart-grid.apiServerEgress" . }}
 {{- end }}
 {{- include "smart-grid.issuerEgress" . }}
@@ -12,4 +23,9 @@
 # Substations by hand may be anywhere; the balancer itself holds to its list.
 - {}
 {{- end }}
+{{- end -}}
+
+{{/* What a balancer in front of this one asks it for: nothing else of it is on an Ingress or an HTTPRoute. */}}
+{{- define "balancer.pathsOfRegions" -}}
+{{- toJson (list "/charge" "/status" "/forecast" "/waiting" "/substations") -}}
 {{- end -}}

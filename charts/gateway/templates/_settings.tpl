@@ -1,5 +1,8 @@
 {{- define "gateway.settings" -}}
 SMARTGRID_BALANCER_URL: {{ .Values.balancerUrl | default (printf "http://%s-balancer:8080" (include "smart-grid.releaseName" .)) | quote }}
+{{- with .Values.balancerTimeoutSeconds | default (ternary 5 nil (not (empty .Values.global.regions))) }}
+SMARTGRID_BALANCER_TIMEOUT_S: {{ . | quote }}
+{{- end }}
 {{- with .Values.rateLimit }}
 SMARTGRID_RATE_LIMIT: {{ . | quote }}
 {{- end }}

@@ -16,6 +16,7 @@ tokens must be made (the audience), and what its claims mean here:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ import jwt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from smartgrid.auth.scopes import ALL, PEOPLE
+from smartgrid.protocol.headers import RESIDENCY_PATTERN
 from smartgrid.runtime import json_setting
 from smartgrid.runtime.start_error import StartError
 
@@ -32,6 +34,7 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 MAX_ISSUERS = 20
 VARIABLE = "SMARTGRID_AUTH_ISSUERS"
 MAX_SCOPE_VALUES = 200
+_RESIDENCY = re.compile(RESIDENCY_PATTERN)
 
 
 def _is_scope(value: str) -> str:
@@ -56,6 +59,11 @@ class Claims(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: str = Field("scope", min_length=1, max_length=200, description="Scopes, roles, groups; dots lead inwards.")
+    residency: str = Field(
+        "",
+        max_length=200,
+        description="Where the cars of its holder may be charged. Where it is named, no token without it starts any.",
+    )
     subject: str = Field("sub", min_length=1, max_length=200, description="Who it is, always the same for one person.")
 
 
@@ -97,6 +105,13 @@ class Issuer(BaseModel):
         else:
             given = values & PEOPLE
         return given | frozenset(self.everyone)
+
+    def residency(self, claims: Mapping[str, Any]) -> str | None:
+        """Where these claims' holder is bound to; None where this issuer binds nobody, empty where they do not say."""
+        if not self.claims.residency:
+            return None
+        found = _find(claims, self.claims.residency)
+        return found if isinstance(found, str) and _RESIDENCY.fullmatch(found) else ""
 
     def subject(self, claims: Mapping[str, Any]) -> str | None:
         """Who it is, or None where the claims do not say."""

@@ -17,6 +17,9 @@ class Principal:
 
     owner: str
     scopes: frozenset[str]
+    residency: str | None = None
+    """Where its cars may be charged (docs/regions.md); None where it is bound to no place, and empty where it is bound
+    to one that its token does not name."""
 
     def may(self, *needs: str) -> bool:
         """Whether it has one of these scopes. A service has all of them, as it acts for others."""

@@ -83,7 +83,8 @@ def _verify(
     subject = issuer.subject(claims)
     if subject is None:
         raise TokenError("no-subject", f"The token must have a subject, in the claim {issuer.claims.subject}.")
-    return Principal(owner_of(issuer.issuer, subject), issuer.scopes(claims)), expires_s + LEEWAY_S
+    whose = owner_of(issuer.issuer, subject)
+    return Principal(whose, issuer.scopes(claims), issuer.residency(claims)), expires_s + LEEWAY_S
 
 
 def _key(kid: Any, keys: KeySet) -> jwt.PyJWK | None:

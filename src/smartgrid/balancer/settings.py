@@ -22,6 +22,19 @@ class BalancerSettings(CallingSettings):
     port: int = Field(8081, ge=1, le=65535, description="TCP port to listen on.")
     name: MemberName = Field("balancer", description="Its name, where it stands behind another balancer.")
     substations: str = Field("", description="Fixed substations: `url` or `name=url`, separated by commas.")
+    regions: str = Field(
+        "",
+        description="Which members are regions, with labels and priorities (docs/regions.md): a JSON list, or the path "
+        "of a file with one.",
+    )
+    residency_label: str = Field(
+        "", max_length=63, description="Which label of regions says where the cars of a tenant may be charged."
+    )
+    service_hosts: str = Field(
+        "",
+        description="Host names, separated by commas, under which only services are served: those of an Ingress for "
+        "the balancer in front of this one (docs/regions.md).",
+    )
     allowed_targets: str = Field(
         "localhost,127.0.0.0/8,::1",
         description="Hosts, *.suffixes and networks that POST /substations may name, separated by commas; or none.",
@@ -48,7 +61,10 @@ class BalancerSettings(CallingSettings):
         "static", description="Whether substations are also found through the Kubernetes API."
     )
     kubernetes_namespace: str = Field("", description="Namespace of the substations; by default the pod's own.")
-    kubernetes_service: str = Field("substation", description="The substations' headless Service.")
+    kubernetes_service: str = Field(
+        "substation",
+        description="The substations' headless Service, after which their StatefulSet and its autoscaler are named.",
+    )
     kubernetes_port: str = Field("http", description="Name of the Service's port.")
 
     console_url: str = Field(

@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from pydantic_core import from_json
 
 from smartgrid.auth.credentials import Credential
-from smartgrid.balancer import loops
+from smartgrid.balancer import clock_skew, loops
+from smartgrid.balancer.clock_skew import ClockSkew
 from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
@@ -41,6 +42,9 @@ from smartgrid.protocol.keys import KeyPage, from_wire
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
+REGION_HOLD_SHARE = 0.75
+"""What is between a region and a balancer in front of it, a load balancer of a cloud mostly, cuts what is idle after
+60 s: a long poll is to end by itself before that, after 45 s."""
 INTERVAL_S = 0.1  # between two answers of one member in the long run
 AT_ONCE = 3  # answers of one member that need not wait, after a quiet time
 FIRST_RETRY_S = 0.25
@@ -92,6 +96,9 @@ class _Watch:
     cursor: _Cursor = field(default_factory=_Cursor)
     task: asyncio.Task[None] | None = None
     fresh: bool = False
+    is_region: bool = False
+    clock: ClockSkew = field(default_factory=ClockSkew)
+    clock_is_off: bool = False
     complaint: str = ""  # what was said last about its answers
 
 
@@ -120,6 +127,10 @@ class Telemetry:
         """How old the view of a healthy substation gets: its long poll ends by itself, or is given up and repeated."""
         return self._hold_s + self._poll_interval_s + 2 * POLL_TIMEOUT_S
 
+    def clock_skews_s(self) -> list[tuple[str, float]]:
+        """By how much each member's clock is ahead of this one, at least; negative where it is behind."""
+        return [(name, watch.clock.least_s) for name, watch in list(self._watches.items())]
+
     def follow(self) -> None:
         """Watch just the members that the fleet has now."""
         self._loop.soon(self._follow)
@@ -138,8 +149,9 @@ class Telemetry:
                 del self._watches[name]
         for name, substation in substations.items():
             if name not in self._watches:
-                url = substation.member.url
-                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, credential=self._credential_of(url))
+                url, host = substation.member.url, substation.member.host
+                credential = self._credential_of(url)
+                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, host=host, credential=credential)
                 self._watches[name] = _Watch(substation, client)
                 self._begin(self._watches[name])
 
@@ -186,7 +198,7 @@ class Telemetry:
     async def _long_poll_until_broken(self, watch: _Watch) -> None:
         """Its end is no failure yet: a kept connection may just have been closed, and only a poll of its own tells."""
         pace = Pace(min(INTERVAL_S, self._poll_interval_s), AT_ONCE)
-        hold_s, timeout_s = round(self._hold_s), self._hold_s + self._poll_interval_s + POLL_TIMEOUT_S
+        timeout_s = self._hold_s + self._poll_interval_s + POLL_TIMEOUT_S
         more = not watch.substation.keys_known
         try:
             while True:
@@ -195,7 +207,8 @@ class Telemetry:
                 status = self._fleet.status_of(watch.substation.name)
                 known = status is not None and status.epoch == watch.cursor.epoch
                 since = f"&since={status.revision}" if status is not None and known else "&since=0"
-                more = await self._ask(watch, since, hold_s, timeout_s)
+                hold_s = self._hold_s * (REGION_HOLD_SHARE if watch.is_region else 1)
+                more = await self._ask(watch, since, round(hold_s), timeout_s)
         except Exception as error:
             self._complain(watch, error)
         finally:
@@ -205,8 +218,11 @@ class Telemetry:
         """One poll; whether there is more to be had at once."""
         mark, cursor = self._directory.mark(), watch.cursor
         path = f"/status?epoch={cursor.epoch}{since}&keys={cursor.position}&wait_s={wait_s}"
+        sent_s = time.time()
         answer = await watch.client.get(path, timeout_s)
+        self._compare_clocks(watch, answer, sent_s, time.time())
         status, page, balancers = _read(answer)
+        watch.is_region = bool(balancers)
         if self._fleet.epoch in balancers:
             self._fleet.saw_balancers(watch.substation, frozenset())
             raise AbsurdAnswerError("it is this balancer itself, or has it beneath it")
@@ -219,6 +235,20 @@ class Telemetry:
         self._fleet.saw_balancers(watch.substation, balancers)
         self._fleet.saw_status(watch.substation, status)
         return page.more
+
+    def _compare_clocks(self, watch: _Watch, answer: Answer, sent_s: float, came_s: float) -> None:
+        """Take down what an answer says of a member's clock, and say so once when it is too far off."""
+        told_s = clock_skew.told_at(answer.headers.get("Date"))
+        if told_s is None:
+            return
+        watch.clock.note(told_s, sent_s, came_s)
+        was_off, watch.clock_is_off = watch.clock_is_off, abs(watch.clock.least_s) > clock_skew.TOLERATED_S
+        if watch.clock_is_off and not was_off:
+            log.warning(
+                "its clock and this one differ by %.1f s at least: the later of two tries for a key is found by clocks",
+                abs(watch.clock.least_s),
+                extra={"substation": watch.substation.name},
+            )
 
     def _failed(self, watch: _Watch, error: Exception) -> None:
         self._complain(watch, error)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from smartgrid.protocol.models import MEMBER_NAME
 
 HOST = "127.0.0.1"
 MAX_SUBSTATIONS = 1000
+SUBSTATION = "substation"
+REGIONS_LIMITS = {"ATTEMPT_TIMEOUT_S": "2", "REQUEST_TIMEOUT_S": "4"}
+"""Of a balancer of regions: a region is given the time to ask two substations that do not answer, and a third."""
+REGIONS_GATEWAY_LIMITS = {"BALANCER_TIMEOUT_S": "5"}
 
 
 class PlanError(Exception):
@@ -16,7 +23,10 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. `capacities_kw` is empty (each draws its own), one for all, or one each."""
+    """What the user asked for. `capacities_kw` is empty (each draws its own), one for all, or one each.
+
+    With `regions`, the number of substations of each by its name, `substations` is their sum.
+    """
 
     substations: int
     time_scale: float
@@ -27,6 +37,7 @@ class Options:
     capacities_kw: Sequence[float] = ()
     identity: Callable[[str], Mapping[str, str]] = lambda _service: {}
     """What proves a service to the others, as settings without the prefix; by default nothing is asked."""
+    regions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class Service:
     command: str
     port: int
     settings: Mapping[str, str]
+    port_option: str = ""
+    """What the user changes to have it at another port."""
 
     @property
     def url(self) -> str:
@@ -46,18 +59,57 @@ class Service:
 def services(options: Options) -> list[Service]:
     """All processes in the order in which they start; they end in the reverse order. Raises PlanError."""
     _check(options)
-    substations = [_substation(options, number) for number in range(options.substations)]
-    fleet = ",".join(f"{substation.name}={substation.url}" for substation in substations)
-    balancer = _service(options, "balancer", options.balancer_port, SUBSTATIONS=fleet)
-    gateway = _service(options, "gateway", options.gateway_port, BALANCER_URL=balancer.url)
-    return [*substations, balancer, gateway]
+    if options.regions:
+        below, members = _in_regions(options)
+        settings = {"REGIONS": json.dumps([{"name": name} for name in members]), **REGIONS_LIMITS}
+        limits = REGIONS_GATEWAY_LIMITS
+    else:
+        below = [_substation(options, number) for number in range(options.substations)]
+        members = {each.name: each for each in below}
+        settings = limits = dict[str, str]()
+    balancer = _service(options, "balancer", options.balancer_port, SUBSTATIONS=_listed(members), **settings)
+    gateway = _service(options, "gateway", options.gateway_port, BALANCER_URL=balancer.url, **limits)
+    return [*below, balancer, gateway]
+
+
+def _in_regions(options: Options) -> tuple[list[Service], dict[str, Service]]:
+    """All substations and then the regions' balancers, at the ports after theirs; and these by the regions' names."""
+    substations, balancers = list[Service](), dict[str, Service]()
+    for region, count in options.regions.items():
+        first, names = len(substations), [f"substation-{number}" for number in range(count)]
+        own = {name: _substation(options, first + i, name, f"{region}-") for i, name in enumerate(names)}
+        substations += own.values()
+        port = options.substation_port + options.substations + len(balancers)
+        settings = {"NAME": region, "SUBSTATIONS": _listed(own)}
+        balancers[region] = _service(options, f"{region}-balancer", port, "balancer", SUBSTATION, **settings)
+    return [*substations, *balancers.values()], balancers
+
+
+def _listed(members: Mapping[str, Service]) -> str:
+    return ",".join(f"{name}={member.url}" for name, member in members.items())
+
+
+def parse_regions(text: str) -> dict[str, int]:
+    """Read `west=3,east=3`: how many substations each region has. Raises PlanError."""
+    found = dict[str, int]()
+    for item in text.split(","):
+        name, _, count = (part.strip() for part in item.partition("="))
+        if not MEMBER_NAME.fullmatch(name) or not count.isascii() or not count.isdigit() or not int(count):
+            raise PlanError(f"--regions takes names with numbers of substations, as in west=3,east=3, not {item!r}")
+        if name in found:
+            raise PlanError(f"--regions has {name} twice")
+        found[name] = int(count)
+    if sum(found.values()) > MAX_SUBSTATIONS:
+        raise PlanError(f"--regions has {sum(found.values())} substations; {MAX_SUBSTATIONS} are possible")
+    return found
 
 
 def _check(options: Options) -> None:
     ports = {"--gateway-port": options.gateway_port, "--balancer-port": options.balancer_port}
-    last = options.substation_port + options.substations - 1
+    needed = options.substations + len(options.regions)
+    last = options.substation_port + needed - 1
     if last > 65535:
-        raise PlanError(f"--substation-port {options.substation_port} leaves no room for {options.substations} ports")
+        raise PlanError(f"--substation-port {options.substation_port} leaves no room for {needed} ports")
     if options.gateway_port == options.balancer_port:
         raise PlanError(f"--gateway-port and --balancer-port are both {options.gateway_port}; each needs its own")
     for name, port in ports.items():
@@ -70,16 +122,19 @@ def _check(options: Options) -> None:
         )
 
 
-def _substation(options: Options, number: int) -> Service:
-    capacities = options.capacities_kw
+def _substation(options: Options, number: int, name: str = "", region: str = "") -> Service:
+    """The one at the port with this number; its process is named by the region too."""
+    capacities, name = options.capacities_kw, name or f"substation-{number}"
     capacity = {"CAPACITY_KW": repr(capacities[number % len(capacities)])} if capacities else {}
-    name = f"substation-{number}"
-    scale = {"TIME_SCALE": repr(options.time_scale)}
-    return _service(options, name, options.substation_port + number, "substation", NAME=name, **scale, **capacity)
+    settings = {"NAME": name, "TIME_SCALE": repr(options.time_scale), **capacity}
+    return _service(options, f"{region}{name}", options.substation_port + number, SUBSTATION, SUBSTATION, **settings)
 
 
-def _service(options: Options, name: str, port: int, command: str | None = None, **settings: str) -> Service:
+def _service(
+    options: Options, name: str, port: int, command: str = "", port_option: str = "", **settings: str
+) -> Service:
+    command = command or name
     common = {"HOST": HOST, "PORT": str(port), "DATA_DIR": str(options.data_dir / name)}
-    common |= options.identity(command or name)
+    common |= options.identity(command)
     prefixed = {f"SMARTGRID_{key}": value for key, value in {**common, **settings}.items()}
-    return Service(name, command or name, port, prefixed)
+    return Service(name, command, port, prefixed, f"--{port_option or command}-port")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -19,14 +20,16 @@ import click
 from smartgrid.auth.local_issuer import NoIssuerError
 from smartgrid.cli.identity import Identities
 from smartgrid.cli.options import RefusalError
-from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, services
+from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, parse_regions, services
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target
 from smartgrid.cli.supervisor import Supervisor
 
+DEFAULT_SUBSTATIONS = 3
 READY_TIMEOUT_S = 60.0
 READY_TIMEOUT_PER_SERVICE_S = 4.0  # Python starts in about a second, and a small machine starts few at once
 TICK_S = 0.2
 PROBE_TIMEOUT_S = 2.0
+OUT_OF_ROTATION = re.compile(rb"^substation_in_rotation{.*} 0", re.MULTILINE)
 PORT = click.IntRange(1, 65535)
 
 
@@ -35,18 +38,32 @@ class Ending(Exception):  # noqa: N818 - no error
 
 
 @click.command()
-@click.option("--substations", type=click.IntRange(1, MAX_SUBSTATIONS), default=3, show_default=True)
+@click.option("--substations", type=click.IntRange(1, MAX_SUBSTATIONS), default=None, help="How many; 3 by default.")
+@click.option(
+    "--regions",
+    "regions_text",
+    metavar="NAME=N,…",
+    help="In place of --substations, regions with a balancer and N substations each, and a balancer before them: "
+    "--regions west=3,east=3.",
+)
 @click.option("--time-scale", type=float, default=1.0, show_default=True, help="How much faster cars charge.")
 @click.option("--gateway-port", type=PORT, default=8080, show_default=True)
 @click.option("--balancer-port", type=PORT, default=8081, show_default=True)
-@click.option("--substation-port", type=PORT, default=8082, show_default=True, help="The first; the others follow.")
+@click.option(
+    "--substation-port",
+    type=PORT,
+    default=8082,
+    show_default=True,
+    help="The first; the others follow, and the regions' balancers after them.",
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".smartgrid"), show_default=True)
 @click.option("--prometheus", "with_prometheus", is_flag=True, help="Run a Prometheus beside it, if one is installed.")
 @click.option("--prometheus-port", type=PORT, default=9090, show_default=True)
 @click.option("--auth", "with_auth", is_flag=True, help="Ask everyone for a token, and make an issuer of them.")
 @click.option("--capacity-kw", "capacities", multiple=True, help="One value, or one each: --capacity-kw 90,100,110.")
 def command(
-    substations: int,
+    substations: int | None,
+    regions_text: str | None,
     time_scale: float,
     gateway_port: int,
     balancer_port: int,
@@ -57,11 +74,19 @@ def command(
     with_auth: bool,
     capacities: tuple[str, ...],
 ) -> None:
-    """Run substations, a balancer and a gateway, each as a process of its own, until Ctrl-C."""
+    """Run substations, a balancer and a gateway, each as a process of its own, until Ctrl-C.
+
+    With --regions, several grids of substations and a balancer, and before them a balancer of regions with the gateway.
+    """
+    if substations is not None and regions_text is not None:
+        _refuse("--regions says how many substations there are, so --substations has no meaning with it")
+    regions = _regions(regions_text) if regions_text is not None else {}
+    count = sum(regions.values()) or substations or DEFAULT_SUBSTATIONS
     if not 0.001 <= time_scale <= 100_000:
         _refuse(f"--time-scale {time_scale:g} must be from 0.001 to 100000")
     capacities_kw = _capacities_kw(capacities)
-    options = Options(substations, time_scale, gateway_port, balancer_port, substation_port, data_dir, capacities_kw)
+    ports = (gateway_port, balancer_port, substation_port)
+    options = Options(count, time_scale, *ports, data_dir, capacities_kw, regions=regions)
     planned = _planned(options)
     _lock(data_dir)
     identities = _identities(data_dir) if with_auth else None
@@ -70,6 +95,13 @@ def command(
     _check_ports(planned)
     watcher = _watcher(planned, data_dir, prometheus_port) if with_prometheus else None
     _run(planned, data_dir, watcher, identities)
+
+
+def _regions(text: str) -> dict[str, int]:
+    try:
+        return parse_regions(text)
+    except PlanError as error:
+        _refuse(str(error))
 
 
 def _planned(options: Options) -> list[Service]:
@@ -141,12 +173,20 @@ def _await_ready(supervisor: Supervisor) -> None:
 
 
 def _is_ready(service: Service) -> bool:
+    """A balancer is ready also while it has not reached a member yet; here all are to be there before a car comes."""
+    if _get(service, "/ready") is None:
+        return False
+    return service.command != "balancer" or OUT_OF_ROTATION.search(_get(service, "/metrics") or b"") is None
+
+
+def _get(service: Service, path: str) -> bytes | None:
     connection = HTTPConnection(HOST, service.port, timeout=PROBE_TIMEOUT_S)
     try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == 200
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
@@ -154,16 +194,17 @@ def _is_ready(service: Service) -> bool:
 def _introduce(
     planned: list[Service], data_dir: Path, prometheus: Prometheus | None, identities: Identities | None
 ) -> None:
+    width = max(15, *(len(service.name) for service in planned))
     for service in planned:
-        _say(f"{service.name:<15} {service.url}")
+        _say(f"{service.name:<{width}} {service.url}")
     gateway, balancer = planned[-1], planned[-2]
     # What follows the # stays in the browser: it is in no server's log, and no proxy sees it.
     proof = f"#token={identities.operator_token()}" if identities is not None else ""
-    _say(f"console         {balancer.url}/{proof}")
-    _say(f"API             {gateway.url}/docs")
+    _say(f"{'console':<{width}} {balancer.url}/{proof}")
+    _say(f"{'API':<{width}} {gateway.url}/docs")
     if prometheus is not None:
-        _say(f"prometheus      {prometheus.url}")
-    _say(f"logs            {data_dir / 'logs'}")
+        _say(f"{'prometheus':<{width}} {prometheus.url}")
+    _say(f"{'logs':<{width}} {data_dir / 'logs'}")
     _say("ready")
 
 
@@ -202,7 +243,7 @@ def _check_ports(planned: list[Service]) -> None:
         try:
             check_address(HOST, service.port)
         except CannotListenError as error:
-            _refuse(f"{service.name}: {error}; choose another with --{service.command}-port")
+            _refuse(f"{service.name}: {error}; choose another with {service.port_option}")
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

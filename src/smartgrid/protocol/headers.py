@@ -28,11 +28,15 @@ WAIT = "Smartgrid-Wait"
 """`no` in a charge that may wait: not here, or not yet. A balancer sends it while another may have room."""
 NO_WAIT = "no"
 
+RESIDENCY = "Smartgrid-Residency"
+"""Where the cars of the request's tenant may be charged, as the gateway read it in its token (docs/regions.md)."""
+RESIDENCY_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+
 KEY_DIGEST = "Smartgrid-Key-Digest"
 """Stands for owner and key where a balancer moves a waiting car: the key itself is known to no one but its client."""
 
 TOKEN = "Smartgrid-Token"
 """A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
 
-INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST)
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST, RESIDENCY)
 """What requests carry between services, and is believed from no one else."""

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
 from smartgrid.domain.request import DEFAULT_MAX_POWER_KW, PowerRange, default_min_power_kw
@@ -16,6 +16,8 @@ MEMBER_NAME = re.compile(
     r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 )  # a DNS label: no dot, as dots separate the parts of an id
 LEAST_POWER_KW = 0.1  # below half an ampere nothing charges, and a flood of such sessions would fill the books
+MAX_REGIONS = 16
+"""Named in one request."""
 LAST_TIME = datetime(9998, 12, 31, tzinfo=UTC)  # in every zone a year that calendars can count
 
 
@@ -34,6 +36,16 @@ def _member_name(value: str) -> str:
 def _within_calendar(value: datetime) -> datetime:
     if value.replace(tzinfo=UTC) > LAST_TIME:
         raise ValueError(f"must be before the year {LAST_TIME.year + 1}")
+    return value
+
+
+def _region(value: object) -> object:
+    """One sentence for whatever is wrong with it; what of pydantic's union is, is one for each of its members."""
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not (
+        1 <= len(names) <= MAX_REGIONS and all(isinstance(n, str) and MEMBER_NAME.fullmatch(n) for n in names)
+    ):
+        raise ValueError(f"must be the name of a region, or a list of 1 to {MAX_REGIONS} names, such as west")
     return value
 
 
@@ -72,6 +84,12 @@ class ChargeBody(WireModel):
     wait_until: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
         None, description="With `wait`: until when it waits at the latest; until the departure if not given."
     )
+    region: Annotated[str | list[str] | None, BeforeValidator(_region)] = Field(
+        None,
+        description="The only region that will do, or several, the best first, where the grid has regions. Any region "
+        "if not given. A repeat of a key finds its session wherever it is.",
+        examples=["west"],
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> ChargeBody:
@@ -86,8 +104,18 @@ class ChargeBody(WireModel):
         floor_kw = self.min_power_kw if self.min_power_kw is not None else default_min_power_kw(self.max_power_kw)
         return PowerRange(floor_kw, self.max_power_kw)
 
-    def filled_in(self) -> bytes:
-        """The same request as JSON with nothing left out, so that whoever gets it means the same by it."""
+    @property
+    def regions(self) -> tuple[str, ...] | None:
+        """The regions that it names, the best first; None where any will do."""
+        if self.region is None:
+            return None
+        return (self.region,) if isinstance(self.region, str) else tuple(self.region)
+
+    def filled_in(self, *, with_region: bool = True) -> bytes:
+        """The same request as JSON with nothing left out, so that whoever gets it means the same by it.
+
+        `with_region` is False where a region has been chosen: within it the wish for it means nothing.
+        """
         whole = {
             "vehicle_id": self.vehicle_id,
             "energy_kwh": self.energy_kwh,
@@ -100,6 +128,8 @@ class ChargeBody(WireModel):
             whole["wait"] = True
         if self.wait_until is not None:
             whole["wait_until"] = self.wait_until
+        if self.region is not None and with_region:
+            whole["region"] = self.region
         return to_json(whole)
 
 
@@ -147,6 +177,9 @@ class SessionBody(WireModel):
         None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
     )
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
+    as_of: str | None = Field(
+        None, description="Its substation is away: this is what was known of it then, powers too. Absent otherwise."
+    )
 
 
 class SessionPage(WireModel):

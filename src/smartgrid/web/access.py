@@ -22,9 +22,10 @@ from flask import Flask, request
 
 from smartgrid.auth.authenticator import Authenticator, KeysAwayError
 from smartgrid.auth.principal import EVERYONE, Principal
-from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
+from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ, GRID_SERVICE
 from smartgrid.auth.tokens import TokenError
-from smartgrid.protocol.headers import INTERNAL, OWNER, OWNER_PATTERN, TOKEN
+from smartgrid.http_server.hosts import host_of
+from smartgrid.protocol.headers import INTERNAL, OWNER, OWNER_PATTERN, RESIDENCY, RESIDENCY_PATTERN, TOKEN
 from smartgrid.web.problems import ProblemError
 
 OPEN: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ PRINCIPAL = "smartgrid.principal"
 """Who calls, in the WSGI environment."""
 REALM = 'Bearer realm="smartgrid"'
 _OWNER = re.compile(OWNER_PATTERN)
+_RESIDENCY = re.compile(RESIDENCY_PATTERN)
 _STRANGER = Principal("", frozenset())
 """Whoever calls what is open to all, where others are asked who they are."""
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
@@ -79,6 +81,8 @@ class Guard:
         """Who comes without a token, if that is allowed."""
         self._is_edge = is_edge
         self._needs: dict[str, tuple[str, ...]] = {}
+        self.service_hosts: frozenset[str] = frozenset()
+        """Names by which only services may call: those under which others than the release's own pods reach it."""
         self.other_ways: list[OtherWay] = []
         """Ways to know a caller without a token in a header, such as a cookie; each gives None for who is unknown."""
         self.once_known: list[Callable[[], None]] = []
@@ -107,6 +111,8 @@ class Guard:
             environ.update(told)
         if not wanted:
             return
+        if not caller.is_service and self.service_hosts and host_of(environ.get("HTTP_HOST", "")) in self.service_hosts:
+            raise _forbidden((GRID_SERVICE,))
         for then in self.once_known:
             then()
         if not caller.may(*wanted):
@@ -167,6 +173,19 @@ def owner() -> str | None:
     return None if caller.may(GRID_OPERATE if request.method == "DELETE" else GRID_READ) else caller.owner
 
 
+def residency() -> str | None:
+    """Where the car that a request brings may be charged; None where anywhere. Raises a problem: 403 where the caller
+    is bound to a place that its token does not name, 422 where a service's header names none."""
+    caller = principal()
+    found = request.headers.get(RESIDENCY) if caller.is_service else caller.residency
+    if found == "":
+        detail = "The token does not say where its cars may be charged, and its issuer's tokens have to."
+        raise ProblemError(403, "region-not-allowed", detail)
+    if found is not None and not _RESIDENCY.fullmatch(found):
+        raise ProblemError(422, "invalid-request", f"{RESIDENCY} must be letters, digits, dots, hyphens: 63 at most.")
+    return found
+
+
 def _told_owner() -> str | None:
     found = request.headers.get(OWNER)
     if found is not None and not _OWNER.fullmatch(found):
@@ -191,3 +210,9 @@ def outgoing() -> dict[str, str]:
     """The header by which the next service learns whose the request is; none where it is nobody's."""
     found = owner()
     return {} if found is None else {OWNER: found}
+
+
+def outgoing_with_car() -> dict[str, str]:
+    """The same where it brings a car, with where that may be charged."""
+    found = residency()
+    return outgoing() if found is None else {**outgoing(), RESIDENCY: found}

@@ -9,7 +9,16 @@ from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.protocol import numbers
-from smartgrid.protocol.headers import KEY_DIGEST, NO_WAIT, NUMBER, OWNER, OWNER_PATTERN, WAIT
+from smartgrid.protocol.headers import (
+    KEY_DIGEST,
+    NO_WAIT,
+    NUMBER,
+    OWNER,
+    OWNER_PATTERN,
+    RESIDENCY,
+    RESIDENCY_PATTERN,
+    WAIT,
+)
 from smartgrid.protocol.keys import DIGEST_LENGTH, DIGEST_PATTERN
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
@@ -46,6 +55,9 @@ NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", number
 WAITING_HEADERS = {
     WAIT: text("Not to wait here, whatever the body says, between services.", NO_WAIT, len(NO_WAIT)),
     KEY_DIGEST: text("In place of the key, of a car that is moved, between services.", DIGEST_PATTERN, DIGEST_LENGTH),
+}
+RESIDENCY_HEADER = {
+    RESIDENCY: text("Where the car may be charged, between services (docs/regions.md).", RESIDENCY_PATTERN, 63)
 }
 SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smartgrid.domain.regions import RegionError
 from smartgrid.http_client.answer import Answer
 
 
@@ -39,6 +40,13 @@ class HolderAwayError(PlacementError):
     """The key has a session at this member, which is away."""
 
     member: str
+
+
+@dataclass(eq=False)
+class NoRegionError(PlacementError):
+    """No region may be asked for it."""
+
+    reason: RegionError
 
 
 @dataclass(eq=False)

@@ -1,11 +1,13 @@
 """What operators change at a substation, through a balancer: its limit, and whether it takes new cars.
 
-The substation itself decides and keeps both, so all balancers see it, and it holds whichever of them was asked.
+The substation itself decides and keeps both, so all balancers see it, and it holds whichever of them was asked. One of
+a region is named as in ids, `west.substation-1`: the region's balancer is asked to pass it on.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 
 from flask import Response, request
@@ -18,6 +20,7 @@ from smartgrid.http_client.client import NotSentError, OutcomeUnknownError
 from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.models import CapacityBody, DrainingBody, StatusBody
+from smartgrid.protocol.session_id import SEPARATOR
 from smartgrid.web import auditing
 from smartgrid.web.app import JSON, answer, read_body
 from smartgrid.web.auditing import audited
@@ -27,6 +30,7 @@ from smartgrid.web.routes import route
 
 TIMEOUT_S = 1.7
 PROBLEMS = (400, 404, 409, 413, 415, 422, 503, 504)
+_INNER = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+){0,7}")
 log = logging.getLogger(__name__)
 
 
@@ -72,9 +76,11 @@ class OperatingViews:
 
     def _put(self, name: str, path: str) -> Response:
         """Pass the request on; the same twice is the same as once, so it may be repeated."""
-        substation = self.fleet.substation(name)
-        if substation is None:
+        member, _, inner = name.partition(SEPARATOR)
+        substation = self.fleet.substation(member)
+        if substation is None or (inner and not _INNER.fullmatch(inner)):
             raise not_found(f"substation {name}")
+        path = f"/substations/{inner}{path}" if inner else path
         sent = {"Content-Type": JSON, STATUS: status_header.WANTED, **tracing.outgoing()}
         try:
             found = substation.client.request("PUT", path, timeout_s=TIMEOUT_S, body=request.get_data(), headers=sent)
@@ -84,8 +90,12 @@ class OperatingViews:
         except OutcomeUnknownError as error:
             raise _unknown(name) from error
         self.fleet.saw(substation, found.headers.get(STATUS))
-        if found.status in (404, 405):
-            raise ProblemError(409, "not-a-substation", f"{name} is a region; ask its balancer about its substations.")
+        code = member_answers.problem(found.body).get("code")
+        if inner and found.status == 404 and code == "not-found":
+            raise not_found(f"substation {name}")
+        if found.status in (404, 405, 409):
+            detail = f"{name} is a region: name a substation of it, as in {name}.substation-0."
+            raise ProblemError(409, "not-a-substation", detail)
         if found.status == 503:
             detail = str(member_answers.problem(found.body).get("detail", f"{name} refuses."))[:500]
             raise ProblemError(503, "substation-unavailable", detail, headers=retry_after())
