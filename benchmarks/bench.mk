@@ -51,10 +51,16 @@ soak: $(VENV)/dev.stamp ## Hold a grid under more load than it can serve for MIN
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
+bench-scaling: $(VENV)/run.stamp ## Measure what a balancer does for an autoscaler, and to remember sessions
+	@$(BIN)/python benchmarks/bench_scaling.py
+
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
 bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
 	@$(BIN)/python benchmarks/bench_followers.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-backlogs bench-ledger bench-peers bench-scale bench-regions bench-keys bench-views bench-http-client bench-auth bench-followers fuzz fuzz-parsers fuzz-api soak
+bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
+	@$(BIN)/python benchmarks/bench_loadtest.py
+
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting fuzz fuzz-api fuzz-parsers soak

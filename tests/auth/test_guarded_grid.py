@@ -102,9 +102,11 @@ def test_a_driver_charges_sees_and_stops_and_another_does_not(guarded_grid: Grid
 
 
 def test_who_reads_the_grid_sees_all_and_who_operates_it_stops_any(guarded_grid: Grid, identities: Identities) -> None:
-    gateway = guarded_grid.gateway
+    gateway, reader = guarded_grid.gateway, identities.bearer("reader", [GRID_READ])
     ids = {start(gateway, identities.bearer(f"driver-{n}"), f"EV-{n}").json()["session_id"] for n in range(3)}
-    seen = gateway.call("GET", "/sessions?state=Charging", headers=identities.bearer("reader", [GRID_READ])).json()
+    seen = gateway.call("GET", "/sessions?state=Charging", headers=reader).json()
+    fleet = gateway.call("GET", "/substations", headers=reader).json()["substations"]
+    assert sum(row["active_sessions"] for row in fleet) >= len(ids)
     assert ids <= {each["session_id"] for each in seen["sessions"]}
     operator = identities.bearer("operator", [GRID_OPERATE])
     assert {gateway.call("DELETE", f"/sessions/{each}", headers=operator).status for each in ids} == {200}

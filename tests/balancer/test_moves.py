@@ -398,6 +398,21 @@ def test_one_that_has_begun_or_ended_since_its_list_was_read_is_left_alone(grid:
     assert grid["free"].asked("POST /charge") == []
 
 
+def test_where_the_key_has_a_session_already_the_directory_keeps_the_number_that_it_has(grid: Grid) -> None:
+    """Another balancer's move, of before the client repeated its key. The one that waits counts, and stays."""
+    [waiting] = grid.wait_at("full")
+    grid.free("free")
+    earlier = grid["free"].put("key-1", (500, 0, 99, 0))
+
+    grid.look()
+    grid.parts.directory.note("free", KeyEntry(waiting.digest, (500, 0, 99, 0), earlier))
+    Comparer(grid.parts.fleet, grid.parts.directory).look(time.monotonic())
+
+    assert grid.results == ["refused"]
+    assert waiting.state == "Waiting"
+    assert [each.end_reason for each in grid["free"].sessions.values()] == ["Superseded"]
+
+
 def test_a_client_that_repeats_while_its_car_is_moved_keeps_its_place(grid: Grid) -> None:
     """Through another balancer: the repeat has the greater number, and its client is told of the one that waits."""
     [waiting] = grid.wait_at("full")

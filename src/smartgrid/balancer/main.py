@@ -15,9 +15,10 @@ from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
 from smartgrid.balancer.event_loop import EventLoop
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
-from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, ScalingCollector, SubstationSeries
 from smartgrid.balancer.moves import Mover
 from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
@@ -27,6 +28,7 @@ from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.balancer.placement.placement import Placement
 from smartgrid.balancer.registrations import Introduction, Registrations, introduction
 from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.scaling.follower import ReadAutoscaler, Scaling
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.balancer.state import State
@@ -35,12 +37,14 @@ from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import FleetViews
 from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
+from smartgrid.balancer.views.scaling import ScalingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.balancer.views.waiting import WaitingViews
 from smartgrid.balancer.waiting_lists import WaitingLists
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.regions import Regions
 from smartgrid.domain.routing import make_policy
+from smartgrid.http_server import hosts
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -61,7 +65,7 @@ def run(settings: BalancerSettings) -> None:
     counted, changes = BalancerMetrics(registry), Changes()
     use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
     directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
-    guard.service_hosts = frozenset(each.strip().lower() for each in settings.service_hosts.split(",") if each.strip())
+    guard.service_hosts = hosts.parse(settings.service_hosts)
     credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
     signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)
@@ -93,6 +97,14 @@ def run(settings: BalancerSettings) -> None:
         registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask, fleet.epoch)
         roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask_name)))
         comparer = stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
+        scaling = Scaling(
+            settings.kubernetes_service,
+            fleet,
+            membership.named_away,
+            lambda: roster.not_synced() or fleet.not_seen(),
+            _autoscaler(settings),
+        )
+        stack.enter_context(scaling)
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
         forecasts, keys, balancer_id = Forecasts(fleet), KeysUnderWay(), draw_balancer_id()
@@ -118,16 +130,19 @@ def run(settings: BalancerSettings) -> None:
             on_move=lambda result: counted.moves.labels(result).inc(),
             settle=lambda: comparer.look(time.monotonic()),
         )
-        if not regions.names:  # what a request said of regions is not known any more when its car waits
+        if not regions.names:  # each of which moves its own; in which of them a car wishes to be no list tells
             stack.enter_context(mover)
+        known = LastKnown()
         views = [
-            PlacingViews(placement, fleet, counted, Tries()),
-            SessionViews(Sessions(fleet, directory), LongPolls(settings.threads // 4)),
+            PlacingViews(placement, fleet, counted, Tries(), known),
+            SessionViews(Sessions(fleet, directory, known), LongPolls(settings.threads // 4)),
             WaitingViews(forecasts, WaitingLists(fleet)),
             OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
+            ScalingViews(scaling),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
+        registry.register(ScalingCollector(scaling))
         registry.add_text(SubstationSeries(fleet, counted.decisions, telemetry.clock_skews_s).render)
         lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
@@ -163,6 +178,14 @@ def _sources(settings: BalancerSettings, registrations: Registrations, ask: AskN
             KubernetesDiscovery(settings.kubernetes_namespace, settings.kubernetes_service, settings.kubernetes_port)
         )
     return sources
+
+
+def _autoscaler(settings: BalancerSettings) -> ReadAutoscaler:
+    if settings.discovery != "kubernetes":
+        return lambda: None
+    from smartgrid.balancer.discovery.autoscaler import AutoscalerOf
+
+    return AutoscalerOf(settings.kubernetes_namespace, settings.kubernetes_service).read
 
 
 command = service_command("balancer", BalancerSettings, run)

@@ -14,6 +14,7 @@ from smartgrid.balancer import moves
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.scaling.follower import Scaling
 from smartgrid.domain.status import Status
 from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
@@ -123,6 +124,28 @@ class FleetCollector(Collector):
         yield ages
 
 
+class ScalingCollector(Collector):
+    """What an autoscaler is told, by the names that it may be set to; nothing while the fleet is not known."""
+
+    def __init__(self, scaling: Scaling) -> None:
+        self._scaling = scaling
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._scaling.wanted()
+        if found is None:
+            return
+        yield GaugeMetricFamily(
+            "smartgrid_demand_kw",
+            "What the cars of the scaled substations could take, those that wait included.",
+            found.demand_kw,
+        )
+        yield GaugeMetricFamily(
+            "smartgrid_busy_floor",
+            "1 + the highest ordinal of the scaled substations that has a car.",
+            found.busy_floor,
+        )
+
+
 class SubstationSeries:
     """What the balancer knows of each substation, as text: a substation that has left has no series."""
 
@@ -133,7 +156,7 @@ class SubstationSeries:
 
     def render(self) -> str:
         seen, now_s = self._fleet.seen(), time.monotonic()
-        spared, slow = self._fleet.spared(), self._fleet.slow()
+        spared, slow, leaving = self._fleet.spared(), self._fleet.slow(), self._fleet.leaving()
         names = [each.member.name for each in seen]
         known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
         return "".join(
@@ -154,6 +177,11 @@ class SubstationSeries:
                     "substation_slow",
                     "Whether the substation is asked last, as it answers cars more slowly than the others.",
                     ((name, float(name in slow)) for name in names),
+                ),
+                _gauge(
+                    "substation_leaving",
+                    "Whether the substation is asked last, so that its autoscaler can take it away.",
+                    ((name, float(name in leaving)) for name in names),
                 ),
                 _gauge(
                     "substation_load_percentage",

@@ -18,7 +18,7 @@ from smartgrid.domain.session import SessionState
 from smartgrid.gateway.followers import Followers
 from smartgrid.gateway.long_poll import poll
 from smartgrid.gateway.metrics import GatewayMetrics
-from smartgrid.gateway.models import GatewayStatus
+from smartgrid.gateway.models import FleetSummary, GatewayStatus, SubstationSummary
 from smartgrid.gateway.preferences import APPLIED, PREFER, RESPOND_ASYNC, wants_async
 from smartgrid.gateway.rate_limits import RateLimits
 from smartgrid.gateway.session_answer import session_of
@@ -54,7 +54,8 @@ from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 from smartgrid.web.routes import add_routes, route
 
-PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED)
+_SUMMARY = tuple(SubstationSummary.model_fields)
+PASSED_ON = ("Retry-After", UNREACHABLE, REPLAYED, "Age")
 PLACED = (201, 202)
 """Charging, or waiting at a substation that will start it."""
 EVENT_STREAM, LAST_EVENT = "text/event-stream", "Last-Event-ID"
@@ -177,6 +178,24 @@ class Api:
     @audited("stop")
     def stop(self, session_id: str) -> Response:
         return _passed_on(self.balancer.call("DELETE", _path(session_id)))
+
+    @route("GET", "/substations")
+    @operation(
+        "The substations and their loads, without their addresses",
+        answers={200: FleetSummary},
+        problems=(429, 503),
+        needs=(GRID_READ,),
+    )
+    def substations(self) -> Response:
+        found = self.balancer.call("GET", "/substations")
+        if found.status != 200:
+            return _passed_on(found)
+        try:
+            rows = from_json(found.body)["substations"]
+            return answer({"substations": [{name: row[name] for name in _SUMMARY} for row in rows]})
+        except (ValueError, KeyError, TypeError) as error:
+            detail = "The balancer's list of substations cannot be read."
+            raise ProblemError(502, "bad-upstream", detail, headers={"Retry-After": "1"}) from error
 
     @route("GET", "/status")
     @operation("State of the gateway", answers={200: GatewayStatus}, problems=(429,), needs=(GRID_READ,))

@@ -19,6 +19,22 @@ class ChargeCounts(WireModel):
     failed: int
 
 
+class SubstationSummary(WireModel):
+    """A substation as clients may know it; null where it has not answered the balancer yet."""
+
+    name: str
+    in_rotation: bool = Field(description="Whether it may get cars.")
+    state: Literal["Available", "Draining"] | None
+    capacity_kw: float | None
+    load_kw: float | None
+    load_percentage: float | None
+    active_sessions: int | None
+
+
+class FleetSummary(WireModel):
+    substations: list[SubstationSummary]
+
+
 class GatewayStatus(WireModel):
     """State of the gateway."""
 

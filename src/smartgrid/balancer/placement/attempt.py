@@ -46,10 +46,10 @@ class Car:
     key: str
     number: Number
     owner: str | None = None
-    wish: Wish = ANYWHERE
     wants_to_wait: bool = False
     may_wait: bool = False
     moved: str | None = None
+    wish: Wish = ANYWHERE
     digest: str = field(init=False)
     headers: Mapping[str, str] = field(init=False)
 

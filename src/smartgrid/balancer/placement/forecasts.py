@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -78,19 +78,13 @@ class Forecasts:
         self._pool = ThreadPoolExecutor(THREADS, "forecast")
 
     def of(
-        self,
-        body: bytes,
-        power: PowerRange,
-        headers: Mapping[str, str],
-        end_s: float,
-        asked: Sequence[str] = (),
-        among: Collection[str] | None = None,
+        self, body: bytes, power: PowerRange, headers: Mapping[str, str], end_s: float, asked: Sequence[str] = ()
     ) -> dict[str, Forecast | None]:
         """By name, what those say that look best and have not been asked, by `end_s`; None of who does not answer.
 
-        `headers` go with each question. Where `among` names members, only these are asked. Empty where no one is left.
+        `headers` go with each question. Empty where there is no one left.
         """
-        members = self._fleet.shortest_backlogs(power, ASKED, asked, among)
+        members = self._fleet.shortest_backlogs(power, ASKED, asked)
         question = _Question(body, headers, min(end_s, time.monotonic() + TIMEOUT_S))
         answers: dict[str, Future[Forecast | None]] = {
             each.name: self._pool.submit(self._ask, each, question) for each in members

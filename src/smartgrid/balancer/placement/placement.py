@@ -42,7 +42,7 @@ from smartgrid.balancer.placement.errors import (
     SupersededAboveError,
 )
 from smartgrid.balancer.placement.fleet_use import FleetUse
-from smartgrid.balancer.placement.forecasts import Forecast, Forecasts, in_order
+from smartgrid.balancer.placement.forecasts import Forecasts, in_order
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.domain.regions import RegionError, Regions, Tiers
 from smartgrid.protocol import numbers
@@ -151,10 +151,10 @@ class Placement:
             way.named = None
             match outcome:
                 case Admitted(session, replayed):
-                    self._note(way, name, session)
+                    self._note(way, name, session, replayed=replayed)
                     return Placed(session, name, way.attempts, replayed)
                 case Waiting(session, replayed, look_again_s):
-                    self._note(way, name, session)
+                    self._note(way, name, session, replayed=replayed)
                     return Placed(session, name, way.attempts, replayed, look_again_s)
                 case Superseded(by):
                     self._follow(way, session_id, by)
@@ -256,21 +256,25 @@ class Placement:
             while way.lists:
                 if (substation := self._fleet.substation(way.lists.pop(0))) is not None:
                     return substation
-            forecasts = self._next_forecasts(way)
+            forecasts = self._forecasts.of(
+                way.car.body,
+                way.car.power,
+                way.car.headers,
+                way.end_s - MIN_ATTEMPT_S,
+                way.foretold + self._closed_to(way),
+            )
             if not forecasts:
                 return None
             way.foretold += forecasts
             way.lists = in_order(forecasts)
         raise NoTimeError(way.attempts)
 
-    def _next_forecasts(self, way: _Way) -> dict[str, Forecast | None]:
-        """Of a few members that were not asked for one, of the first tier in which there are any."""
-        car, end_s = way.car, way.end_s - MIN_ATTEMPT_S
-        for tier in way.tiers or (None,):
-            found = self._forecasts.of(car.body, car.power, car.headers, end_s, way.foretold, tier)
-            if found:
-                return found
-        return {}
+    def _closed_to(self, way: _Way) -> list[str]:
+        """The members where the car may not be. Of regions that it may go to, it waits where it starts first."""
+        if way.tiers is None:
+            return []
+        allowed = frozenset[str]().union(*way.tiers)
+        return [each.name for each in self._fleet.substations() if each.name not in allowed]
 
     def _ask(self, way: _Way, substation: Substation, timeout_s: float, *, lets_wait: bool = False) -> Asked:
         """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.
@@ -296,7 +300,9 @@ class Placement:
         """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
         return max(MIN_ATTEMPT_S, min(self._attempt_timeout_s, (way.end_s - time.monotonic()) / 2))
 
-    def _note(self, way: _Way, name: str, session: dict[str, Any]) -> None:
+    def _note(self, way: _Way, name: str, session: dict[str, Any], *, replayed: bool) -> None:
+        if way.car.moved and replayed:  # a move raises no number of a session that is there
+            return
         number = numbers.attempt(way.car.number, way.attempts - 1, self._balancer_id)
         _, inner = split(session["session_id"])
         use = _use_of(way.car) if session["ended_at"] is None else None

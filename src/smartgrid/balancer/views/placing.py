@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_WRITE
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.placement.attempt import OVER_QUOTA, SUPERSEDED, Car
@@ -51,6 +52,7 @@ class PlacingViews:
     fleet: LiveFleet
     metrics: BalancerMetrics
     tries: Tries
+    known: LastKnown
 
     @route("POST", "/charge")
     @operation(
@@ -70,15 +72,16 @@ class PlacingViews:
         begun_s, body, moved = time.monotonic(), read_body(ChargeBody), charge_views.key_digest()
         key = "" if moved else idempotency_key() or secrets.token_hex(16)
         number = self.tries.number(charge_views.try_number(), time.time())
+        may_wait = body.wait and charge_views.may_wait_here()
         wish = Wish(body.regions, access.residency())
         sent = request.get_data() if body.region is None else body.filled_in(with_region=False)
-        may_wait = body.wait and charge_views.may_wait_here()
-        car = Car(sent, body.power, key, number, access.owner(), wish, body.wait, may_wait, moved)
+        car = Car(sent, body.power, key, number, access.owner(), body.wait, may_wait, moved, wish)
         try:
             placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
+        self.known.note(placed.session, car.owner, time.time())
         return self.placed(placed, body.vehicle_id)
 
     def placed(self, placed: Placed, vehicle_id: str) -> Response:
