@@ -30,6 +30,9 @@ install: $(VENV)/run.stamp ## Make the virtual environment with the smartgrid co
 demo: $(VENV)/run.stamp ## Run the grid with 100 cars for a minute, and show what became of them
 	@$(BIN)/python scripts/demo.py $(DEMO_ARGS)
 
+picture: $(VENV)/dev.stamp ## Take the README's moving picture anew (needs Chromium)
+	@$(BIN)/python scripts/picture.py
+
 up: $(VENV)/run.stamp ## Run the grid until Ctrl-C
 	@$(BIN)/smartgrid up
 
@@ -69,4 +72,4 @@ clean: ## Remove the virtual environment, caches and results
 
 include benchmarks/bench.mk k8s-tests/cluster.mk model.mk
 
-.PHONY: help install demo up test test-local test-root torture lint format lock clean
+.PHONY: help install demo picture up test test-local test-root torture lint format lock clean

@@ -15,6 +15,12 @@ bench-substation: $(VENV)/run.stamp ## Measure what an event costs a substation,
 bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, at 20 and 200 sessions and cars waiting
 	@$(BIN)/python benchmarks/bench_waiting.py
 
+bench-backlogs: $(VENV)/run.stamp ## Measure what it costs to know where a car would wait least, from 10 to 10,000 substations
+	@$(BIN)/python benchmarks/bench_backlogs.py
+
+bench-waiting-service: $(VENV)/dev.stamp ## Measure how far a real substation's expected starts are off, and what its list costs a request
+	@$(BIN)/python benchmarks/bench_waiting_service.py
+
 bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side by side (needs both from Debian)
 	@$(BIN)/python benchmarks/bench_peers.py
 
@@ -48,7 +54,16 @@ soak: $(VENV)/dev.stamp ## Hold a grid under more load than it can serve for MIN
 bench-ledger: $(VENV)/run.stamp ## Measure a charge at one substation with 20, 2,000 and 20,000 active sessions
 	@$(BIN)/python benchmarks/bench_ledger.py
 
+bench-scaling: $(VENV)/run.stamp ## Measure what a balancer does for an autoscaler, and to remember sessions
+	@$(BIN)/python benchmarks/bench_scaling.py
+
 bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its token
 	@$(BIN)/python benchmarks/bench_auth.py
 
-.PHONY: bench bench-simulation bench-decisions bench-substation bench-waiting bench-ledger bench-peers bench-scale bench-regions bench-keys bench-views bench-http-client bench-auth fuzz fuzz-parsers fuzz-api soak
+bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
+	@$(BIN)/python benchmarks/bench_followers.py
+
+bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
+	@$(BIN)/python benchmarks/bench_loadtest.py
+
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

@@ -12,9 +12,10 @@ from flask import Flask
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
-from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, ScalingCollector, SubstationSeries
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.scaling.follower import Scaling
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.routing import make_policy
 from smartgrid.domain.status import Status
@@ -45,6 +46,7 @@ def balancer_app(substations: int) -> Flask:
         counted.decisions.count(name)
     roster = Roster(Membership(fleet, lambda: None), [])
     registry.register(FleetCollector(fleet, roster, Directory(), max_view_age_s=69))
+    registry.register(ScalingCollector(Scaling("substation", fleet, set, lambda: None)))
     registry.add_text(SubstationSeries(fleet, counted.decisions).render)
     app = Flask("bench")
     metrics.install(app, registry)

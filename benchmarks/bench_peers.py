@@ -25,7 +25,7 @@ import real_grid
 
 from smartgrid.domain.routing import POLICIES
 from smartgrid.simulation.optimum import optimum_kwh
-from smartgrid.simulation.workload import Recipe, generate
+from smartgrid.workload.poisson import Recipe, generate
 
 PEER_PORT, BALANCER_PORT, FIRST_PORT = 18301, 18304, 18310
 CONNECTIONS = 20

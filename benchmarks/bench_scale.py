@@ -15,7 +15,7 @@ from pathlib import Path
 import real_grid
 
 from smartgrid.simulation.optimum import optimum_kwh
-from smartgrid.simulation.workload import Recipe, generate
+from smartgrid.workload.poisson import Recipe, generate
 
 BALANCER_PORT, FIRST_PORT = 18304, 18340
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smartgrid.simulation.trace import OWN_COLUMNS
-from smartgrid.simulation.workload import Recipe, generate
+from smartgrid.workload.poisson import Recipe, generate
+from smartgrid.workload.recorded import OWN_COLUMNS
 
 Row = dict[str, Any]
 BURST = "burst of 200 cars, 23 substations, rigid mix a"

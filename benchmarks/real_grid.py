@@ -18,7 +18,8 @@ from urllib.request import Request, urlopen
 
 import load
 
-from smartgrid.simulation.workload import Car, Workload
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Workload
 
 START_TIMEOUT_S = 300
 END_TIMEOUT_S = 30

@@ -4,7 +4,19 @@ CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
 SERVICES = substation balancer gateway loadtest
 
-.PHONY: cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up test-cluster lock-images lock-checkov
+.PHONY: kind-up kind-down cluster-demo cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up keda-up test-cluster test-keda lock-images lock-checkov
+
+kind-up: ## A grid with Prometheus and Grafana on a kind cluster, and where to look at it (needs docker, kind, kubectl, helm)
+	@$(PYTHON) scripts/on_kubernetes.py kind $(if $(DRY_RUN),--dry-run)
+
+kind-down: ## Delete that cluster
+	@kind delete cluster --name smart-grid
+
+cluster-demo: ## A grid with Prometheus on the test cluster, and where to look at it
+	@$(CLUSTER) up > /dev/null
+	@$(CLUSTER) prometheus
+	@$(MAKE) --no-print-directory images
+	@eval "$$($(CLUSTER) up)" && $(PYTHON) scripts/on_kubernetes.py loaded --registry localhost --tag $(IMAGE_TAG) --without-monitoring
 
 cluster-setup: ## Install and build what the test cluster needs (15 to 25 minutes the first time, then seconds)
 	@$(CLUSTER) setup
@@ -28,6 +40,12 @@ prometheus-up: ## Install the Prometheus operator and a Prometheus into the test
 
 dex-up: ## Install Dex, an identity provider, into the test cluster
 	@$(CLUSTER) dex
+
+keda-up: ## Install KEDA into the test cluster (8 to 16 minutes the first time: it is built from its Go module)
+	@$(CLUSTER) keda
+
+test-keda: $(VENV)/dev.stamp ## Run the test of autoscaling by KEDA itself, which is built and installed for it
+	@SMARTGRID_TEST_KEDA=1 $(BIN)/python -m pytest --config-file=k8s-tests/pytest.ini k8s-tests/behaviour/test_autoscaling_keda.py
 
 test-cluster: $(VENV)/dev.stamp ## Run the tests of the chart: what it renders, and how it behaves on a real cluster
 	@$(BIN)/python -m pytest --config-file=k8s-tests/pytest.ini k8s-tests

@@ -9,7 +9,7 @@
 (* answer may give up at any moment, also while the answer is on its way. Each rule of the protocol can be switched *)
 (* off: `Broken` names those that are. protocol/README.md says what each one prevents.                              *)
 (***************************************************************************)
-EXTENDS Naturals, FiniteSets
+EXTENDS Naturals, FiniteSets, Sequences
 
 CONSTANTS
     Substations,  \* the places for a session
@@ -61,21 +61,31 @@ Fault(kind) == kind \in Faults /\ faults > 0 /\ faults' = faults - 1
 (* Numbers. A try k has the number 2k, a gateway's second sending of it 2k + 1: numbered on from the first, not     *)
 (* anew, so that the client's next try has a greater one. Of an attempt: <<the try's, hop, balancer>>. Only one     *)
 (* balancer gets what a gateway sends, so the last part is never needed to tell which is less; that is checked, not *)
-(* assumed: were two numbers equal but for it, neither of the sessions would ever end.                              *)
+(* assumed: were two numbers equal but for it, neither of the sessions would ever end. The fourth part is empty in  *)
+(* an attempt of a try; a move of a waiting car numbers on from the session by 0, what ends the waiting by 1.       *)
 (***************************************************************************)
-Less(m, n) == m[1] < n[1] \/ (m[1] = n[1] /\ m[2] < n[2])
+RECURSIVE Before(_, _)
+Before(q, r) ==
+    IF q = <<>> \/ r = <<>> THEN q = <<>> /\ r # <<>>
+    ELSE Head(q) < Head(r) \/ (Head(q) = Head(r) /\ Before(Tail(q), Tail(r)))
+
+Less(m, n) == m[1] < n[1] \/ (m[1] = n[1] /\ (m[2] < n[2] \/ (m[2] = n[2] /\ Before(m[4], n[4]))))
+
+Onward(number, step) == [number EXCEPT ![4] = Append(@, step)]
 
 Car(try) == IF try \in OtherCar THEN "other car" ELSE "car"
 
 TryNumber(try) == IF Holds("clocks") THEN 2 * try ELSE 2 * (Tries + 1 - try)
 
-Number(b) == <<IF Holds("gateway") THEN job[b].number ELSE taken, IF Holds("hop") THEN job[b].hop ELSE 0, b>>
+Number(b) == <<IF Holds("gateway") THEN job[b].number ELSE taken, IF Holds("hop") THEN job[b].hop ELSE 0, b, <<>>>>
 
-(* A session. Which attempt started it, and in which epoch, names it; `number` is of the latest attempt that found *)
-(* it.                                                                                                             *)
-Started(number, try, epoch) ==
-    [born |-> <<number[1], number[2], number[3], epoch>>, number |-> number, car |-> Car(try),
-     live |-> TRUE, by |-> None]
+(* A session. Which attempt made it, and in which epoch, names it; `number` is of the latest attempt that found it. *)
+(* It `waits` until it charges or ends; one that was superseded while it waited still does.                        *)
+Made(number, try, epoch, waits) ==
+    [born |-> <<number, epoch>>, number |-> number, car |-> Car(try), live |-> TRUE, waits |-> waits, by |-> None]
+
+(* Whether cars may wait: only where they are moved, as it makes no difference else. *)
+MayWait == IF "waiting car is moved" \in Faults THEN BOOLEAN ELSE {FALSE}
 
 (* What a substation's log tells of its session. *)
 Entry(session) ==
@@ -276,6 +286,22 @@ Decide(b, s, t) ==
        IN  decision \notin decisions /\ decisions' = decisions \cup {decision}
     /\ UNCHANGED <<client, gateways, balancers, attempts, substations, faults, taken>>
 
+(* A balancer reads who waits at one substation, and asks another one to take the car, if that has room. It does not  *)
+(* wait for what becomes of it: the logs tell, and the two sessions are compared as any two of one key. So it may      *)
+(* crash at once, and several balancers may move one car. No two moves have the same number: how many faults are left  *)
+(* tells them apart.                                                                                                   *)
+Move(s, t) ==
+    /\ Fault("waiting car is moved")
+    /\ s # t
+    /\ s \notin away
+    /\ LET session == IF Holds("list") THEN disk[s] ELSE memory[s]
+       IN  /\ session # None
+           /\ session.live
+           /\ session.waits
+           /\ attempts' = attempts \cup
+                {[number |-> Onward(Onward(session.number, 0), faults), try |-> session.number[1] \div 2, to |-> t]}
+    /\ UNCHANGED <<client, gateways, balancers, decisions, substations, taken>>
+
 BalancerCrashes(b) ==
     /\ Fault("balancer crashes")
     /\ job' = [job EXCEPT ![b] = Idle]
@@ -297,22 +323,27 @@ AnswerOf(s, attempt, session) ==
      born |-> session.born, number |-> session.number, car |-> session.car, by |-> session.by]
 
 (* An attempt arrives. The key has a session here, whatever became of it: nothing starts, and the session's number *)
-(* is raised to the attempt's. Else a session starts, or the substation is full. The answer waits for the disk.    *)
+(* is raised to the attempt's. Else a session starts, or waits, or the substation is full. The answer waits for    *)
+(* the disk. A car that is moved does not wait again, and where its key has a session already nothing is done.     *)
 Arrive(attempt) ==
     LET s       == attempt.to
         session == memory[s]
+        is_move == attempt.number[4] # <<>>
         raised  == /\ Holds("raise") /\ session.by = None /\ session.car = Car(attempt.try)
                    /\ Less(session.number, attempt.number)
-        new     == IF session = None THEN Started(attempt.number, attempt.try, log[s].epoch)
-                   ELSE IF raised THEN [session EXCEPT !.number = attempt.number]
-                   ELSE session
+                   /\ ~(is_move /\ Holds("moves"))
+        mayWait == IF session # None \/ is_move THEN {FALSE} ELSE MayWait
+        new(waits) == IF session = None THEN Made(attempt.number, attempt.try, log[s].epoch, waits)
+                      ELSE IF raised THEN [session EXCEPT !.number = attempt.number]
+                      ELSE session
     IN  /\ s \notin away
         /\ \/ attempts' = attempts \ {attempt} /\ UNCHANGED faults
            \/ Fault("attempt comes twice") /\ UNCHANGED attempts
-        /\ \/ /\ memory' = [memory EXCEPT ![s] = new]
+        /\ \/ \E waits \in mayWait :
+              /\ memory' = [memory EXCEPT ![s] = new(waits)]
               /\ IF Holds("disk")
                  THEN waiting' = [waiting EXCEPT ![s] = @ \cup {attempt}] /\ UNCHANGED job
-                 ELSE job' = Reply(attempt, AnswerOf(s, attempt, new)) /\ UNCHANGED waiting
+                 ELSE job' = Reply(attempt, AnswerOf(s, attempt, new(waits))) /\ UNCHANGED waiting
            \/ /\ session = None
               /\ job' = Reply(attempt, [kind |-> "refused", from |-> s])
               /\ UNCHANGED <<memory, waiting>>
@@ -357,13 +388,25 @@ Supersede(decision) ==
                      ELSE memory
         /\ UNCHANGED <<client, gateways, balancers, attempts, disk, waiting, log, away, faults, taken>>
 
+(* What ends the waiting where the car waits raises the number above that of every move that may be under way. *)
+Settles(session) ==
+    IF session.waits /\ Holds("settles") THEN [session EXCEPT !.number = Onward(@, 1)] ELSE session
+
 (* A session ends: the driver stops it, or the car is full, or departs. *)
 End(s) ==
     /\ Fault("session ends")
     /\ memory[s] # None
     /\ memory[s].live
-    /\ memory' = [memory EXCEPT ![s].live = FALSE]
+    /\ memory' = [memory EXCEPT ![s] = [Settles(@) EXCEPT !.live = FALSE, !.waits = FALSE]]
     /\ UNCHANGED <<client, gateways, balancers, attempts, decisions, disk, waiting, log, away, taken>>
+
+(* Power has come free for a car that waits. *)
+StartWaiting(s) ==
+    /\ memory[s] # None
+    /\ memory[s].live
+    /\ memory[s].waits
+    /\ memory' = [memory EXCEPT ![s] = [Settles(@) EXCEPT !.waits = FALSE]]
+    /\ UNCHANGED <<client, gateways, balancers, attempts, decisions, disk, waiting, log, away, faults, taken>>
 
 SubstationCrashes(s) ==
     /\ Fault("substation crashes")
@@ -416,8 +459,9 @@ Next ==
     \/ \E b \in Balancers, s \in Substations : Learn(b, s) \/ \E t \in Substations : Decide(b, s, t)
     \/ \E attempt \in attempts : Arrive(attempt)
     \/ \E decision \in decisions : Supersede(decision)
+    \/ \E s, t \in Substations : Move(s, t)
     \/ \E s \in Substations :
-        \/ Commit(s) \/ CommitFails(s) \/ End(s)
+        \/ Commit(s) \/ CommitFails(s) \/ End(s) \/ StartWaiting(s)
         \/ SubstationCrashes(s) \/ LosesFile(s) \/ Forget(s) \/ Leave(s) \/ Return(s)
 
 Spec == Init /\ [][Next]_vars
@@ -441,10 +485,11 @@ Live == {s \in Substations : disk[s] # None /\ disk[s].live}
 
 Told == told # None /\ told.kind = "session"
 
-(* What the client was told by its latest try is never ended by the protocol. *)
+(* What the client was told by its latest try is never ended by the protocol, once it charges. While it waits it may *)
+(* be moved: then its record leads on to where the car charges.                                                      *)
 ToldIsNeverSuperseded ==
     Told => \A session \in {memory[told.at], disk[told.at]} :
-                session # None /\ session.born = told.born => session.by = None
+                session # None /\ session.born = told.born /\ ~session.waits => session.by = None
 
 KeysStay == Faults \cap {"substation loses its file", "key is forgotten"} = {}
 
@@ -458,7 +503,7 @@ ToldIsWhatWasAsked == Told => told.car = Car(asked)
 (* A client that was refused has no session of that try, and will have none. *)
 RefusedIsSure ==
     told # None /\ told.kind = "refused" /\ "attempt comes twice" \notin Faults =>
-        \A s \in Substations : memory[s] # None => memory[s].born[1] \div 2 # asked
+        \A s \in Substations : memory[s] # None => memory[s].born[1][1] \div 2 # asked
 
 (* Who was told of a superseded session finds the one that took its place, at whatever moment. *)
 TrailLeadsOn ==
@@ -484,9 +529,22 @@ Settled(b) ==
 SettledIsOne == (\E b \in Balancers : Settled(b)) => Cardinality(Live) <= 1
 
 (* ... and none where the one that the client was told of has ended: a session that was stopped does not live on. *)
+(* Of a car that was moved as it waited, the one counts that its record leads on to, over as many as there are.   *)
+RECURSIVE LedOnTo(_, _)
+LedOnTo(s, born) ==
+    LET session == disk[s]
+    IN  IF session = None \/ session.born # born THEN None
+        ELSE IF session.by # None THEN LedOnTo(session.by.at, session.by.born)
+        ELSE session
+
+WasMoved(session) == session # None /\ session.waits /\ session.by # None
+
 ToldHasEnded ==
-    Told /\ LET session == disk[told.at]
-            IN  IF session # None /\ session.born = told.born THEN ~session.live ELSE "key is forgotten" \in Faults
+    Told /\ LET here    == disk[told.at]
+                session == IF here = None \/ here.born # told.born THEN None
+                           ELSE IF WasMoved(here) THEN LedOnTo(told.at, told.born)
+                           ELSE here
+            IN  IF session # None THEN ~session.live ELSE "key is forgotten" \in Faults
 
 SettledIsStopped == ToldHasEnded /\ (\E b \in Balancers : Settled(b)) => Live = {}
 

@@ -68,6 +68,7 @@ class Instance:
 
 
 END = ("session ends",)
+MOVE = ("waiting car is moved",)
 ONE = {"balancers": 1, "tries": 1}
 
 # In `make test`.
@@ -113,6 +114,13 @@ RULES = {
         fine=True,
     ),
     "request": Instance(balancers=1, hops=1, other_car=(2,), broken=("request",), checks=("ToldIsWhatWasAsked",)),
+    "settles": Instance(
+        **ONE, hops=1, faults=2, kinds=(*MOVE, *END), broken=("settles",), checks=("SettledIsStopped",)
+    ),
+    "moves": Instance(**ONE, faults=2, kinds=MOVE, broken=("moves",), checks=("ToldIsNeverSuperseded",)),
+    "list": Instance(
+        **ONE, hops=1, faults=2, kinds=(*MOVE, "commit fails"), broken=("list",), checks=("RefusedIsSure",), fine=True
+    ),
     "sure": Instance(tries=1, second_tries=(1,), hops=1, broken=("sure",), checks=("RefusedIsSure",)),
 }
 
@@ -132,6 +140,11 @@ LARGER = {
     "every step of two tries": Instance(hops=1, faults=1, kinds=(*CRASHES, *END), fine=True),
     "second tries": Instance(hops=1, second_tries=(1,)),
     "two faults": Instance(hops=1, faults=2, kinds=(*CRASHES, *END)),
+    "moved": Instance(hops=1, faults=2, kinds=(*MOVE, *END)),
+    "moved, with crashes": Instance(tries=1, hops=1, faults=2, kinds=(*MOVE, *CRASHES)),
+    "moved twice": Instance(substations=3, **ONE, hops=1, faults=3, kinds=(*MOVE, *END)),
+    "moved, every step": Instance(tries=1, hops=1, faults=2, kinds=(*MOVE, *END), fine=True),
+    "moved, in the end": Instance(tries=1, hops=1, faults=2, kinds=(*MOVE, *END), checks=LIVENESS),
 }
 
 # By name only: hours.

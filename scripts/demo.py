@@ -56,7 +56,7 @@ def started(grid: subprocess.Popen[str]) -> bool:
 
 
 def load_test(arguments: list[str]) -> int:
-    scenario = ["--scenario", "normal", "--target", GATEWAY, "--balancer", BALANCER, "--output", str(RESULT)]
+    scenario = ["--scenario", "normal", "--target", GATEWAY, "--output", str(RESULT)]
     return subprocess.run([*SMARTGRID, "loadtest", *scenario, *arguments], check=False).returncode
 
 

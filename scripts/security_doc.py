@@ -12,7 +12,9 @@ from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.views.fleet import FleetViews
 from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
+from smartgrid.balancer.views.scaling import ScalingViews
 from smartgrid.balancer.views.sessions import SessionViews
+from smartgrid.balancer.views.waiting import WaitingViews
 from smartgrid.gateway.app import Api as Gateway
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.app import Api as Substation
@@ -25,7 +27,7 @@ PATH = Path(__file__).parents[1] / "docs" / "security.md"
 BEGIN, END = "<!-- routes, made by scripts/security_doc.py -->\n", "<!-- end of routes -->\n"
 SERVICES: dict[str, list[type]] = {
     "gateway": [Gateway],
-    "balancer": [PlacingViews, SessionViews, FleetViews, OperatingViews, Console, SignIn],
+    "balancer": [PlacingViews, SessionViews, WaitingViews, FleetViews, OperatingViews, ScalingViews, Console, SignIn],
     "substation": [Substation],
 }
 

@@ -54,6 +54,18 @@ app.kubernetes.io/part-of: smart-grid
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The balancers' pods, whatever their names are overridden with; "." is any chart's scope. */}}
+{{- define "smart-grid.balancerLabels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: balancer
+app.kubernetes.io/part-of: smart-grid
+{{- end -}}
+
+{{/* The Service by which an autoscaler finds them. */}}
+{{- define "smart-grid.demandService" -}}
+{{- printf "%s-demand" (include "smart-grid.releaseName" .) -}}
+{{- end -}}
+
 {{- define "smart-grid.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "smart-grid.fullname" .) -}}

@@ -21,6 +21,9 @@ spec:
     - ports:
         - port: http
           protocol: TCP
+        {{- with include "smart-grid.meshPort" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
       {{- with include (printf "%s.ingressPeers" .Chart.Name) . }}
       from:
         {{- . | nindent 8 }}
@@ -29,8 +32,14 @@ spec:
     - ports:
         - port: metrics
           protocol: TCP
+        {{- with include "smart-grid.meshPort" $ }}
+        {{- . | nindent 8 }}
+        {{- end }}
       from:
         {{- . | nindent 8 }}
+    {{- end }}
+    {{- with include "smart-grid.meshProbeIngress" . }}
+    {{- . | nindent 4 }}
     {{- end }}
     {{- with .Values.networkPolicy.extraIngress }}
     {{- toYaml . | nindent 4 }}
@@ -38,6 +47,9 @@ spec:
   egress:
     {{- include "smart-grid.dnsEgress" . | nindent 4 }}
     {{- with include (printf "%s.egressRules" .Chart.Name) . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with include "smart-grid.meshEgress" . }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- with .Values.global.tracing.endpoint }}
@@ -76,12 +88,18 @@ spec:
       app.kubernetes.io/part-of: smart-grid
 {{- end -}}
 
+{{/* The same, and whether the pods that call it are `outside` of a mesh. */}}
 {{- define "smart-grid.serviceEgress" -}}
 - to:
     {{- include "smart-grid.servicePeer" . | nindent 4 }}
   ports:
     - port: 8080
       protocol: TCP
+    {{- if not .outside }}
+    {{- with include "smart-grid.meshPort" .root }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- end }}
 {{- end -}}
 
 {{/* To any address: the API server is no pod, and where it is differs from cluster to cluster. */}}

@@ -4,14 +4,14 @@ annotations:
   {{- if ne .Chart.Name "loadtest" }}
   checksum/settings: {{ include "smart-grid.settings" . | sha256sum }}
   {{- end }}
-  {{- with .Values.podAnnotations }}
+  {{- with merge (dict) .Values.podAnnotations (include "smart-grid.meshAnnotations" . | fromYaml) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 labels:
   {{- include "smart-grid.selectorLabels" . | nindent 2 }}
   app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
   app.kubernetes.io/part-of: smart-grid
-  {{- with .Values.podLabels }}
+  {{- with merge (dict) .Values.podLabels (include "smart-grid.meshLabels" . | fromYaml) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end -}}

@@ -49,6 +49,8 @@ SESSION_WINDOW = "15m"  # sessions end far more rarely than Prometheus scrapes
 LOAD_STEPS = ((None, "green"), (70, "orange"), (90, "red"))
 BAD_ABOVE_5_PERCENT = ((None, "green"), (0.01, "orange"), (0.05, "red"))
 BAD_ABOVE_2_S = ((None, "green"), (1, "orange"), (2, "red"))
+BAD_ABOVE_30_MIN = ((None, "green"), (900, "orange"), (1800, "red"))
+GOOD_ABOVE_99_9_PERCENT = ((None, "red"), (0.99, "orange"), (0.999, "green"))
 BAD_ABOVE_0 = ((None, "green"), (1, "red"))
 NO_STEPS = ((None, "blue"),)
 
@@ -183,6 +185,95 @@ NOW = Row(
     ),
 )
 
+BUSINESS = Row(
+    "Business: the last hour, and the last 24 hours",
+    4,
+    (
+        Panel(
+            "Utilisation, 1 h",
+            "Of all the energy that the grid could have given in the last hour, what it gave.",
+            "percentunit",
+            (
+                (
+                    f"sum(avg_over_time(namespace:current_load_kw:sum{{{GRID}}}[1h]))"
+                    f" / sum(avg_over_time(namespace:total_capacity_kw:sum{{{GRID}}}[1h]))",
+                    "utilisation",
+                ),
+            ),
+            kind="number",
+            width=4,
+            decimals=1,
+        ),
+        Panel(
+            "Energy delivered, 24 h",
+            "Energy that cars have been given, on all substations.",
+            "kwatth",
+            ((f'sum(increase(delivered_energy_kwh_total{{job="substation", {GRID}}}[24h]))', "energy"),),
+            kind="number",
+            width=4,
+            decimals=0,
+        ),
+        Panel(
+            "Availability, 24 h",
+            "Share of the requests to the gateway that were not answered with a server's error; a full grid is none.",
+            "percentunit",
+            (
+                (
+                    "1 - clamp_min("
+                    f'(sum(increase(requests_duration_seconds_count{{{PEOPLE}, status=~"5.."}}[24h])) or vector(0))'
+                    f' - (sum(increase(failed_requests_total{{{GATEWAY}, code=~"no-capacity|draining"}}[24h]))'
+                    " or vector(0)), 0)"
+                    f" / sum(increase(requests_duration_seconds_count{{{PEOPLE}}}[24h]))",
+                    "available",
+                ),
+            ),
+            kind="number",
+            width=4,
+            steps=GOOD_ABOVE_99_9_PERCENT,
+            decimals=2,
+        ),
+        Panel(
+            "Cars served, 24 h",
+            "Share of the cars that were given power at once or let wait for it; the others were turned away.",
+            "percentunit",
+            (
+                (
+                    f'sum(increase(load_balancer_requests_total{{{BALANCER}, result=~"admitted|waiting"}}[24h]))'
+                    f" / sum(increase(load_balancer_requests_total"
+                    f'{{{BALANCER}, result=~"admitted|waiting|rejected"}}[24h]))',
+                    "served",
+                ),
+            ),
+            kind="number",
+            width=4,
+            decimals=1,
+        ),
+        Panel(
+            "Wait, 95th, 1 h",
+            "Nineteen of twenty cars that started from a list had waited no longer, by the substations' clocks.",
+            "s",
+            (
+                (
+                    quantile(0.95, f'waiting_duration_seconds_bucket{{job="substation", {GRID}}}', window="1h"),
+                    "wait",
+                ),
+            ),
+            kind="number",
+            width=4,
+            steps=BAD_ABOVE_30_MIN,
+        ),
+        Panel(
+            "Response time, 95th, 24 h",
+            "Nineteen of twenty requests to the gateway were answered within this.",
+            "s",
+            ((quantile(0.95, f"requests_duration_seconds_bucket{{{PEOPLE}}}", window="24h"), "p95"),),
+            kind="number",
+            width=4,
+            steps=BAD_ABOVE_2_S,
+        ),
+    ),
+)
+
 POWER = Row(
     "Power",
     9,
@@ -289,6 +380,49 @@ CARS = Row(
             "percentunit",
             ((f"pod:data_volume_free:ratio{{{SUBSTATION}}}", "{{pod}}"),),
             top=1,
+        ),
+    ),
+)
+
+WAITING = Row(
+    "Waiting",
+    8,
+    (
+        Panel(
+            "Cars that wait",
+            "Cars on the waiting list of each substation.",
+            "short",
+            ((f"waiting_sessions{{{SUBSTATION}}}", "{{pod}}"),),
+            stacked=True,
+            width=6,
+        ),
+        Panel(
+            "Waits",
+            f"How long those had waited who started from a list in the last {SESSION_WINDOW}, "
+            "by the substations' clocks.",
+            "s",
+            (
+                (quantile(0.5, f"waiting_duration_seconds_bucket{{{SUBSTATION}}}", window=SESSION_WINDOW), "50th"),
+                (quantile(0.95, f"waiting_duration_seconds_bucket{{{SUBSTATION}}}", window=SESSION_WINDOW), "95th"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Joins and starts",
+            "Cars that join a list, and cars that start from one. The rest of those who joined left before.",
+            "reqps",
+            (
+                (f'sum(rate(charging_requests_total{{{SUBSTATION}, result="waiting"}}[{RATE}]))', "joined"),
+                (f"sum(rate(waiting_duration_seconds_count{{{SUBSTATION}}}[{RATE}]))", "started"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Moves",
+            "Cars that wait for which a balancer asked a place at another substation, by result.",
+            "reqps",
+            ((rates(f"waiting_moves_total{{{BALANCER}}}", "result"), "{{result}}"),),
+            width=6,
         ),
     ),
 )
@@ -404,9 +538,12 @@ ENTRY = Row(
         ),
         Panel(
             "Sessions as the gateway sees them",
-            "Sessions of the whole grid, asked of the balancer at each scrape.",
+            "Sessions of the whole grid, asked of the balancer at each scrape, and clients that follow one by events.",
             "short",
-            ((f"max(active_sessions{{{GATEWAY}}})", "sessions"),),
+            (
+                (f"max(active_sessions{{{GATEWAY}}})", "sessions"),
+                (f"sum(session_followers{{{GATEWAY}}})", "followers"),
+            ),
         ),
         Panel(
             "Circuit breakers",
@@ -500,11 +637,13 @@ ONE = Row(
         ),
         Panel(
             "Sessions",
-            "Sessions that have not ended, and those of them without power.",
+            "Sessions that have not ended, those of them without power, and cars that wait, also as balancers see it.",
             "short",
             (
                 (f"active_chargers{{{SUBSTATION}}}", "active"),
                 (f"suspended_sessions{{{SUBSTATION}}}", "suspended"),
+                (f"waiting_sessions{{{SUBSTATION}}}", "waiting"),
+                (f"max(substation_waiting_sessions{{{BALANCER_ON}}})", "waiting, seen by balancers"),
             ),
         ),
         Panel(
@@ -569,8 +708,13 @@ ONE = Row(
 
 def grid_dashboard() -> dashboard.Dashboard:
     """The whole grid, from power to processes."""
-    rows = (NOW, POWER, CARS, ROUTING, ENTRY, PROCESSES)
-    made = _dashboard("smart-grid", "Smart grid", "The whole grid: power, cars, routing, the gateway, processes.", rows)
+    rows = (NOW, BUSINESS, POWER, CARS, WAITING, ROUTING, ENTRY, PROCESSES)
+    made = _dashboard(
+        "smart-grid",
+        "Smart grid",
+        "The whole grid: business, power, cars, waiting, routing, the gateway, processes.",
+        rows,
+    )
     made.with_variable(_substation_variable(several=True))
     return made.link(_link("One substation", "/d/smart-grid-substation"))
 

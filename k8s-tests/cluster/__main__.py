@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cluster import backend, dex, prometheus, tools
+from cluster import backend, dex, keda, prometheus, tools
 from cluster.existing import NotPossibleError
 from cluster.lock import exclusive
 from cluster.paths import BIN, REPOSITORY
@@ -45,6 +45,7 @@ def parse() -> argparse.Namespace:
     load.add_argument("archives", type=Path, nargs="+")
     actions.add_parser("prometheus", help="install the Prometheus operator and a Prometheus into the cluster")
     actions.add_parser("dex", help="install Dex, an identity provider, into the cluster")
+    actions.add_parser("keda", help="install KEDA, which scales on external metrics, into the cluster")
     only = actions.add_parser("tools", help="install command-line tools, without a cluster")
     only.add_argument("names", nargs="+", choices=sorted(tools.TOOLS))
     return parser.parse_args()
@@ -80,6 +81,8 @@ def change(cluster: backend.Backend, options: argparse.Namespace) -> None:
                 cluster.load(archive)
         case "prometheus":
             prometheus.install(cluster)
+        case "keda":
+            keda.install(cluster)
         case "dex":
             dex.install(cluster)
             sys.stdout.write(f"issuer {dex.ISSUER}, users {', '.join(dex.USERS)}, password {dex.PASSWORD}\n")

@@ -15,6 +15,13 @@ Manifest = dict[str, Any]
 Values = dict[str, Any]
 TIMEOUT_S = 60
 MONITORING_APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
+ISTIO_APIS = (
+    "networking.istio.io/v1/VirtualService",
+    *(
+        f"security.istio.io/v1/{kind}"
+        for kind in ("PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication")
+    ),
+)
 
 
 class RefusedError(Exception):
@@ -66,8 +73,9 @@ def nested(values: Values) -> Values:
 
 
 def at(manifest: Any, path: str) -> Any:
-    """What is at a slash-separated path of keys and indices; None where there is nothing."""
-    for name in path.split("/"):
+    """What is at a slash-separated path of keys and indices; None where there is nothing. `~` is a slash in a key."""
+    for part in path.split("/"):
+        name = part.replace("~", "/")
         if isinstance(manifest, list):
             manifest = manifest[int(name)] if int(name) < len(manifest) else None
         else:

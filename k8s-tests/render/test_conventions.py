@@ -17,6 +17,7 @@ EVERYTHING: dict[str, Any] = {
     "loadtest.enabled": True,
     "gateway.autoscaling.enabled": True,
     "balancer.autoscaling.enabled": True,
+    "substation.autoscaling.enabled": True,
     "gateway.ingress.enabled": True,
     "gateway.ingress.hosts": ["grid.example.com"],
     "gateway.httpRoute.enabled": True,
@@ -56,7 +57,7 @@ def test_no_selector_has_a_version(manifests: list[Manifest]) -> None:
         assert "chart" not in selector
 
 
-def test_every_selector_of_a_workload_matches_its_own_pods_and_no_others(
+def test_every_selector_matches_the_pods_of_one_service_that_of_a_workload_its_own(
     manifests: list[Manifest], pods: dict[str, Manifest]
 ) -> None:
     for manifest in manifests:
@@ -64,7 +65,9 @@ def test_every_selector_of_a_workload_matches_its_own_pods_and_no_others(
             selector = at(manifest, "spec/selector") or at(manifest, "spec/podSelector")
             selector = selector.get("matchLabels", selector)
             matched = [name for name, pod in pods.items() if selector.items() <= pod["metadata"]["labels"].items()]
-            assert matched == [manifest["metadata"]["labels"]["app.kubernetes.io/component"]]
+            assert matched == [selector["app.kubernetes.io/component"]]
+            if manifest["metadata"]["name"] != "grid-demand":
+                assert matched == [manifest["metadata"]["labels"]["app.kubernetes.io/component"]]
 
 
 def test_every_pod_satisfies_the_restricted_standard(pods: dict[str, Manifest]) -> None:
@@ -100,11 +103,19 @@ def test_no_service_account_hands_out_its_token_by_itself(manifests: list[Manife
     assert all(account["automountServiceAccountToken"] is False for account in accounts)
 
 
-def test_the_balancer_may_read_endpoint_slices_of_its_namespace_and_nothing_more(manifests: list[Manifest]) -> None:
+def test_the_balancer_may_read_endpoint_slices_of_its_namespace_the_substations_autoscaler_and_nothing_more(
+    manifests: list[Manifest],
+) -> None:
     rights = [m for m in manifests if m["kind"] in ("Role", "ClusterRole", "ClusterRoleBinding")]
     assert [right["kind"] for right in rights] == ["Role"]
     assert rights[0]["rules"] == [
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]}
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": ["autoscaling"],
+            "resources": ["horizontalpodautoscalers"],
+            "resourceNames": ["grid-substation"],
+            "verbs": ["get"],
+        },
     ]
 
 
@@ -130,9 +141,11 @@ def test_a_pod_serves_the_api_on_one_port_and_probes_and_metrics_on_another(
 
 
 def test_no_service_has_the_port_of_the_metrics_as_one_may_be_open_to_the_world(manifests: list[Manifest]) -> None:
-    services = [manifest for manifest in manifests if manifest["kind"] == "Service"]
+    services = {m["metadata"]["name"]: m["spec"] for m in manifests if m["kind"] == "Service"}
+    for_autoscaler = services.pop("grid-demand")
     assert len(services) == len(LONG_RUNNING)
-    assert {port["name"] for service in services for port in service["spec"]["ports"]} == {"http"}
+    assert {port["name"] for service in services.values() for port in service["ports"]} == {"http"}
+    assert for_autoscaler["clusterIP"] == "None", "only one without an address cannot be opened to the world"
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
@@ -141,10 +154,10 @@ def test_a_pod_has_time_to_turn_unready_wait_drain_and_end(chart: Chart, service
     assert at(objects[WORKLOADS[service]], "spec/template/spec/terminationGracePeriodSeconds") == 3 + 20 + 5
 
 
-@pytest.mark.parametrize("service", ["balancer", "gateway"])
-def test_an_autoscaled_deployment_has_no_replicas_of_its_own(manifests: list[Manifest], service: str) -> None:
-    (deployment,) = (m for m in manifests if m["kind"] == "Deployment" and m["metadata"]["name"] == f"grid-{service}")
-    assert "replicas" not in deployment["spec"]
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_what_is_autoscaled_has_no_replicas_of_its_own(manifests: list[Manifest], service: str) -> None:
+    (workload,) = (m for m in manifests if f"{m['kind']}/{m['metadata']['name']}" == WORKLOADS[service])
+    assert "replicas" not in workload["spec"]
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
@@ -154,7 +167,7 @@ def test_one_replica_has_no_disruption_budget_as_that_would_block_draining_its_n
     assert at(chart.objects({f"{service}.replicaCount": 2})[budget], "spec/maxUnavailable") == 1
 
 
-@pytest.mark.parametrize("service", ["balancer", "gateway"])
+@pytest.mark.parametrize("service", LONG_RUNNING)
 def test_an_autoscaled_service_has_a_budget_by_its_least_number_of_pods(chart: Chart, service: str) -> None:
     budget = f"PodDisruptionBudget/grid-{service}"
     autoscaled = {f"{service}.autoscaling.enabled": True, f"{service}.replicaCount": 1}

@@ -16,7 +16,7 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             {f"{service}.autoscaling.enabled": True, f"{service}.autoscaling.minReplicas": 99},
             f"{service}.autoscaling.minReplicas (99) is above {service}.autoscaling.maxReplicas",
         )
-        for service in ("balancer", "gateway")
+        for service in LONG_RUNNING
     ),
     *(
         (
@@ -24,6 +24,20 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             f"{service}.autoscaling needs {service}.resources.requests.cpu",
         )
         for service in ("balancer", "gateway")
+    ),
+    *(
+        ({"substation.autoscaling.enabled": True, **values}, f"substation.autoscaling needs {sentence}")
+        for values, sentence in (
+            ({"balancer.discovery": "static", "balancer.substations": ["http://a:1"]}, "balancer.enabled and balancer"),
+            ({"balancer.enabled": False, "gateway.balancerUrl": "http://b:1"}, "balancer.enabled and balancer"),
+            ({"balancer.substationService": "other"}, "balancer.substationService to be grid-substation"),
+            (
+                {"substation.fullnameOverride": "mine", "balancer.substationService": "grid-substation"},
+                "balancer.substationService to be mine",
+            ),
+            ({"substation.persistence.enabled": False}, "substation.persistence.enabled"),
+            ({"substation.persistence.retentionPolicy.whenScaled": "Delete"}, "substation.persistence.enabled"),
+        )
     ),
     ({"balancer.discovery": "static"}, "balancer.discovery=static needs balancer.substations"),
     ({"substation.enabled": False}, "substation.enabled=false needs balancer.substationService"),
@@ -43,6 +57,22 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"global.auth.services.enabled": False, "global.auth.issuers": [{"issuer": "https://a"}]},
         "global.auth.issuers needs global.auth.services.enabled",
+    ),
+    ({"global.istio.policies": True}, "global.istio.policies and global.istio.checkTokens need global.mesh"),
+    (
+        {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True},
+        "global.istio.checkTokens needs global.auth.issuers",
+    ),
+    *(
+        (
+            {"global.mesh": "istio-sidecar", "global.istio.checkTokens": True, "global.auth.issuers": [issuer]},
+            "global.istio.checkTokens needs issuers whose keys istiod can read",
+        )
+        for issuer in (
+            {"issuer": "https://a", "audience": "grid", "jwks": "/etc/keys.json"},
+            {"issuer": "https://a", "audience": "grid", "jwks": "https://a/keys", "ca": "/etc/ca.crt"},
+            {"issuer_from": "/etc/token", "audience": "grid", "jwks": "https://a/keys"},
+        )
     ),
     ({"balancer.enabled": False}, "balancer.enabled=false needs gateway.balancerUrl"),
     ({"balancer.nameOverride": "x"}, "balancer.fullnameOverride need gateway.balancerUrl"),
@@ -115,6 +145,10 @@ SINGLE: list[tuple[str, Any]] = [
     ("substation.persistence.size", "big"),
     ("substation.persistence.retentionPolicy.whenScaled", "Keep"),
     ("substation.updateStrategy.type", "Recreate"),
+    ("substation.autoscaling.kind", "vpa"),
+    ("substation.autoscaling.targetDemandKw", 0),
+    ("substation.autoscaling.minReplicas", 0),
+    ("substation.autoscaling.keda.trigger", "cpu"),
     ("balancer.updateStrategy.type", "OnDelete"),
     ("balancer.policy", "best"),
     ("balancer.discovery", "dns"),
@@ -182,6 +216,8 @@ def enabled(name: str) -> dict[str, Any]:
         *((f"{service}.networkPolicy.enable", "enable") for service in LONG_RUNNING),
         *((f"{service}.readinessProbe.perodSeconds", "perodSeconds") for service in LONG_RUNNING),
         ("substation.persistence.retentionPolicy.whenScale", "whenScale"),
+        ("substation.autoscaling.targetDemandKW", "targetDemandKW"),
+        ("substation.autoscaling.keda.prometheus.query", "query"),
         ("global.imageRegsitry", "imageRegsitry"),
         ("dashboards.enable", "enable"),
     ],

@@ -25,6 +25,7 @@ EVERYTHING: dict[str, Any] = {
     "loadtest.enabled": True,
     "gateway.autoscaling.enabled": True,
     "balancer.autoscaling.enabled": True,
+    "substation.autoscaling.enabled": True,
     "gateway.ingress.enabled": True,
     "gateway.ingress.hosts": ["grid.example.com"],
     **{f"{service}.image.digest": DIGEST for service in SERVICES},

@@ -61,7 +61,7 @@ def test_the_chart_offers_the_policies_that_there_are() -> None:
 
 def test_the_load_tester_takes_every_option_that_the_chart_gives_it(chart: Chart) -> None:
     on = {"loadtest.enabled": True}
-    numbers = {"loadtest.requests": 5, "loadtest.users": 2, "loadtest.rampUpSeconds": 1}
+    numbers = {"loadtest.requests": 5, "loadtest.users": 2, "loadtest.rampUpSeconds": 1, "loadtest.waitSeconds": 60}
     thresholds = {"loadtest.thresholds": {"minSuccessRate": 0.5, "maxP95Ms": 100}}
     trace = {"loadtest.scenario": "garage", "loadtest.trace": {"configMap": "x", "speedup": 2}}
     for chosen in (on | numbers | thresholds, on | trace):

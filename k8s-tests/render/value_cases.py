@@ -151,6 +151,53 @@ def _of_autoscaled(service: str) -> list[Case]:
     ]
 
 
+SCALER, SCALED = "HorizontalPodAutoscaler/grid-substation", "ScaledObject/grid-substation"
+
+
+def _scaled(value: str, to: Any, of: str, path: str, expected: Any, **also: Any) -> Case:
+    """A value of the substations' autoscaling, beside what turns that on."""
+    on = {"substation.autoscaling.enabled": True} | ({"substation.autoscaling.kind": "hpa"} if of == SCALER else {})
+    also = {f"substation.autoscaling.{name.replace('_', '.')}": each for name, each in also.items()}
+    return Case(f"substation.autoscaling.{value}", to, of, path, expected, on | also, True)
+
+
+TRIGGER, KEDA = "spec/triggers/0", "spec/ingress/0/from/0"
+FREEZE = {"scaleDown": {"selectPolicy": "Disabled"}}
+AUTOSCALED_SUBSTATIONS = [
+    Case("substation.autoscaling.enabled", True, WORKLOADS["substation"], "spec/replicas", None, alone=True),
+    _scaled("enabled", True, SCALED, "spec/scaleTargetRef/name", "grid-substation"),
+    _scaled("kind", "hpa", SCALER, "spec/scaleTargetRef/kind", "StatefulSet"),
+    _scaled("kind", "hpa", SCALED, "", ABSENT),
+    _scaled("minReplicas", 4, SCALER, "spec/minReplicas", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/minReplicaCount", 4),
+    _scaled("minReplicas", 4, SCALED, "spec/fallback/replicas", 4),
+    _scaled("maxReplicas", 44, SCALER, "spec/maxReplicas", 44),
+    _scaled("maxReplicas", 44, SCALED, "spec/maxReplicaCount", 44),
+    _scaled("targetDemandKw", 80, SCALER, "spec/metrics/0/external/target/averageValue", "80"),
+    _scaled("targetDemandKw", 80.5, SCALED, f"{TRIGGER}/metadata/targetValue", "80.5"),
+    _scaled("targetDemandKw", 80, SCALED, f"{TRIGGER}/metadata/threshold", "80", keda_trigger="prometheus"),
+    _scaled("behavior", FREEZE, SCALER, "spec/behavior/scaleDown/selectPolicy", "Disabled"),
+    _scaled("behavior", FREEZE, SCALED, "spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown/selectPolicy",
+            "Disabled"),
+    _scaled("tolerance", 0.05, SCALER, "spec/behavior/scaleUp/tolerance", "0.05"),
+    _scaled("tolerance", None, SCALER, "spec/behavior/scaleDown/tolerance", None),
+    _scaled("hpa.demandMetric", "demand", SCALER, "spec/metrics/0/external/metric/name", "demand"),
+    _scaled("hpa.busyFloorMetric", "floor", SCALER, "spec/metrics/1/external/metric/name", "floor"),
+    _scaled("hpa.selector", {"a": "b"}, SCALER, "spec/metrics/1/external/metric/selector/matchLabels", {"a": "b"}),
+    _scaled("keda.trigger", "prometheus", SCALED, f"{TRIGGER}/type", "prometheus"),
+    _scaled("keda.trigger", "prometheus", "Service/grid-demand", "", ABSENT),
+    _scaled("keda.pollingIntervalSeconds", 5, SCALED, "spec/pollingInterval", 5),
+    _scaled("keda.failureThreshold", 7, SCALED, "spec/fallback/failureThreshold", 7),
+    _scaled("keda.namespaceSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/namespaceSelector/matchLabels/a", "b"),
+    _scaled("keda.podSelector", {"matchLabels": {"a": "b"}}, "NetworkPolicy/grid-demand",
+            f"{KEDA}/podSelector/matchLabels/a", "b"),
+    _scaled("keda.prometheus.serverAddress", "http://p:9090", SCALED, f"{TRIGGER}/metadata/serverAddress",
+            "http://p:9090", keda_trigger="prometheus"),
+    _scaled("keda.prometheus.authenticationRef", "mine", SCALED, f"{TRIGGER}/authenticationRef/name", "mine",
+            keda_trigger="prometheus"),
+]  # fmt: skip
+
 RETENTION = "spec/persistentVolumeClaimRetentionPolicy"
 CLAIM = "spec/volumeClaimTemplates/0"
 SERVES = ["grid:service"]
@@ -190,6 +237,7 @@ SUBSTATION = [
     _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
     _settings("maxActiveSessions", 1_000_000, "substation", "MAX_ACTIVE", "1000000"),
     _settings("maxSessionHours", 0.5, "substation", "MAX_SESSION_H", "0.5"),
+    _settings("maxWaitingCars", 0, "substation", "MAX_WAITING", "0"),
     _settings("keepEndedSessions", 2_000_000, "substation", "KEEP_ENDED", "2000000"),
     _settings("maxClockBackSeconds", 0, "substation", "MAX_CLOCK_BACK_S", "0"),
     *(
@@ -383,6 +431,7 @@ LOAD_TEST = [
     _argument("requests", 1_000_000, "--requests=1000000"),
     _argument("users", 6, "--users=6"),
     _argument("rampUpSeconds", 0, "--ramp-up=0"),
+    _argument("waitSeconds", 600, "--wait=600"),
     _argument("seed", 9, "--seed=9"),
     _argument("timeoutSeconds", 2.5, "--timeout=2.5"),
     _argument("target", "http://elsewhere:80", "--target=http://elsewhere:80"),
@@ -403,6 +452,8 @@ LOAD_TEST = [
 
 PROMETHEUS = "spec/ingress/1/from/0"
 NOBODY = {"matchLabels": {"a": "b"}}
+SIDECARS = {"global.mesh": "istio-sidecar"}
+PRINCIPALS = "spec/rules/0/from/0/source/principals"
 GRID = [
     Case("global.imageRegistry", "registry.example.com", WORKLOADS["gateway"], f"{CONTAINER}/image",
          "registry.example.com/smart-grid/gateway:0.1.0", alone=True),
@@ -432,6 +483,23 @@ GRID = [
     Case("global.auth.issuers", [PROVIDER], "NetworkPolicy/grid-gateway", "spec/egress/2/ports/0/port", 8443,
          alone=True),
     _believed("global.auth.operators", ["ops"], "substation", _vouching(grid_balancer=SERVES, ops=OPERATES)),
+    Case("global.mesh", "istio-sidecar", WORKLOADS["substation"],
+         "spec/template/metadata/labels/sidecar.istio.io~inject", "true", alone=True),
+    Case("global.mesh", "istio-ambient", WORKLOADS["balancer"],
+         "spec/template/metadata/labels/istio.io~dataplane-mode", "ambient", alone=True),
+    Case("global.istio.namespace", "mesh", "NetworkPolicy/grid-gateway",
+         "spec/egress/2/to/0/namespaceSelector/matchLabels/kubernetes.io~metadata.name", "mesh", SIDECARS, True),
+    Case("global.istio.routes", True, "VirtualService/grid-substation", "spec/http/0/retries", {"attempts": 0},
+         SIDECARS, True),
+    Case("global.istio.policies", True, "PeerAuthentication/grid-balancer", "spec/mtls/mode", "STRICT", SIDECARS, True),
+    Case("global.istio.policies", True, "AuthorizationPolicy/grid-substation", f"{PRINCIPALS}/0",
+         "cluster.local/ns/power/sa/grid-balancer", SIDECARS, True),
+    Case("global.istio.trustDomain", "grid.example", "AuthorizationPolicy/grid-balancer", f"{PRINCIPALS}/0",
+         "grid.example/ns/power/sa/grid-gateway", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.callers", ["system:serviceaccount:edge:in"], "AuthorizationPolicy/grid-balancer",
+         f"{PRINCIPALS}/1", "cluster.local/ns/edge/sa/in", SIDECARS | {"global.istio.policies": True}, True),
+    Case("global.istio.checkTokens", True, "RequestAuthentication/grid-gateway", "spec/jwtRules/0/jwksUri",
+         PROVIDER["jwks"], SIDECARS | {"global.auth.issuers": [PROVIDER]}, True),
     Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
          f"{CONTAINER}/env/0/valueFrom/secretKeyRef/name", "keys"),
     Case("global.logHashKey.secretKey", "mine", WORKLOADS["gateway"],
@@ -452,6 +520,7 @@ CASES = [
     *(case for service in LONG_RUNNING for case in _of_every_service(service)),
     *_of_autoscaled("balancer"),
     *_of_autoscaled("gateway"),
+    *AUTOSCALED_SUBSTATIONS,
     *CALLED,
     *IDENTITY,
     *SUBSTATION,
@@ -471,6 +540,8 @@ TOGETHER = {
 TESTED_ELSEWHERE = {
     "prometheusRule.enabled",
     "prometheusRule.labels",
+    "grafanaAlerts.enabled",
+    "grafanaAlerts.labels",
     "dashboards.enabled",
     "dashboards.labels",
     "dashboards.annotations",

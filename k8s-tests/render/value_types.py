@@ -48,6 +48,8 @@ DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 URL = text(r"^$|^https?://[^/\s]+")
 PATH = text("^/")
 HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+METRIC = text(r"^[^\s/]+$")
+ABOVE_ZERO: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}
 PLAIN_HOST_NAMES = each(text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
 DURATION = text(r"^([0-9]+(ms|s|m|h))+$")
 NAMED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": text()}}
@@ -157,10 +159,29 @@ SUBSTATION = (
     | CALLED
     | {
         "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+        "autoscaling": strict(
+            enabled=FLAG,
+            kind=one_of("hpa", "keda"),
+            minReplicas=whole(1, 1000),
+            maxReplicas=whole(1, 1000),
+            targetDemandKw=ABOVE_ZERO,
+            behavior=KUBERNETES_OBJECT,
+            tolerance=or_null(number(0, 1)),
+            hpa=strict(demandMetric=METRIC, busyFloorMetric=METRIC, selector=LABELS),
+            keda=strict(
+                trigger=one_of("metrics-api", "prometheus"),
+                pollingIntervalSeconds=whole(1, 3600),
+                failureThreshold=whole(1),
+                namespaceSelector=KUBERNETES_OBJECT,
+                podSelector=KUBERNETES_OBJECT,
+                prometheus=strict(serverAddress=URL, authenticationRef=DNS_NAME),
+            ),
+        ),
         "capacityKw": or_null(number(0, 100_000)),
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),
         "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+        "maxWaitingCars": whole(0, 200),
         "keepEndedSessions": whole(0),
         "maxClockBackSeconds": {"type": "number", "minimum": 0},
         "persistence": strict(
@@ -240,6 +261,7 @@ LOADTEST = EVERY_CHART | {
     "requests": or_null(whole(1, 1_000_000)),
     "users": or_null(whole(1, 10_000)),
     "rampUpSeconds": or_null(number(0, 86_400)),
+    "waitSeconds": or_null(number(1, 86_400)),
     "seed": {"type": "integer"},
     "timeoutSeconds": number(0.1, 600),
     "target": URL,
@@ -277,10 +299,20 @@ ROOT = {
         ),
         regions=each(REGION) | {"maxItems": 1000},
         residency=strict(claim=text(), label=text()),
+        mesh=one_of("none", "istio-sidecar", "istio-ambient"),
+        istio=strict(
+            namespace=text("."),
+            trustDomain=text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+            routes=AUTO_FLAG,
+            policies=AUTO_FLAG,
+            callers=each(text(r"^([-a-z0-9.]+|system:serviceaccount:[-a-z0-9]+:[-a-z0-9.]+)$")),
+            checkTokens=AUTO_FLAG,
+        ),
         quotas=strict(substation=QUOTA, fleet=QUOTA),
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "grafanaAlerts": strict(enabled=FLAG, labels=LABELS),
     "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
     # What else they may be, their own schemas say.
     **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.identity import Identities
 from support.processes import Process, wait_until
 
 OPEN = {"/health", "/ready", "/metrics", "/openapi.json", "/docs"}
+OPEN_AT_BALANCERS = {"/autoscaling"}  # where the metrics are, as they are
 SETTLE_S = 60.0
 NUMBER = "4102444800000000.0"  # of the year 2100: of no gateway
 
@@ -32,19 +34,25 @@ def operations(service: Process) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path.replace("{session_id}", "substation-0.x").replace("{url}", "x"), spec
 
 
+def is_open(service: Process) -> set[str]:
+    return OPEN | (OPEN_AT_BALANCERS if service.service == "balancer" else set())
+
+
 def start(target: Process, headers: dict[str, str], vehicle_id: str = "EV-1", **more: str) -> Reply:
     body = car(vehicle_id, max_power_kw=2, min_power_kw=2)
     return target.call("POST", "/charge", json=body, headers={**headers, **more})
 
 
 def test_without_a_token_every_operation_is_refused_but_those_that_tell_nobody_anything(service: Process) -> None:
-    asked = {path: service.call(method, path) for method, path, _ in operations(service) if path not in OPEN}
+    asked = {
+        path: service.call(method, path) for method, path, _ in operations(service) if path not in is_open(service)
+    }
     assert len(asked) >= 3
     assert {path: reply.status for path, reply in asked.items()} == dict.fromkeys(asked, 401)
     for reply in asked.values():
         assert reply.json()["code"] == "unauthenticated"
         assert reply.headers["WWW-Authenticate"] == 'Bearer realm="smartgrid"'
-    assert [path for path in OPEN if service.call("GET", path).status != 200] == []
+    assert [path for path in is_open(service) if service.call("GET", path).status != 200] == []
 
 
 def test_without_the_scope_every_operation_is_forbidden_and_the_scope_is_named(
@@ -52,7 +60,7 @@ def test_without_the_scope_every_operation_is_forbidden_and_the_scope_is_named(
 ) -> None:
     nothing = identities.bearer("nobody", [])
     for method, path, spec in operations(service):
-        if path in OPEN:
+        if path in is_open(service):
             continue
         reply = service.call(method, path, headers=nothing)
         named = [scope for way in spec["security"] for scope in way.get("token", [])]
@@ -101,9 +109,11 @@ def test_a_driver_charges_sees_and_stops_and_another_does_not(guarded_grid: Grid
 
 
 def test_who_reads_the_grid_sees_all_and_who_operates_it_stops_any(guarded_grid: Grid, identities: Identities) -> None:
-    gateway = guarded_grid.gateway
+    gateway, reader = guarded_grid.gateway, identities.bearer("reader", [GRID_READ])
     ids = {start(gateway, identities.bearer(f"driver-{n}"), f"EV-{n}").json()["session_id"] for n in range(3)}
-    seen = gateway.call("GET", "/sessions?state=Charging", headers=identities.bearer("reader", [GRID_READ])).json()
+    seen = gateway.call("GET", "/sessions?state=Charging", headers=reader).json()
+    fleet = gateway.call("GET", "/substations", headers=reader).json()["substations"]
+    assert sum(row["active_sessions"] for row in fleet) >= len(ids)
     assert ids <= {each["session_id"] for each in seen["sessions"]}
     operator = identities.bearer("operator", [GRID_OPERATE])
     assert {gateway.call("DELETE", f"/sessions/{each}", headers=operator).status for each in ids} == {200}
@@ -160,11 +170,23 @@ def test_nobody_but_a_service_reads_keys_or_supersedes_sessions(guarded_grid: Gr
     assert substation.call("GET", "/status", headers=person).status == 200
     for method, path in [
         ("GET", "/status?keys=0"),
+        ("GET", "/waiting"),
         ("DELETE", f"/charge/substation-0.x?before={NUMBER}&superseded_by=../substation-1.y"),
     ]:
         reply = substation.call(method, path, headers=person)
         assert (reply.status, reply.json()["needs"]) == (403, [GRID_SERVICE])
     assert substation.call("GET", "/status?keys=0", headers=identities.bearer("x", [GRID_SERVICE])).status == 200
+
+
+def test_a_drivers_digest_and_wish_not_to_wait_are_not_believed(guarded_grid: Grid, identities: Identities) -> None:
+    """Else one could take the place of a session whose digest one has seen."""
+    substation, digest = guarded_grid.substations[0], {"Smartgrid-Key-Digest": secrets.token_urlsafe(16)}
+    first, again = (start(substation, identities.bearer("driver-1"), **digest) for _ in range(2))
+    assert (first.status, again.status) == (201, 201)
+    assert first.json()["session_id"] != again.json()["session_id"]
+    service = identities.bearer("service", [GRID_SERVICE])
+    first, again = (start(substation, service, **digest) for _ in range(2))
+    assert first.json()["session_id"] == again.json()["session_id"]
 
 
 def test_a_capacity_is_changed_by_an_operator_only(guarded_grid: Grid, identities: Identities) -> None:

@@ -220,11 +220,9 @@ def test_a_list_names_the_substations_that_are_away_with_sessions(grid: Scripted
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_session_at_one_that_is_away_is_unavailable_and_not_unknown(grid: ScriptedGrid, method: str) -> None:
-    grid.prefer("strange")
-    placed = charge(grid.balancer, "key").json()
     grid.remove(grid["strange"])
 
-    assert code(grid.balancer.call(method, f"/charge/{placed['session_id']}")) == (503, "substation-unavailable")
+    assert code(grid.balancer.call(method, "/charge/strange.x")) == (503, "substation-unavailable")
     assert code(grid.balancer.call(method, "/charge/stranger.x")) == (404, "not-found")
 
 

@@ -64,7 +64,7 @@ def test_a_registered_substation_gets_cars_and_a_removed_one_none(grid: Grid, ba
     assert remove(balancer, url).json()["name"] == "substation-0"
     assert fleet(balancer) == {}
     assert charge(balancer).status == 503
-    gone = balancer.call("GET", f"/charge/{session['session_id']}")
+    gone = balancer.call("DELETE", f"/charge/{session['session_id']}")
     assert (gone.status, gone.json()["code"]) == (503, "substation-unavailable")
 
 

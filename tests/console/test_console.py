@@ -20,8 +20,9 @@ expect.set_options(timeout=WAIT_MS)
 @pytest.fixture(autouse=True)
 def _empty(balancer: Process) -> Iterator[None]:
     yield
-    for session in balancer.call("GET", "/charge?state=Charging").json()["sessions"]:
-        balancer.call("DELETE", f"/charge/{session['session_id']}")
+    for state in ("Waiting", "Charging"):  # first those who would start as the others end
+        for session in balancer.call("GET", f"/charge?state={state}").json()["sessions"]:
+            balancer.call("DELETE", f"/charge/{session['session_id']}")
 
 
 def charge(balancer: Process, vehicle_id: str = "EV-1", **car: float) -> None:
@@ -82,6 +83,53 @@ def test_a_click_shows_the_sessions_with_power_and_energy(balancer: Process, ope
     expect(row).to_contain_text("20.0 kW")
     expect(row).to_contain_text("of 40.00 kWh")
     page.screenshot(path=PICTURES / "sessions.png")
+
+
+def test_who_waits_is_seen_with_its_place_and_its_start(balancer: Process, open_page: Open) -> None:
+    charge(balancer, "EV-truck", max_power_kw=100, min_power_kw=100)
+    for name, kw in (("EV-first", 60), ("EV-second", 50)):
+        body = {"vehicle_id": name, "energy_kwh": 40, "max_power_kw": kw, "min_power_kw": kw, "wait": True}
+        assert balancer.call("POST", "/charge", json=body).status == 202
+    page = open_page(balancer.url + "/")
+
+    expect(page.locator(".substation .sessions")).to_have_text("1 car · 2 wait")
+    expect(page.locator("#total-waiting")).to_have_text("2")
+    expect(page.locator("#total-waiting-power")).to_have_text("for 110.0 kW")
+    page.locator(".substation button").click()
+
+    expect(page.locator("#waiting-title")).to_have_text("2 wait for power")
+    rows = page.locator("#waiting-rows tr")
+    expect(rows.locator("td:first-child")).to_have_text(["1", "2"])
+    expect(rows.locator(".vehicle")).to_have_text(["EV-first", "EV-second"])
+    expect(rows.first).to_contain_text("40.00 kWh, up to 60.0 kW")
+    expect(rows.first).to_contain_text("in 2")  # of the 24 minutes that the truck takes
+    page.screenshot(path=PICTURES / "waiting.png")
+
+
+def test_an_operator_stops_who_waits_and_the_next_moves_up(balancer: Process, open_page: Open) -> None:
+    charge(balancer, "EV-truck", max_power_kw=100, min_power_kw=100)
+    for name in ("EV-first", "EV-second"):
+        body = {"vehicle_id": name, "energy_kwh": 40, "max_power_kw": 60, "min_power_kw": 60, "wait": True}
+        assert balancer.call("POST", "/charge", json=body).status == 202
+    page = open_page(balancer.url + "/#substation-0")
+    rows = page.locator("#waiting-rows tr")
+
+    rows.filter(has_text="EV-first").locator("button.stop").click()
+    expect(page.locator("#confirm-text")).to_contain_text("It waits no longer")
+    page.locator("#confirm-yes").click()
+
+    expect(page.locator("#details-done")).to_have_text("EV-first was stopped.")
+    expect(rows.locator("td:first-child")).to_have_text(["1"])
+    page.locator("#confirm").wait_for(state="hidden")
+
+
+def test_where_nobody_waits_there_is_no_list(balancer: Process, open_page: Open) -> None:
+    charge(balancer, "EV-7")
+    page = open_page(balancer.url + "/#substation-0")
+
+    expect(page.locator("#details-rows tr")).to_have_count(1)
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.locator("#total-waiting")).to_have_text("0")
 
 
 def test_markup_in_a_vehicle_id_stays_text(balancer: Process, open_page: Open) -> None:
@@ -169,3 +217,4 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(balancer: Process, open_pag
 
     expect(page.locator("#details-rows tr")).to_have_count(1)
     assert page.locator("#details").bounding_box() == {"x": 0, "y": 0, "width": 390, "height": 844}
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -21,7 +21,7 @@ from smartgrid.web import problems
 from smartgrid.web.problems import ProblemError
 from support.processes import wait_until
 
-STATUS = Status(100.0, 61.256, 40.0, 142.0, 7, 3, None, 60.0)
+STATUS = Status(100.0, 61.256, 40.0, 142.0, 7, 3, None, 60.0, waiting_sessions=3, waiting_kw=33.5)
 
 
 def seen(status: Status | None, *, in_rotation: bool = True, updated_at_s: float | None = 90.0) -> Seen:
@@ -43,6 +43,8 @@ def test_a_row_has_what_a_bar_needs() -> None:
         "committed_kw": 40.0,
         "demand_kw": 142.0,
         "sessions": 7,
+        "waiting": 3,
+        "waiting_kw": 33.5,
         "age_s": 10.0,
     }
 

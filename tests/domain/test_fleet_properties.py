@@ -97,6 +97,29 @@ class FleetMachine(RuleBasedStateMachine):
     def drain(self, name: str) -> None:
         self.fleet.update(name, replace(self._status(name), draining=True), self.now_s)
 
+    @rule(name=st.sampled_from(NAMES), waiting_kwh=st.integers(1, 50))
+    def cars_wait(self, name: str, waiting_kwh: int) -> None:
+        """As long as they do, it says that it has no room."""
+        listed = replace(self._status(name), waiting_sessions=1, waiting_kwh=float(waiting_kwh), largest_free_kw=0.0)
+        self.fleet.update(name, listed, self.now_s)
+
+    @rule(power=POWERS, asked=st.sets(st.sampled_from(NAMES)))
+    def a_waiting_car_can_start(self, power: PowerRange, asked: set[str]) -> None:
+        held = self.fleet.reserve_free(power, asked)
+        for view in self.fleet.views() if held is None else ():
+            status = view.status
+            may_take = view.name not in asked and view.in_rotation and status is not None and not status.draining
+            if may_take and status is not None and not view.reserved_min_kw:
+                assert status.largest_free_kw < power.min_kw
+        if held is not None:
+            view = self.fleet.view(held.name)
+            assert held.name not in asked
+            assert view.in_rotation
+            assert view.status is not None
+            assert view.status.waiting_sessions == 0
+            assert view.reserved_min_kw <= view.status.largest_free_kw + 1e-6
+            self.fleet.release(held)
+
     @rule(name=st.sampled_from(NAMES))
     def start_again_without_its_file(self, name: str) -> None:
         """Its revisions begin anew, at less than they were."""
@@ -129,6 +152,20 @@ class FleetMachine(RuleBasedStateMachine):
         assert abs(totals.committed_kw - committed_kw) < 1e-5
         assert totals.active_sessions == sum(status.active_sessions for status in statuses)
         assert totals.next_release_s == min(releases_s, default=None)
+
+    @invariant()
+    def backlogs_are_in_the_order_of_a_plain_walk(self) -> None:
+        seen = [view for view in self.fleet.views() if view.status is not None and view.in_rotation]
+        statuses = {view.name: view.status for view in seen if view.status is not None}
+        plain = sorted(
+            (status.waiting_kwh / status.capacity_kw, math.inf if due_s is None else due_s, i, name)
+            for i, (name, status) in enumerate(statuses.items())
+            if not status.draining
+            for due_s in [status.next_release_s]
+        )
+        assert self.fleet.shortest_backlogs(PowerRange(0.1, 0.1), 9) == [name for *_, name in plain]
+        listed = {name for name, status in statuses.items() if status.waiting_sessions}
+        assert {view.name for view in self.fleet.lists()} == listed
 
     def _ask(self, power: PowerRange, tried: tuple[str, ...]) -> object:
         reservation = self.fleet.reserve(power, self.now_s, tried, self.down_to)

@@ -99,9 +99,10 @@ def test_requests_are_counted_by_their_result(grid: Grid) -> None:
     assert charge(grid.gateway, "EV-0", key="counted-0").status == 201
     assert charge(grid.gateway, "EV-13").status == 503
     assert charge(grid.gateway, "EV-14", energy_kwh=-1).status == 422
+    assert charge(grid.gateway, "EV-15", wait=True).status == 202
 
     grown = {result: count - before[result] for result, count in counts().items()}
-    assert grown == {"admitted": 12, "replayed": 1, "rejected": 1, "failed": 1}
+    assert grown == {"admitted": 12, "waiting": 1, "replayed": 1, "rejected": 1, "failed": 1}
     assert metric(grid.gateway, "failed_requests_total", code="no-capacity") == failed + 1
     assert metric(grid.gateway, "active_sessions") == 12
     assert metric(grid.gateway, "charge_requests_total", result="admitted") == counts()["admitted"]

@@ -71,14 +71,26 @@ def test_substations_whose_sessions_are_missing_are_named(grid: Grid) -> None:
     assert page.headers["Smartgrid-Unreachable"] == "substation-1"
     listed = {each["session_id"] for each in page.json()["sessions"]}
     assert listed == {each["session_id"] for each in placed if each["substation"] != "substation-1"}
+    grid.substations[1].restart()
+
+
+def test_of_a_session_whose_substation_is_away_the_last_known_is_told_and_it_cannot_be_stopped(grid: Grid) -> None:
+    placed = [charge(grid.gateway, f"EV-{i}").json() for i in range(6)]
     there = next(each for each in placed if each["substation"] == "substation-1")
-    for method in ("GET", "DELETE"):
-        silent = grid.gateway.call(method, f"/sessions/{there['session_id']}")
-        assert (silent.status, silent.json()["code"]) == (503, "substation-unavailable")
-        assert int(silent.headers["Retry-After"]) >= 1
+    path = f"/sessions/{there['session_id']}"
+    grid.substations[1].kill()
+
+    looked, stopped = grid.gateway.call("GET", path), grid.gateway.call("DELETE", path)
+
+    assert (looked.status, looked.json()["state"]) == (200, "Charging")
+    assert looked.json()["as_of"]
+    assert int(looked.headers["Age"]) >= 0
+    assert (stopped.status, stopped.json()["code"]) == (503, "substation-unavailable")
+    assert int(stopped.headers["Retry-After"]) >= 1
 
     grid.substations[1].restart()
-    assert grid.gateway.call("GET", f"/sessions/{there['session_id']}").json()["state"] == "Charging"
+    again = grid.gateway.call("GET", path)
+    assert (again.json()["state"], "as_of" in again.json(), "Age" in again.headers) == ("Charging", False, False)
 
 
 def test_two_frozen_substations_do_not_stop_the_list(grid: Grid) -> None:

@@ -16,7 +16,7 @@ from support.rough_server import RoughServer, answers, ok, says, says_each, says
 
 
 @contextmanager
-def client(url: str, **options: float) -> Iterator[HttpClient]:
+def client(url: str, **options: float | str) -> Iterator[HttpClient]:
     made = HttpClient(url, **options)  # type: ignore[arg-type]
     try:
         yield made
@@ -29,6 +29,13 @@ def test_a_good_answer_comes_whole() -> None:
         answer = http.request("POST", "/charge", timeout_s=10, body=b"{}", headers={"Content-Type": "text/x"})
         assert (answer.status, answer.body, answer.headers["x-thing"]) == (200, b'{"a": 1}', "x")
         assert rough.requests[0].startswith(b"POST /prefix/charge HTTP/1.1\r\n")
+
+
+def test_a_request_can_name_another_host_than_the_one_it_is_sent_to() -> None:
+    host = "substation-0.substation.grid.svc"
+    with server(answers(b"1")) as rough, client(rough.url, host=host) as http:
+        assert http.request("GET", "/", timeout_s=10).status == 200
+        assert f"\r\nHost: {host}\r\n".encode() in rough.requests[0]
 
 
 def test_connections_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""A small gateway and balancer that really answer over HTTP, with faults on demand.
+"""A small gateway that really answers over HTTP, with faults on demand.
 
 It admits every car on the next of its substations, keeps what it was sent, and answers a repeated Idempotency-Key with
 the session of the first. A fault is what happens to each new key: see FAULTS.
@@ -9,14 +9,18 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-FAULTS = ("none", "full", "draining", "broken", "slow", "drop", "drop-once", "cut-off", "no-session", "not-http")
+FAULTS = ("none", "full", "draining", "broken", "slow", "drop", "drop-once", "cut-off", "no-session", "not-http",
+          "wait", "wait-in-vain")  # fmt: skip
 PORTS = range(18200, 18299)
+JOINED_AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -34,6 +38,8 @@ class Stub:
     keys: list[str] = field(default_factory=list)
     tokens: set[str | None] = field(default_factory=set)
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    looks: Counter[str] = field(default_factory=Counter)
+    fleet_status: int = 200
     at_once: int = 0
     most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,6 +66,35 @@ class Stub:
                 self.bodies.append(body)
             return self.sessions[key]
 
+    def enlist(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Lets the car wait: it is told that it will start a second after it joined."""
+        with self.lock:
+            self.bodies.append(body)
+            session = {
+                "session_id": f"substation-0.{len(self.sessions)}",
+                "substation": "substation-0",
+                "state": "Waiting",
+                "started_at": None,
+                "ended_at": None,
+                "joined_at": JOINED_AT.isoformat(),
+                "expected_start": (JOINED_AT + timedelta(seconds=1)).isoformat(),
+            }
+            self.sessions[key] = session
+            return session
+
+    def look(self, session_id: str) -> dict[str, Any] | None:
+        """A waiting session, whose wait of 2.5 s has ended at the second look."""
+        with self.lock:
+            self.looks[session_id] += 1
+            session = next((s for s in self.sessions.values() if s["session_id"] == session_id), None)
+            if session is not None and self.looks[session_id] == 2:
+                end = (JOINED_AT + timedelta(seconds=2.5)).isoformat()
+                if self.fault == "wait":
+                    session |= {"state": "Charging", "started_at": end, "substation": "substation-2"}
+                else:
+                    session |= {"state": "Idle", "ended_at": end, "end_reason": "WaitExpired"}
+            return session
+
     def fleet(self) -> list[dict[str, Any]]:
         """Loads that differ by a known amount once there is a session: 10, 20, 30, ... %."""
         with self.lock:
@@ -77,7 +112,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/substations":
             self.stub.tokens.add(self.headers["Authorization"])
-            self.answer(200, {"substations": self.stub.fleet()})
+            self.answer(self.stub.fleet_status, {"substations": self.stub.fleet()})
+        elif self.path.startswith("/sessions/"):
+            self.stub.tokens.add(self.headers["Authorization"])
+            session = self.stub.look(self.path.removeprefix("/sessions/"))
+            self.answer(200 if session else 404, session or {"code": "not-found"})
         elif self.path == "/health":
             self.answer(200, {"status": "ok"})
         else:
@@ -104,6 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         elif fault in ("full", "draining"):
             code = {"full": "no-capacity", "draining": "draining"}[fault]
             self.answer(503, {"status": 503, "code": code, "title": "No room"}, {"Retry-After": "7"})
+        elif fault in ("wait", "wait-in-vain"):
+            self.answer(202, self.stub.enlist(key, body))
         elif fault == "broken":
             self.answer(500, {"status": 500, "code": "internal-error"})
         elif fault == "no-session":

@@ -57,7 +57,7 @@ def sentence(result: Result) -> str:
 def test_a_run_reports_on_screen_in_json_and_as_a_page(stub: Stub, tmp_path: Path) -> None:
     output, html = tmp_path / "results" / "report.json", tmp_path / "report.html"
     process = started(
-        *("--scenario", "burst", "--requests", "30", "--users", "5", "--target", stub.url, "--balancer", stub.url),
+        *("--scenario", "burst", "--requests", "30", "--users", "5", "--target", stub.url),
         *("--output", str(output), "--html", str(html), "--min-success-rate", "1", "--max-p95-ms", "60000"),
     )
     out, err = process.communicate(timeout=90)
@@ -137,7 +137,7 @@ def test_garage_replays_a_trace_and_says_what_it_skipped(stub: Stub, tmp_path: P
         "--scenario", "garage", "--trace", str(trace), "--speedup", "3600", "--requests", "4", "--target", stub.url
     )
     assert result.exit_code == 0
-    assert "5 usable sessions, 1 row skipped (1 x departure not after arrival)." in result.stdout
+    assert "5 usable sessions, 1 row skipped (1 x departure not after arrival, in line 7)." in result.stdout
     assert sorted((body["energy_kwh"], body["max_power_kw"]) for body in stub.bodies) == [
         (0.5, 6.6),
         (1.5, 6.6),
@@ -183,17 +183,16 @@ def test_a_bad_option_is_one_sentence_and_2(args: list[str], complaint: str) -> 
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("option", ["--target", "--balancer"])
-def test_a_service_that_does_not_answer_is_one_sentence_and_2(stub: Stub, option: str) -> None:
-    urls = {"--target": stub.url, "--balancer": stub.url, option: "http://127.0.0.1:1"}
-    result = loadtest(*(part for pair in urls.items() for part in pair))
+def test_a_target_that_does_not_answer_is_one_sentence_and_2() -> None:
+    result = loadtest("--target", "http://127.0.0.1:1")
     assert result.exit_code == 2
-    assert sentence(result).startswith(f"Error: No service answers as {option}: http://127.0.0.1:1 cannot be reached")
+    assert sentence(result).startswith("Error: No service answers as --target: http://127.0.0.1:1 cannot be reached")
 
 
 def test_without_its_extra_the_load_tester_says_what_to_install(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "locust", None)
-    monkeypatch.delitem(sys.modules, "smartgrid.loadtest.driver", raising=False)
+    for name in ("smartgrid.loadtest.driver", "smartgrid.loadtest.user"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     result = loadtest("--target", stub.url)
     assert result.exit_code == 2
     assert sentence(result) == "Error: The load tester needs locust: pip install 'smartgrid[loadtest]'."
@@ -216,7 +215,7 @@ SHORT = ("--scenario", "burst", "--requests", "10", "--users", "2")
 def test_every_request_carries_the_token_of_the_file_and_the_report_does_not(stub: Stub, tmp_path: Path) -> None:
     token, output = tmp_path / "token", tmp_path / "report.json"
     token.write_text("a.good-token_1\n")
-    asked = (*SHORT, "--target", stub.url, "--balancer", stub.url)
+    asked = (*SHORT, "--target", stub.url)
 
     done = loadtest(*asked, "--token-file", str(token), "--output", str(output), env={"SMARTGRID_TOKEN": "other"})
 

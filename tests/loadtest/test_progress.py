@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartgrid.loadtest.outcomes import Result
 from smartgrid.loadtest.progress import BAR_WIDTH, Progress, Tally, progress_line
+from smartgrid.loadtest.request import Result
 
 
 class Terminal(io.StringIO):
@@ -16,12 +16,16 @@ class Terminal(io.StringIO):
 
 
 def tally(asked: int, succeeded: int = 0, rejected: int = 0, failed: int = 0) -> Tally:
-    return Tally(asked, {Result.SUCCEEDED: succeeded, Result.REJECTED: rejected, Result.FAILED: failed})
+    return Tally(asked, counts={Result.SUCCEEDED: succeeded, Result.REJECTED: rejected, Result.FAILED: failed})
 
 
 def test_a_line_shows_how_much_is_done_and_how_it_ended() -> None:
     line = progress_line(tally(100, succeeded=47, rejected=2, failed=1), 31)
     assert line == "[############------------]  50/100    31 s  47 succeeded, 2 rejected, 1 failed"
+
+
+def test_cars_that_wait_are_shown_while_there_are_any() -> None:
+    assert progress_line(Tally(100, waiting=3), 31).endswith("0 failed, 3 waiting")
 
 
 @given(st.integers(1, 1000), st.data())

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartgrid.loadtest.balance import FleetSample
-from smartgrid.loadtest.outcomes import Outcome, Result, Verdict
+from smartgrid.loadtest.outcomes import Outcome
 from smartgrid.loadtest.page import page_of
 from smartgrid.loadtest.report import Run, report_of
+from smartgrid.loadtest.request import Result, Verdict, Wait
 from smartgrid.loadtest.scenarios import Settings
 from smartgrid.loadtest.table import result_text
 from smartgrid.loadtest.thresholds import missed_thresholds
@@ -43,8 +44,17 @@ verdicts = st.one_of(
     st.builds(Verdict, st.just(Result.SUCCEEDED), substation=st.text(min_size=1, max_size=30)),
     st.builds(Verdict, st.sampled_from([Result.REJECTED, Result.FAILED]), reason=st.text(min_size=1)),
 )
+waits = st.builds(Wait, st.floats(0, 1e5), st.none() | st.floats(0, 1e5))
 outcomes = st.builds(
-    Outcome, st.integers(0, 10), st.floats(0, 1e5), st.floats(0, 1e5), st.floats(0, 1e6), st.floats(0.5, 60), verdicts
+    Outcome,
+    st.integers(0, 10),
+    st.floats(0, 1e5),
+    st.floats(0, 1e5),
+    st.floats(0, 1e6),
+    st.floats(0.5, 60),
+    verdicts,
+    st.booleans(),
+    st.none() | waits,
 )
 samples = st.builds(FleetSample, st.floats(0, 1e5), st.dictionaries(st.text(max_size=5), st.floats(0, 300), min_size=1))
 runs = st.builds(Run, st.just(STARTED_AT), st.just(0.0) | st.floats(1e-3, 1e5), st.lists(outcomes), st.lists(samples))
@@ -60,7 +70,7 @@ def test_the_report_has_exactly_the_agreed_shape() -> None:
             "ramp_up_s": 1,
             "seed": 1,
             "timeout_s": 30,
-            "balancer": None,
+            "wait_s": None,
             "trace": None,
             "speedup": None,
             "min_success_rate": None,
@@ -78,6 +88,7 @@ def test_the_report_has_exactly_the_agreed_shape() -> None:
             "substation-1": {"requests": 1, "energy_kwh": 10.0},
         },
         "balance": {"load_percentage_sd": 10.0, "load_percentage_max_deviation": 10.0},
+        "waiting": None,
     }
 
 
@@ -95,6 +106,40 @@ def test_any_run_makes_a_report_in_strict_json(run: Run) -> None:
     counts = report["requests"]
     json.dumps(report, allow_nan=False)
     assert counts["total"] == counts["succeeded"] + counts["rejected"] + counts["failed"] == len(run.outcomes)
+
+
+WITH_WAITS = replace(
+    RUN,
+    outcomes=[
+        *RUN.outcomes,
+        replace(outcome(4, 10, Verdict(Result.SUCCEEDED, "substation-0")), wait=Wait(30, told_s=28)),
+        replace(
+            outcome(5, 10, Verdict(Result.REJECTED, reason="waited in vain: Departed")), wait=Wait(90, told_s=None)
+        ),
+    ],
+)
+MAY_WAIT = replace(SETTINGS, wait_s=600)
+
+
+def test_the_report_tells_how_long_cars_waited() -> None:
+    assert report_of(MAY_WAIT, WITH_WAITS)["waiting"] == {
+        "waited": 2,
+        "started": 1,
+        "left": 1,
+        "wait_s": {"average": 60, "median": 60, "p95": 90, "p99": 90, "max": 90},
+        "start_error_s": {"average": 2, "median": 2, "p95": 2, "p99": 2, "max": 2},
+    }
+
+
+def test_the_table_tells_how_long_cars_waited() -> None:
+    text = result_text(report_of(MAY_WAIT, WITH_WAITS), WITH_WAITS)
+    assert "2 cars waited: 1 started, 1 left" in text
+    assert re.search(r"^wait +60.0 +60.0 +90.0 +90.0 +90.0$", text, re.MULTILINE)
+    assert re.search(r"^start off by +2.0 +2.0 +2.0 +2.0 +2.0$", text, re.MULTILINE)
+
+
+def test_where_nobody_had_to_wait_the_table_says_so() -> None:
+    assert "0 cars waited: 0 started, 0 left\n" in result_text(report_of(MAY_WAIT, RUN), RUN)
 
 
 def test_met_thresholds_say_nothing() -> None:
@@ -132,11 +177,19 @@ def test_the_table_tells_of_requests_that_went_out_late() -> None:
 
 
 def test_the_table_of_a_stopped_run_says_what_is_missing() -> None:
-    cut_off = replace(RUN, outcomes=RUN.outcomes[:1], fleet=[], unanswered=2)
+    cut_off = replace(
+        RUN,
+        outcomes=RUN.outcomes[:1],
+        fleet=[],
+        fleet_problem="GET /substations answers 403",
+        unanswered=2,
+        still_waiting=3,
+    )
     text = result_text(report_of(SETTINGS, cut_off), cut_off)
     assert "stopped after 1 of 4 requests in 2.0 s" in text
     assert "2 more had no answer yet and do not count" in text
-    assert "balance: not measured (needs --balancer)" in text
+    assert "3 more still waited and do not count" in text
+    assert "balance: not measured: GET /substations answers 403" in text
 
 
 class Tags(HTMLParser):
@@ -185,6 +238,14 @@ def test_the_page_holds_every_chart_and_loads_nothing() -> None:
     assert not {"script", "link", "img", "iframe"} & set(tags.all)
     assert "@import" not in page
     assert "url(" not in page
+
+
+def test_the_page_shows_how_long_cars_waited() -> None:
+    page = page_of(report_of(MAY_WAIT, WITH_WAITS), WITH_WAITS)
+    assert 'aria-label="Histogram of waits"' in page
+    assert 'aria-label="Waiting cars over the run"' in page
+    assert "cars waited; 1 started, 1 left" in page
+    assert "Histogram of waits" not in page_of(report_of(MAY_WAIT, RUN), RUN)
 
 
 def test_the_page_says_which_threshold_was_missed() -> None:

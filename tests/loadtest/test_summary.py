@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartgrid.loadtest.outcomes import Outcome, Result, Verdict
+from smartgrid.loadtest.outcomes import Outcome
+from smartgrid.loadtest.request import Result, Verdict, Wait
 from smartgrid.loadtest.summary import (
     distribution,
     natural_order,
@@ -15,6 +16,9 @@ from smartgrid.loadtest.summary import (
     reasons,
     request_counts,
     response_times_ms,
+    start_errors_s,
+    waiting_counts,
+    waits_s,
 )
 
 TIMES_MS = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
@@ -30,6 +34,29 @@ def rejected(reason: str = "503 no-capacity") -> Outcome:
 
 def failed(reason: str = "500") -> Outcome:
     return Outcome(0, 0, 0, 1, 1, Verdict(Result.FAILED, reason=reason))
+
+
+def waited(result: Result, lasted_s: float, told_s: float | None = None) -> Outcome:
+    return Outcome(0, 0, 0, 1, 1, Verdict(result), wait=Wait(lasted_s, told_s))
+
+
+WAITED = [
+    waited(Result.SUCCEEDED, 10, told_s=12),
+    waited(Result.SUCCEEDED, 30, told_s=30),
+    waited(Result.SUCCEEDED, 40),
+    waited(Result.REJECTED, 300, told_s=20),
+    admitted(),
+]
+
+
+def test_waits_count_until_a_car_starts_or_leaves() -> None:
+    assert waiting_counts(WAITED) == {"waited": 4, "started": 3, "left": 1}
+    assert waits_s(WAITED) == {"average": 95, "median": 35, "p95": 300, "p99": 300, "max": 300}
+
+
+def test_a_start_is_off_by_its_distance_from_what_was_told() -> None:
+    """Of cars that were told something and started."""
+    assert start_errors_s(WAITED) == {"average": 1, "median": 1, "p95": 2, "p99": 2, "max": 2}
 
 
 def test_percentiles_by_nearest_rank() -> None:

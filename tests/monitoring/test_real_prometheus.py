@@ -6,7 +6,8 @@ import contextlib
 import math
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from monitoring.local_prometheus import LocalPrometheus
 from smartgrid.auth.scopes import GRID_OPERATE
 from smartgrid.protocol.headers import KEY, NUMBER
 from support.grid import metric
+from support.http import Reply
 from support.processes import Process, frozen, wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.skipif(
 )
 RIGID_10_KW = {"energy_kwh": 500, "max_power_kw": 10, "min_power_kw": 10}
 SMALL = {"energy_kwh": 0.2, "max_power_kw": 22}
+WAITS = {"energy_kwh": 0.2, "max_power_kw": 100, "min_power_kw": 100, "wait": True}
 
 
 @dataclass
@@ -36,7 +39,10 @@ class Grid(Services):
     prometheus: LocalPrometheus
 
     def charge(self, car: dict[str, float]) -> int:
-        return self.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", **car}).status
+        return self.ask(car).status
+
+    def ask(self, car: Mapping[str, object]) -> Reply:
+        return self.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", **car})
 
     def stop_all(self) -> None:
         for session in self.gateway.call("GET", "/sessions?limit=1000").json()["sessions"]:
@@ -53,7 +59,7 @@ def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
     wanted = [*queries.panel_queries(), *queries.rule_queries()]
     assert len(wanted) > 60
 
-    with traffic(lambda: grid.charge(SMALL)):
+    with traffic(lambda: grid.charge(SMALL)), traffic(lambda: grid.ask(WAITS), threads=3):
         missing = wanted
         while_missing = {"left": wanted}
 
@@ -64,6 +70,7 @@ def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
 
         with contextlib.suppress(AssertionError):
             wait_until(all_have_data, 40)
+    grid.stop_all()
     assert [f"{query.where}: {query.expression}" for query in missing] == []
 
 
@@ -82,6 +89,23 @@ def test_power_alerts_fire_when_the_grid_is_full_and_resolve_when_the_cars_have_
 
     grid.stop_all()
     grid.prometheus.wait_quiet(*expected)
+
+
+def test_the_alert_for_long_waits_fires_when_a_car_starts_that_has_waited_for_long(grid: Grid) -> None:
+    """At a time scale of 100, half an hour is 18 s."""
+    full: list[str] = []
+    while (reply := grid.ask(RIGID_10_KW)).status == 201:
+        full.append(reply.json()["session_id"])
+    joined_s = time.monotonic()
+    for _ in range(4):
+        assert grid.ask({**RIGID_10_KW, "wait": True}).status == 202
+    wait_until(lambda: time.monotonic() > joined_s + 20, what="they have waited for long")
+    for session_id in full:
+        grid.gateway.call("DELETE", f"/sessions/{session_id}")
+
+    grid.prometheus.wait_firing("SmartGridWaitsLong")
+    grid.stop_all()
+    grid.prometheus.wait_quiet("SmartGridWaitsLong")
 
 
 @pytest.mark.needs_root

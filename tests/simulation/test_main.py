@@ -108,3 +108,11 @@ def test_a_bad_value_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...],
     assert ran.exit_code == 2
     assert sentence in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_rows_of_a_trace_that_are_skipped_are_told(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("arrival_s,energy_kwh,max_power_kw,min_power_kw,departure_s\n0,5,11,11,\n60,much,11,11,\n")
+    ran = run("--trace", str(trace), "--no-optimum", "--json")
+    assert "1 row skipped (1 x energy_kwh is not a number, in line 3)." in ran.stderr
+    assert json.loads(ran.stdout)["policies"]["least-loaded"]["cars"] == 1

@@ -8,8 +8,9 @@ import pytest
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.simulation.optimum import optimum_kwh, pooled, rigid_bound_kwh
-from smartgrid.simulation.workload import Car, Recipe, Workload, generate
 from smartgrid.simulation.world import View, World
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Recipe, Workload, generate
 
 
 def a_car(arrival_s: float, kw: float, hours: float, departure_s: float | None = None) -> Car:

@@ -9,8 +9,9 @@ import pytest
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.simulation.replay import Admission, Refusal, refused_with_room
 from smartgrid.simulation.waiting import WAITS, Waiting, WaitingWorld, WaitOutcome, jain, quantile
-from smartgrid.simulation.workload import Car, Recipe, Workload, generate
 from smartgrid.simulation.world import View, World
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Recipe, Workload, generate
 
 CROWDED = Recipe(mix="b", substations=3, demand=1.2, duration_s=400, flexible=True, flexible_share=0.5)
 VIEWS = {

@@ -6,8 +6,9 @@ import pytest
 
 from smartgrid.domain.routing import POLICIES
 from smartgrid.simulation.replay import Admission, Decision, Refusal, refused_with_room
-from smartgrid.simulation.workload import Car, Recipe, Workload, generate
 from smartgrid.simulation.world import Outcome, View, World
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Recipe, Workload, generate
 
 VIEWS = {
     "fresh": View(),

@@ -9,7 +9,9 @@ from smartgrid.domain.session import Session
 from smartgrid.domain.substation import Substation
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation import book as book_module
-from smartgrid.substation.book import Book, Holding, Limits, Taken
+from smartgrid.substation.book import Book, Limits
+from smartgrid.substation.holding import Holding
+from smartgrid.substation.pending import Taken
 
 NOW_S = 1_800_000_000.0
 HOUR_S = 3600.0
@@ -23,7 +25,10 @@ def ended() -> list[Session]:
 
 @pytest.fixture
 def book(ended: list[Session]) -> Book:
-    return Book(Substation(100.0, NOW_S), TimeScale(), Limits(), NOW_S, on_end=ended.append)
+    book = Book(Substation(100.0, NOW_S), TimeScale(), Limits(), NOW_S, on_end=ended.append)
+    book.configure(None, NOW_S)
+    commit(book)
+    return book
 
 
 def charge(book: Book, key: str, number: int = 1, wall_s: float = NOW_S) -> Holding:

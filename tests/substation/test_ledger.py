@@ -13,7 +13,7 @@ import pytest
 from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KEY_LIFE_S, KeyEntry
 from smartgrid.runtime.start_error import StartError
-from smartgrid.substation import book, group_commit, ledger
+from smartgrid.substation import group_commit, ledger, rows
 from smartgrid.substation.book import Limits
 from smartgrid.substation.keeper import HEARTBEAT_S
 from smartgrid.substation.record import Record
@@ -235,7 +235,7 @@ def test_an_active_sessions_key_is_remembered_however_old(books: Books, clock: S
 def test_of_too_many_ended_sessions_the_oldest_keys_are_forgotten(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book, "MAX_KEYS", 2)
+    monkeypatch.setattr(rows, "MAX_KEYS", 2)
     books.charge(a_car(energy_kwh=500), "active")
     for number in range(3):
         books.ledger.stop(books.charge(a_car(), f"k{number}").record.session_id)
@@ -247,7 +247,7 @@ def test_a_forgotten_key_can_be_used_again_and_again_after_a_restart(
     books: Books, open_books: Callable[..., Books], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Then there are two sessions of it on the disk, and the later one counts."""
-    monkeypatch.setattr(book, "MAX_KEYS", 0)
+    monkeypatch.setattr(rows, "MAX_KEYS", 0)
     books.ledger.stop(books.charge(a_car(), "k").record.session_id)
     books.ledger.set_capacity(99)
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""An upgrade loses nothing: `version_2.sql` and `version_3.sql` are what those versions wrote, as they were killed."""
+"""An upgrade loses nothing: `version_2.sql` and so on are what those versions wrote, as they were killed."""
 
 from __future__ import annotations
 
@@ -140,11 +140,15 @@ OF_3 = {
 
 @pytest.fixture
 def of_3(tmp_path: Path) -> Iterator[Books]:
-    with closing(sqlite3.connect(tmp_path / "substation.db")) as connection:
-        connection.executescript((Path(__file__).parent / "version_3.sql").read_text())
+    yield from books_of("version_3.sql", tmp_path)
+
+
+def books_of(version: str, folder: Path) -> Iterator[Books]:
+    with closing(sqlite3.connect(folder / "substation.db")) as connection:
+        connection.executescript((Path(__file__).parent / version).read_text())
     clock = SetClock()
     clock.set_s = ALIVE_WALL_S
-    books = Books(tmp_path, clock, 90.0)
+    books = Books(folder, clock, 90.0)
     yield books
     books.close()
 
@@ -175,9 +179,66 @@ def test_keys_of_version_3_have_their_sessions(of_3: Books) -> None:
     assert (somebodys.replayed, somebodys.record.owner) == (False, "A" * 22)
 
 
+# ---------------------------------------------------------------------- from version 4
+
+OF_4 = {
+    "elastic": "_JGuY9RaF3Z9c80uvIl2Ew",
+    "leaving": "0JRrNQDGIuRWBezmPNs1XQ",
+    "full": "HE1YQLrO3IA31wDstJUi7g",
+    "stopped": "Ezw45InPDQBSdqELU3-2Cg",
+    "superseded": "CW_gn--iAnddN1hWgBV28w",
+    "later": "S72KqMRf7iqsZdkaTGaevQ",
+}
+OWNER_OF_4 = "Zm9vYmFyZm9vYmFyZm9vYg"
+
+
+@pytest.fixture
+def of_4(tmp_path: Path) -> Iterator[Books]:
+    yield from books_of("version_4.sql", tmp_path)
+
+
+def test_sessions_of_version_4_go_on_with_their_owners_and_have_never_waited(of_4: Books) -> None:
+    found = {record.session_id: record for record in of_4.ledger.page(10, None, None)}
+    assert list(found) == list(reversed(OF_4.values()))
+    assert {name: (r.state, r.power_kw, r.delivered_kwh) for name in OF_4 if (r := found[OF_4[name]])} == {
+        "elastic": ("Charging", 11, 7.5625),  # all as version 4 itself says at that moment
+        "leaving": ("Charging", 11, 7.5625),
+        "full": ("Idle", 0, 1),
+        "stopped": ("Idle", 0, 4.8125),
+        "superseded": ("Idle", 0, 4.8125),
+        "later": ("Charging", 7, 1.75),
+    }
+    assert {name for name in OF_4 if found[OF_4[name]].owner == OWNER_OF_4} == {"leaving", "stopped"}
+    assert {(record.joined_wall_s, record.wait_until_wall_s) for record in found.values()} == {(None, None)}
+    assert of_4.ledger.status().waiting_sessions == 0
+
+
+def test_a_car_may_wait_in_a_file_that_was_of_version_4(of_4: Books) -> None:
+    of_4.ledger.set_capacity(11)
+    assert of_4.wait(a_car(min_kw=11)).record.state == "Waiting"
+
+
+@pytest.mark.parametrize("version", ["version_3.sql", "version_4.sql"])
+def test_rows_are_counted_from_where_they_were_although_the_last_have_been_forgotten(
+    tmp_path: Path, version: str
+) -> None:
+    """Cursors of lists are rows: one that had another session before must not come back."""
+    script = (Path(__file__).parent / version).read_text()
+    with closing(sqlite3.connect(tmp_path / "substation.db")) as connection:
+        connection.executescript(script)
+        connection.execute("DELETE FROM session WHERE seq = (SELECT max(seq) FROM session)")
+        connection.commit()
+        ((last,),) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'session'")
+    store = Store(tmp_path)
+    found = store.load()
+    store.close()
+    assert found is not None
+    assert found.last_seq == last
+
+
 def test_files_of_all_versions_come_to_the_same_schema(tmp_path: Path) -> None:
     schemas = []
-    for version in ("version_2.sql", "version_3.sql", None):
+    for version in ("version_2.sql", "version_3.sql", "version_4.sql", None):
         folder = tmp_path / str(version)
         folder.mkdir()
         if version is not None:
@@ -186,7 +247,7 @@ def test_files_of_all_versions_come_to_the_same_schema(tmp_path: Path) -> None:
         Store(folder).close()
         with closing(sqlite3.connect(folder / "substation.db")) as connection:
             schemas.append(connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall())
-    assert schemas[0] == schemas[1] == schemas[2]
+    assert schemas[0] == schemas[1] == schemas[2] == schemas[3]
 
 
 # ---------------------------------------------------------------------- whatever the version

@@ -1,11 +1,18 @@
-"""What is replayed is what was metered, to the last bit: only starts, ends and limits are on the disk."""
+"""What is replayed is what was metered, to the last bit: only starts, ends and limits are on the disk.
+
+So are starts from the waiting list, although they are at moments at which nobody looked.
+"""
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -15,17 +22,19 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.substation import book
 from smartgrid.substation.book import Limits
 from smartgrid.substation.record import Record
+from smartgrid.substation.refusals import NoRoomError
 from support.books import START_WALL_S as START
 from support.books import Books, SetClock
 from support.powers import power_ranges
 
 MEMORY = Path("/dev/shm")
 CHARGES = st.tuples(st.just("charge"), power_ranges(), st.floats(0.5, 80))
+WAITS = st.tuples(st.just("wait"), power_ranges(), st.floats(0.5, 80), st.just(math.inf) | st.floats(10, 20_000))
 STOPS = st.tuples(st.just("stop"), st.integers(0, 5))
 LIMITS = st.tuples(st.just("limit"), st.floats(0, 120))
 PAUSES = st.tuples(st.just("pause"), st.floats(0.001, 3000))
 LOOKS = st.tuples(st.just("look"))
-EVENTS = st.lists(CHARGES | STOPS | LIMITS | PAUSES | PAUSES | LOOKS, min_size=1, max_size=30)
+EVENTS = st.lists(CHARGES | WAITS | WAITS | STOPS | LIMITS | PAUSES | PAUSES | LOOKS, min_size=1, max_size=30)
 
 
 class Course:
@@ -42,6 +51,11 @@ class Course:
                 request = ChargeRequest("EV-1", energy_kwh, power)
                 if self.books.refusal(request, f"k{len(self.ids)}") is None:
                     self.ids.append(self.books.charge(request, f"k{len(self.ids)}", (1,)).record.session_id)
+            case ("wait", PowerRange() as power, float() as energy_kwh, float() as patience_s):
+                request, until_s = ChargeRequest("EV-1", energy_kwh, power), self.clock.wall_s() + patience_s
+                with suppress(NoRoomError):
+                    told = self.books.wait(request, f"k{len(self.ids)}", (1,), until_wall_s=until_s)
+                    self.ids.append(told.record.session_id)
             case ("stop", int() as number) if number < len(self.ids):
                 self.books.ledger.stop(self.ids[number])
             case ("limit", float() as capacity_kw):
@@ -81,16 +95,34 @@ def test_replay_gives_the_very_same_sessions(time_scale: float) -> None:
             course.crash()
             after = course.books.ledger.status()
             assert course.records() == before
-            assert (after.load_kw, after.committed_kw, after.next_release_s) == (
-                status.load_kw,
-                status.committed_kw,
-                status.next_release_s,
-            )
+            assert replace(after, epoch=0, revision=0) == replace(status, epoch=0, revision=0)
+            later_s = course.clock.wall_s() + 1e6
+            expected = {each.session_id: each.expected_start_wall_s for each in before if each and each.position}
+            course.clock.set_s = later_s
+            started = {each.session_id: each.started_wall_s for each in course.records() if each}
+            assert {session_id: started[session_id] for session_id in expected} == expected
         finally:
             course.books.close()
             shutil.rmtree(root)
 
     check()
+
+
+@pytest.mark.parametrize("time_scale", [1, 7.3, 60, 600])
+def test_starts_from_the_list_are_replayed_to_the_last_bit(tmp_path: Path, time_scale: float) -> None:
+    """They are at grid times that no wall time need stand for; each of them moves all that follow."""
+    rng, clock = Random(1), SetClock(time_scale)
+    books = Books(tmp_path / "before", clock, 100.0)
+    for _ in range(60):
+        max_kw = rng.uniform(10, 60)
+        books.wait(ChargeRequest("EV-1", rng.uniform(5, 50), PowerRange(max_kw * rng.choice([0.5, 1]), max_kw)))
+    clock.pass_s(5 * 3600 / time_scale)
+    books.ledger.set_capacity(100)
+    before = books.ledger.page(100, None, None)
+    assert sum(record.joined_wall_s != record.started_wall_s is not None for record in before) > 10
+    after = Books(books.crash(tmp_path / "after"), clock, 100.0)
+    assert after.ledger.page(100, None, None) == before
+    after.close()
 
 
 def test_another_time_scale_moves_neither_the_past_nor_what_was_delivered(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.domain.session import SessionState
 from smartgrid.protocol.keys import KEY_LIFE_S
 from smartgrid.substation.migrations import APPLICATION_ID, SCHEMA_VERSION
 from smartgrid.substation.store import Store, StoreError
@@ -149,14 +150,17 @@ def test_a_session_whose_key_is_remembered_is_not_forgotten(tmp_path: Path) -> N
 
 
 ROW = (
-    "INSERT INTO session SELECT NULL, printf('s%d', value), '', '1', '', '', 'EV', 1, 1, 1, NULL, 0, 0, 0, 0, "
-    "iif(value % 1000, 1, NULL), 0, NULL, ? FROM generated"
+    "INSERT INTO session SELECT NULL, printf('s%d', value), '', '1', '', '', 'EV', 1, 1, 1, NULL, 0, "
+    "iif(value % 2000, 0, NULL), 0, 0, iif(value % 1000, 1, NULL), 0, NULL, ?, 0, NULL FROM generated"
 )
 
 
-@pytest.mark.parametrize("active", [None, True, False])
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [(None, 5), (SessionState.IDLE, 5), (SessionState.CHARGING, 1), (SessionState.WAITING, 1)],
+)
 def test_a_page_of_ones_own_costs_nothing_for_what_others_and_oneself_have_had(
-    tmp_path: Path, active: bool | None
+    tmp_path: Path, state: SessionState | None, found: int
 ) -> None:
     """Counted in steps of SQLite's machine: nearly all of these sessions are another owner's, or have ended."""
     Store(tmp_path).close()
@@ -173,10 +177,10 @@ def test_a_page_of_ones_own_costs_nothing_for_what_others_and_oneself_have_had(
         steps += 10
 
     store._reader.set_progress_handler(count_steps, 10)
-    page = store.page(5, 7500, active, "bob")
+    page = store.page(5, 7500, state, "bob")
     store.close()
 
-    assert [record.owner for record in page] == ["bob"] * (2 if active else 5)
+    assert [record.owner for record in page] == ["bob"] * found
     assert steps < 500
 
 

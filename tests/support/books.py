@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import threading
@@ -90,6 +91,7 @@ class Books:
     ) -> None:
         self.folder, self.clock = folder, clock
         self.ended: list[Session] = []
+        self.waited_s: list[float] = []
         self.closed = False
         self.store = TroubledStore(folder)
         try:
@@ -100,6 +102,7 @@ class Books:
                 limits=limits,
                 max_clock_back_s=max_clock_back_s,
                 on_end=self.ended.append,
+                on_start=self.waited_s.append,
             )
         except BaseException:
             self.store.close()
@@ -134,6 +137,17 @@ class Books:
         """As the API charges: the fingerprint is the request's, however it is made."""
         return self.ledger.charge(request, key, number, repr(request), owner)
 
+    def wait(
+        self,
+        request: ChargeRequest,
+        key: str | None = None,
+        number: Number | None = None,
+        owner: str | None = None,
+        until_wall_s: float = math.inf,
+    ) -> Told:
+        """As `charge`, of a car that waits if need be."""
+        return self.ledger.charge(request, key, number, repr(request), owner, waits_until_s=until_wall_s)
+
     def refusal(
         self,
         request: ChargeRequest,
@@ -160,7 +174,8 @@ def alive_wall_s(folder: Path) -> float:
         times = connection.execute(
             "SELECT (SELECT alive_wall_s FROM life), (SELECT wall_s FROM checkpoint), "
             "(SELECT max(started_wall_s) FROM session), (SELECT max(ended_wall_s) FROM session), "
-            "(SELECT max(wall_s) FROM capacity_change)"
+            "(SELECT max(wall_s) FROM capacity_change), "
+            "(SELECT max(joined_wall_s) FROM session WHERE started_wall_s IS NULL)"
         ).fetchone()
         return float(max(time_s for time_s in times if time_s is not None))
     finally:

@@ -1,7 +1,8 @@
 """Substations that speak docs/protocol.md over real HTTP, and can be told to do it wrong.
 
 Each keeps its promises as a real one does, without power sharing and without a disk: sessions by key, numbers that are
-raised, a log of keys with an epoch, long polls, supersedings. A script for a kind of request says otherwise: answer
+raised, a log of keys with an epoch, long polls, supersedings, a list of cars that wait (in which nothing moves by
+itself). A script for a kind of request says otherwise: answer
 something else, do it and never answer, answer late. All run on one event loop in one thread, so two hundred of them
 cost a test no more than a few.
 
@@ -24,7 +25,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from smartgrid.domain.status import Status
 from smartgrid.protocol import headers, keys, numbers, status_header
+from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.keys import KeyEntry, KeyLog
+from smartgrid.protocol.models import ChargeBody
 from smartgrid.protocol.numbers import ZERO, Number
 from support.ports import free_port
 
@@ -72,6 +75,8 @@ class Held:
     state: str = "Charging"
     end_reason: str | None = None
     superseded_by: str = ""
+    started: bool = True
+    owner: str | None = None
 
 
 Script = Callable[["ScriptedSubstation", Request], Awaitable[Response]]
@@ -92,6 +97,8 @@ class ScriptedSubstation:
         self.epoch, self.revision = secrets.randbelow(2**50) + 1, 1
         self.log = KeyLog()
         self.draining = False
+        self.forecast_s: float | None = 60.0
+        """When a car would start that joined the list."""
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -131,6 +138,31 @@ class ScriptedSubstation:
             self._has_changed()
 
         self._do(change)
+
+    def fill(self, *, draining: bool = False) -> None:
+        """No room for any car."""
+
+        def change() -> None:
+            self.load_kw, self.draining = self.capacity_kw, draining
+            self._has_changed()
+
+        self._do(change)
+
+    def begin(self, session_id: str) -> None:
+        """A car that waits has its turn."""
+
+        def change() -> None:
+            held = self.sessions[session_id]
+            held.state, held.started, held.number = "Charging", True, numbers.settled(held.number)
+            self._active += 1
+            self.log.note(_entry(held))
+            self._has_changed()
+
+        self._do(change)
+
+    def waiting(self) -> list[Held]:
+        """The sessions that wait, in the order in which they joined."""
+        return [each for each in list(self.sessions.values()) if each.state == "Waiting"]
 
     def charging(self, vehicle_id: str | None = None) -> list[Held]:
         """The sessions that have not ended."""
@@ -209,22 +241,38 @@ class ScriptedSubstation:
 
     async def do(self, request: Request) -> Response:
         """As docs/protocol.md says."""
-        if request.path == "/status":
-            return await self._status(request)
-        if request.path == "/ready":
-            return Response(200, {"status": "ready"})
-        if request.method == "POST" and request.path == "/charge":
-            return self._charge(request)
-        if request.path == "/charge":
-            return Response(
-                200, {"sessions": [self.shown(each) for each in self.sessions.values()], "next_cursor": None}
-            )
+        match request.method, request.path:
+            case _, "/status":
+                return await self._status(request)
+            case "POST", "/charge":
+                return self._charge(request)
+            case _, "/ready":
+                body: object = {"status": "ready"}
+            case _, "/forecast":
+                body = {"expected_start_in_s": self.forecast_s, "takes": not self.draining}
+            case _, "/waiting":
+                body = {"cars": [self._listed(each) for each in self.waiting()][: int(request.query["limit"])]}
+            case _, "/charge":
+                body = {"sessions": [self.shown(each) for each in self.sessions.values()], "next_cursor": None}
+            case _:
+                return await self._one(request)
+        return Response(200, body)
+
+    async def _one(self, request: Request) -> Response:
         held = self.sessions.get(unquote(request.path.removeprefix("/charge/")))
         if held is None:
             return problem(404, "not-found")
         if request.method == "DELETE":
             self._stop(held, request.query)
+        elif "wait_s" in request.query:
+            await self._until_another(held, held.state, int(request.query["wait_s"]))
         return Response(200, self.shown(held))
+
+    async def _until_another(self, held: Held, state: str, wait_s: int) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while held.state == state != "Idle":
+                    await asyncio.sleep(0.01)
 
     def status(self) -> Status:
         load_kw = min(self.capacity_kw, self.load_kw + self._active)
@@ -236,9 +284,12 @@ class ScriptedSubstation:
             active_sessions=self._active,
             revision=self.revision,
             next_release_s=None,
-            largest_free_kw=self.capacity_kw - load_kw,
+            largest_free_kw=0.0 if self.waiting() else self.capacity_kw - load_kw,
             draining=self.draining,
             epoch=self.epoch,
+            waiting_sessions=len(self.waiting()),
+            waiting_kw=11.0 * len(self.waiting()),
+            waiting_kwh=10.0 * len(self.waiting()),
         )
 
     async def _status(self, request: Request) -> Response:
@@ -255,26 +306,38 @@ class ScriptedSubstation:
         return Response(200, {**found, "keys": keys.to_wire(page)} if "keys" in query else found)
 
     def _charge(self, request: Request) -> Response:
-        digest = keys.digest(request.headers[headers.KEY.lower()], request.headers.get(headers.OWNER.lower()))
-        held = self._by_digest.get(digest)
+        owner, key = request.headers.get(headers.OWNER.lower()), request.headers.get(headers.KEY.lower())
+        digest = request.headers[headers.KEY_DIGEST.lower()] if key is None else keys.digest(key, owner)
+        held, body = self._by_digest.get(digest), json.loads(request.body)
         if held is None:
-            if self.draining or self.status().largest_free_kw < 1:
+            if not self.draining and self.status().largest_free_kw >= 1:
+                return Response(201, self.shown(self._start(digest, request.number, request.body, body["vehicle_id"])))
+            if self.draining or not body.get("wait") or request.headers.get(headers.WAIT.lower()) == headers.NO_WAIT:
                 return problem(503, "draining" if self.draining else "no-capacity")
-            vehicle_id = json.loads(request.body)["vehicle_id"]
-            return Response(201, self.shown(self._start(digest, request.number, request.body, vehicle_id)))
-        if held.body and held.body != request.body:
+            joined = self._join(digest, request.number, request.body, body["vehicle_id"], owner)
+            return Response(202, self.shown(joined), {"Retry-After": "7"})
+        if held.body and _meant(held.body) != _meant(request.body):
             return problem(422, "idempotency-key-reused")
         if held.superseded_by:
             return problem(409, "superseded", superseded_by=held.superseded_by)
-        held.number = max(held.number, request.number)
+        if key is not None:  # a move raises no number
+            held.number = max(held.number, request.number)
         self.log.note(_entry(held))
         self._has_changed()
-        return Response(201, self.shown(held), {headers.REPLAYED: "true"})
+        waits = {"Retry-After": "7"} if held.state == "Waiting" else {}
+        return Response(202 if waits else 201, self.shown(held), {headers.REPLAYED: "true", **waits})
 
     def _start(self, digest: str, number: Number, body: bytes, vehicle_id: str) -> Held:
         held = Held(secrets.token_urlsafe(16), digest, number, body, vehicle_id)
-        self.sessions[held.session_id] = self._by_digest[digest] = held
         self._active += 1
+        return self._take_in(held)
+
+    def _join(self, digest: str, number: Number, body: bytes, vehicle_id: str, owner: str | None) -> Held:
+        session_id = secrets.token_urlsafe(16)
+        return self._take_in(Held(session_id, digest, number, body, vehicle_id, "Waiting", started=False, owner=owner))
+
+    def _take_in(self, held: Held) -> Held:
+        self.sessions[held.session_id] = self._by_digest[held.digest] = held
         self.log.note(_entry(held))
         self._has_changed()
         return held
@@ -288,9 +351,11 @@ class ScriptedSubstation:
             self._end(held, "Superseded")
 
     def _end(self, held: Held, reason: str) -> None:
-        if held.state == "Charging":
+        if held.state != "Idle":
+            self._active -= held.state == "Charging"
+            if held.state == "Waiting" and reason != "Superseded":
+                held.number = numbers.settled(held.number)
             held.state, held.end_reason = "Idle", reason
-            self._active -= 1
         self.log.note(_entry(held))
         self._has_changed()
 
@@ -310,11 +375,23 @@ class ScriptedSubstation:
             "power_kw": 1.0 if held.state == "Charging" else 0.0,
             "max_power_kw": 11.0,
             "min_power_kw": 1.0,
-            "started_at": STARTED_AT,
-            "ended_at": None if held.state == "Charging" else STARTED_AT,
+            "started_at": STARTED_AT if held.started else None,
+            "ended_at": STARTED_AT if held.state == "Idle" else None,
             "departure_time": None,
             "end_reason": held.end_reason,
+            **({"position": self.waiting().index(held) + 1} if held.state == "Waiting" else {}),
             **({"superseded_by": held.superseded_by} if held.superseded_by else {}),
+        }
+
+    def _listed(self, held: Held) -> dict[str, Any]:
+        """As `GET /waiting` shows it."""
+        return {
+            "session_id": held.session_id,
+            "digest": held.digest,
+            "number": numbers.encode(held.number),
+            "fingerprint": fingerprint(ChargeBody.model_validate(_meant(held.body))),
+            "owner": held.owner,
+            "body": _meant(held.body),
         }
 
 
@@ -373,6 +450,11 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 def _entry(held: Held) -> KeyEntry:
     return KeyEntry(held.digest, held.number, held.session_id, bool(held.superseded_by))
+
+
+def _meant(body: bytes) -> dict[str, Any]:
+    """What the request asks for, whether it waits for it or not."""
+    return {name: value for name, value in json.loads(body).items() if name not in ("wait", "wait_until")}
 
 
 def problem(status: int, code: str, **extensions: object) -> Response:

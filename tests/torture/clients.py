@@ -18,7 +18,7 @@ from typing import Any
 
 from support.http import Reply
 from support.processes import Process
-from torture.history import Call, Recorder, Silence
+from torture.history import PLACED, Call, Recorder, Silence
 
 PATIENCE_S = 25.0  # longer than any fault, and than a gateway takes to answer
 SETTLE_TIMEOUT_S = 60.0
@@ -108,6 +108,10 @@ class Client:
         }
         if rng.random() < 0.12:
             body["departure_time"] = (datetime.now(UTC) + timedelta(seconds=rng.uniform(3, 40))).isoformat()
+        if rng.random() < 0.5:
+            body["wait"] = True
+            if rng.random() < 0.2:
+                body["wait_until"] = (datetime.now(UTC) + timedelta(seconds=rng.uniform(1, 30))).isoformat()
         return Wish(vehicle_id, body, key=f"key-{vehicle_id}-{rng.getrandbits(32):x}" if rng.random() < 0.7 else "")
 
     def _ask(self, wish: Wish, times: int) -> None:
@@ -157,10 +161,13 @@ class Client:
                 return
 
     def _follow(self, wish: Wish, call: Call) -> bool:
-        """Whether the record names another session in its place, which is the car's from now on."""
-        after = (call.session or {}).get("superseded_by")
-        if after:
-            wish.told = str(after)
+        """Whether the record names another session in its place, which is the car's from now on.
+
+        Of a car that waited and was moved, the record is that of its session now.
+        """
+        found = call.session or {}
+        after = found.get("superseded_by")
+        wish.told = str(after or found.get("session_id") or wish.told)
         return bool(after)
 
     # ------------------------------------------------------------------ calls
@@ -200,7 +207,8 @@ class Client:
     def _send(self, wish: Wish, operation: str) -> Call:
         gateway, begun_s = self._rng.choice(self._gateways), self._clock()
         method = "GET" if operation == "read" else "DELETE"
-        reply, silence = _exchange(gateway, method, f"/sessions/{wish.told}", PATIENCE_S)
+        query = "?wait_s=1" if operation == "read" and self._rng.random() < 0.3 else ""
+        reply, silence = _exchange(gateway, method, f"/sessions/{wish.told}{query}", PATIENCE_S)
         call = Call(
             self.name,
             "read" if operation == "read" else "stop",
@@ -218,7 +226,7 @@ class Client:
 
 def _is_open(call: Call) -> bool:
     """Whether a patient driver asks again: an answer must come, and say what there is."""
-    return call.status not in (201, 422) and call.code != "no-capacity"
+    return call.status not in (*PLACED, 422) and call.code != "no-capacity"
 
 
 def _exchange(

@@ -20,6 +20,8 @@ from typing import Any, Literal, TextIO
 
 HISTORY_FILE = "history.jsonl"
 REST_FILE = "evidence.json"
+PLACED = (201, 202)
+"""It charges; it waits."""
 Session = dict[str, Any]
 Silence = Literal["", "refused", "broken", "timeout"]
 """Why there was no answer: nothing listened, so nothing was sent; the connection broke; the client gave up waiting."""
@@ -54,7 +56,7 @@ class Call:
     @property
     def told(self) -> str:
         """The session that a charge was answered with."""
-        return str(self.session["session_id"]) if self.session is not None and self.status == 201 else ""
+        return str(self.session["session_id"]) if self.session is not None and self.status in PLACED else ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Sample:
     capacity_kw: float
     load_kw: float
     committed_kw: float
+    waiting: int = 0
 
 
 @dataclass(frozen=True)

@@ -48,5 +48,5 @@ def _session(session: Session, at: str) -> str:
     ended = f", {session['end_reason']} at {session['ended_at'][11:23]}" if session["ended_at"] else ""
     after = session.get("superseded_by")
     superseded = f", superseded by {public_id(at, after)}" if after else ""
-    started = session["started_at"][11:23]
-    return f"{session['state']} since {started}{ended}{superseded}, {session['delivered_kwh']:.4f} kWh"
+    begun = session["started_at"] or session.get("joined_at") or ""
+    return f"{session['state']} since {begun[11:23]}{ended}{superseded}, {session['delivered_kwh']:.4f} kWh"

@@ -2,6 +2,8 @@
 
     quiet | storm: faults by plan | mend all, rest | quiet | settle, last questions | read books | kill, read again
 
+Books are read with all balancers dead, as they move waiting cars all the time.
+
 The clients work from the first quiet to the last. At rest means that every process is ready, every balancer has every
 substation in rotation, and no key has two sessions any more; how long that may take is bounded, and what is not at rest
 by then is read as it is: the rules will say so.
@@ -26,7 +28,12 @@ from torture.clients import Client
 from torture.grid import TorturedGrid
 from torture.history import HISTORY_FILE, Books, Event, Evidence, Quiet, Recorder, Sample
 from torture.plan import draw_plan, draw_shape
-from torture.rules import at_most_one_counts, at_most_one_lives
+from torture.rules import (
+    at_most_one_counts,
+    at_most_one_lives,
+    lists_show_every_session,
+    superseded_names_the_one_that_counts,
+)
 
 QUIET_S = 2.0
 REST_TIMEOUT_S = 90.0
@@ -35,6 +42,8 @@ JOIN_TIMEOUT_S = 120.0
 SAMPLE_PAUSE_S = 0.2
 SAMPLE_TIMEOUT_S = 3.0
 TIME_SCALE = 20.0
+READINGS = 5
+ONE_EACH = (at_most_one_lives, at_most_one_counts, superseded_names_the_one_that_counts)
 CAPACITIES_KW = (20.0, 80.0, 300.0)  # on average, of the substations of a round: full, tight, roomy
 
 
@@ -99,7 +108,8 @@ class _Round:
                         with self._in_quiet():
                             time.sleep(QUIET_S)
                     self._last_questions()
-                    books, listed, ended_s = self._read_books(), self._read_lists(), self.now_s()
+                    books, listed = self._read_at_rest()
+                    ended_s = self.now_s()
                 books_after = self._kill_and_read_again()
         finally:
             self.recorder.close()
@@ -131,7 +141,7 @@ class _Round:
         begun_s = time.monotonic()
         while time.monotonic() < begun_s + HEAL_TIMEOUT_S:
             evidence = Evidence(books=self._read_books())
-            if not any(True for rule in (at_most_one_lives, at_most_one_counts) for _ in rule(evidence)):
+            if not any(True for rule in ONE_EACH for _ in rule(evidence)):
                 break
             time.sleep(0.5)
         return time.monotonic() - begun_s
@@ -176,13 +186,32 @@ class _Round:
             if reply is not None and reply.status == 200:
                 status = reply.json()
                 powers_kw = (float(status[name]) for name in ("capacity_kw", "load_kw", "committed_kw"))
-                self.recorder.add(Sample(asked_s, self.now_s(), self._path_of(substation), *powers_kw))
+                waiting = int(status["waiting_sessions"])
+                self.recorder.add(Sample(asked_s, self.now_s(), self._path_of(substation), *powers_kw, waiting))
 
     def _set_calm(self, is_calm: bool) -> None:
         for client in self.clients:
             client.is_calm = is_calm
 
     # ------------------------------------------------------------------ what is known in the end
+
+    def _read_at_rest(self) -> tuple[Books, dict[str, list[str]]]:
+        """The books, and what gateways list, between two moves: balancers go on to move cars as long as some wait.
+
+        What cannot be read so in a few attempts is read as it is.
+        """
+        for _ in range(READINGS):
+            listed = self._read_lists()
+            for balancer in self.grid.balancers:
+                balancer.kill()
+                self.grid.kills += 1
+            books = self._read_books()
+            found = Evidence(books=books, listed=listed)
+            if not any(True for rule in (*ONE_EACH, lists_show_every_session) for _ in rule(found)):
+                break
+            start_all(self.grid.balancers)
+            self._wait_for_rest(REST_TIMEOUT_S)
+        return books, listed
 
     def _read_books(self) -> Books:
         return {self._path_of(each): sessions(each) for each in self.grid.substations}
@@ -247,6 +276,8 @@ def statistics(outcome: Outcome) -> Counter[str]:
     found["cars told of two sessions"] = sum(len(names) > 1 for names in told)
     books = outcome.evidence.by_id().values()
     found["sessions"] = len(books)
+    found["sessions that waited"] = sum(each.get("joined_at") is not None for each in books)
+    found["sessions moved"] = sum(each["started_at"] is None and bool(each.get("superseded_by")) for each in books)
     found["sessions superseded"] = sum(each["end_reason"] == "Superseded" for each in books)
     found["faults"] = len(outcome.evidence.events)
     return found

@@ -24,13 +24,14 @@ SURE_REFUSALS = ("no-capacity", "no-substation", "draining", "storage-unavailabl
 """Codes of a 503 that say that this try has surely no session."""
 REUSED = "idempotency-key-reused"
 ALLOWED = {
-    "charge": {201: (), 409: ("request-in-progress",), 422: (REUSED,), 503: (), 504: ()},
+    "charge": {201: (), 202: (), 409: ("request-in-progress",), 422: (REUSED,), 503: (), 504: ()},
     "read": {200: (), 503: (), 504: ()},
     "stop": {200: (), 503: (), 504: ()},
 }
 """What a valid request about a known car may be answered: statuses, and codes where not every one will do."""
 COPIED = ("vehicle_id", "energy_kwh", "max_power_kw", "min_power_kw")
-KEPT = (*COPIED, "started_at")
+KEPT = (*COPIED, "started_at", "joined_at", "wait_until")
+MOST_WAITING = 200
 FINAL = ("ended_at", "delivered_kwh")
 MOMENTS_S = 3.0  # in which every balancer learns of a key, with nothing broken
 NEAR_S = 2.0  # how near to a refusal the looks at a substation's room must be
@@ -116,10 +117,10 @@ def told_sessions_are_in_the_books(evidence: Evidence) -> Iterator[Violation]:
 
 @rule
 def the_last_word_is_kept(evidence: Evidence) -> Iterator[Violation]:
-    """What the latest try was told of is never superseded."""
+    """What the latest try was told of is never superseded, but for a car that waits and is moved before it begins."""
     books = evidence.by_id()
     for vehicle_id, tries in evidence.tries().items():
-        told = last_word(tries)
+        told = moved_to(last_word(tries), books)
         if told in books and not counts(books[told]):
             what = f"{told}, which the latest try was told of, is superseded by {books[told].get('superseded_by')}"
             yield Violation("the_last_word_is_kept", what, vehicle_id)
@@ -132,11 +133,11 @@ def a_stop_holds(evidence: Evidence) -> Iterator[Violation]:
     for stop in evidence.calls:
         if stop.operation != "stop" or stop.status != 200 or stop.session is None:
             continue
-        vehicle_id, name = stop.vehicle_id, stop.session_id
+        vehicle_id, name = stop.vehicle_id, moved_to(stop.session_id, books)
         if is_live(stop.session) or (name in books and is_live(books[name])):
             yield Violation("a_stop_holds", f"{name} was stopped and charges", vehicle_id)
         earlier = [each for each in tries.get(vehicle_id, ()) if each.begun_s < stop.ended_s]
-        if len(earlier) == len(tries.get(vehicle_id, ())) and last_word(earlier) == name:
+        if len(earlier) == len(tries.get(vehicle_id, ())) and moved_to(last_word(earlier), books) == name:
             for other, session in sessions.get(vehicle_id, {}).items():
                 if other != name and is_live(session):
                     yield Violation("a_stop_holds", f"{name} was stopped, and {other} charges the car", vehicle_id)
@@ -156,14 +157,17 @@ def a_refused_car_has_no_session(evidence: Evidence) -> Iterator[Violation]:
 
 @rule
 def answers_are_of_their_request(evidence: Evidence) -> Iterator[Violation]:
-    """What is answered is the session that was asked for, of the car that asked, as it asked for it."""
+    """What is answered is the session that was asked for, of the car that asked, as it asked for it.
+
+    Or the one that a car has which waited under that id, and was moved.
+    """
+    books = evidence.by_id()
     for call in evidence.calls:
         session = call.session
         if session is None:
             continue
-        wrong = session["vehicle_id"] != call.vehicle_id or (
-            call.session_id and session["session_id"] != call.session_id
-        )
+        asked = (call.session_id, *moves_of(call.session_id, books))
+        wrong = session["vehicle_id"] != call.vehicle_id or (call.session_id and session["session_id"] not in asked)
         if wrong:
             what = f"a {call.operation} was answered with {session['session_id']} of {session['vehicle_id']}"
             yield Violation("answers_are_of_their_request", what, call.vehicle_id)
@@ -242,8 +246,9 @@ def a_known_car_is_not_placed_anew_in_quiet(evidence: Evidence) -> Iterator[Viol
             before = {each.told for each in tries if each.ended_s < quiet.begun_s} - {""}
             if not before:
                 continue
-            for name in {each.told for each in tries if quiet.covers(each)} - before - {""}:
-                if name in books and _wall_s(books[name]["started_at"]) > evidence.begun_wall_s + quiet.begun_s:
+            moves = {name for each in before for name in moves_of(each, books)}
+            for name in {each.told for each in tries if quiet.covers(each)} - before - moves - {""}:
+                if name in books and _begun_wall_s(books[name]) > evidence.begun_wall_s + quiet.begun_s:
                     what = f"{name} was started though {' and '.join(sorted(before))} had been told"
                     yield Violation("a_known_car_is_not_placed_anew_in_quiet", what, vehicle_id)
 
@@ -261,7 +266,10 @@ def everyone_is_answered_in_the_end(evidence: Evidence) -> Iterator[Violation]:
 
 @rule
 def no_car_is_refused_beside_room(evidence: Evidence) -> Iterator[Violation]:
-    """With everything mended, no car is refused for want of capacity while a substation surely had room for it."""
+    """With everything mended, no car is refused for want of capacity while a substation surely had room for it.
+
+    While a car waits anywhere, room is for it.
+    """
     charges = [call for call in evidence.calls if call.operation == "charge" and call.wanted]
     for quiet in evidence.quiet:
         for call in charges:
@@ -279,15 +287,39 @@ def no_car_is_refused_beside_room(evidence: Evidence) -> Iterator[Violation]:
                         yield Violation("no_car_is_refused_beside_room", what, call.vehicle_id)
 
 
+@rule
+def no_car_that_may_wait_is_refused(evidence: Evidence) -> Iterator[Violation]:
+    """With everything mended, a car that may wait as long as it takes has a place if a substation is large enough."""
+    for call in evidence.calls:
+        wanted = call.wanted or {}
+        if not wanted.get("wait") or "wait_until" in wanted or "departure_time" in wanted or call.code != "no-capacity":
+            continue
+        for quiet in evidence.quiet:
+            if quiet.covers(call):
+                for name, seen in _seen_around(evidence.samples, call, quiet).items():
+                    least_kw, waiting = min(each.capacity_kw for each in seen), max(each.waiting for each in seen)
+                    if least_kw >= wanted["min_power_kw"] and waiting < MOST_WAITING / 2:
+                        what = f"it may wait, and was refused; {name} has {least_kw} kW, and {waiting} cars wait there"
+                        yield Violation("no_car_that_may_wait_is_refused", what, call.vehicle_id)
+
+
 def _sure_room_kw(samples: Iterable[Sample], call: Call, quiet: Quiet) -> dict[str, float]:
-    """The least room that was seen at each substation around a call: of those that were seen before and after it."""
+    """The least room that was seen at each substation around a call; none at all while a car waits anywhere."""
+    around = _seen_around(samples, call, quiet)
+    if any(each.waiting for seen in around.values() for each in seen):
+        return {}
+    return {name: min(each.capacity_kw - each.committed_kw for each in seen) for name, seen in around.items()}
+
+
+def _seen_around(samples: Iterable[Sample], call: Call, quiet: Quiet) -> dict[str, list[Sample]]:
+    """What was seen of each substation around a call: of those that were seen before and after it."""
     around: dict[str, list[Sample]] = {}
     begun_s, ended_s = max(quiet.begun_s, call.begun_s - NEAR_S), min(quiet.ended_s, call.ended_s + NEAR_S)
     for sample in samples:
         if begun_s <= sample.asked_s and sample.answered_s <= ended_s:
             around.setdefault(sample.substation, []).append(sample)
     return {
-        name: min(each.capacity_kw - each.committed_kw for each in seen)
+        name: seen
         for name, seen in around.items()
         if seen[0].answered_s < call.begun_s and call.ended_s < seen[-1].asked_s
     }
@@ -333,7 +365,8 @@ def energy_is_plausible(evidence: Evidence) -> Iterator[Violation]:
     end_wall_s = evidence.begun_wall_s + evidence.ended_s
     for name, session in evidence.by_id().items():
         until_s = _wall_s(session["ended_at"]) if session["ended_at"] else end_wall_s
-        duration_s = until_s - _wall_s(session["started_at"]) + 0.002  # times on the wire are rounded
+        started_s = _wall_s(session["started_at"]) if session["started_at"] else until_s
+        duration_s = until_s - started_s + 0.002  # times on the wire are rounded
         most_kwh = min(session["energy_kwh"], session["max_power_kw"] * duration_s * hours) + TOLERANCE_KWH
         if not 0 <= session["delivered_kwh"] <= most_kwh:
             what = f"{name} got {session['delivered_kwh']} kWh, and {most_kwh:.6f} kWh are the most that is possible"
@@ -384,8 +417,10 @@ def the_books_outlive_a_kill(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("the_books_outlive_a_kill", f"{name} is lost", session["vehicle_id"])
             continue
         for field in KEPT if is_live(session) else (*KEPT, *FINAL, "end_reason"):
-            if after[name][field] != session[field]:
-                what = f"{name}: {field} was {session[field]}, and is {after[name][field]}"
+            if field == "started_at" and session["state"] == "Waiting":
+                continue
+            if after[name].get(field) != session.get(field):
+                what = f"{name}: {field} was {session.get(field)}, and is {after[name].get(field)}"
                 yield Violation("the_books_outlive_a_kill", what, session["vehicle_id"])
     for name in after.keys() - evidence.by_id().keys():
         yield Violation("the_books_outlive_a_kill", f"{name} came from nowhere", after[name]["vehicle_id"])
@@ -401,6 +436,25 @@ def is_live(session: Session) -> bool:
 def counts(session: Session) -> bool:
     """Whether no other session counts in its place."""
     return session["end_reason"] != "Superseded" and not session.get("superseded_by")
+
+
+def moves_of(name: str, books: dict[str, Session]) -> list[str]:
+    """The sessions that the car of this one had after it, one after the other, if it was moved before it had begun.
+
+    Two balancers may move it, so that a moved session is superseded in its turn, though it had begun.
+    """
+    found: list[str] = []
+    if name not in books or books[name]["started_at"] is not None:
+        return found
+    while name in books and not counts(books[name]) and name not in found[:-1]:
+        name = public_id(name, books[name].get("superseded_by") or "")
+        found.append(name)
+    return found
+
+
+def moved_to(name: str, books: dict[str, Session]) -> str:
+    """The session that the car of this one has, if it was moved while it waited; else this one."""
+    return [name, *moves_of(name, books)][-1]
 
 
 def public_id(at: str, superseded_by: str) -> str:
@@ -435,6 +489,11 @@ def last_word(tries: list[Call]) -> str:
 
 def _wall_s(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def _begun_wall_s(session: Session) -> float:
+    """Since when the car has it: since it joined the list, or began to charge."""
+    return _wall_s(session.get("joined_at") or session["started_at"])
 
 
 def count(violations: Iterable[Violation]) -> Counter[str]:

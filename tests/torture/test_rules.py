@@ -14,6 +14,8 @@ from torture.rules import RULES, Violation, check
 
 CAR, OTHER = "client-0-car-1", "client-0-car-2"
 WISH = {"vehicle_id": CAR, "energy_kwh": 10.0, "max_power_kw": 11.0, "min_power_kw": 4.0}
+ENDED = ("ended_at", "end_reason", "superseded_by")
+PATIENT = {**WISH, "wait": True}
 FIRST, SECOND = "substation-0.a", "substation-1.b"
 
 
@@ -41,6 +43,15 @@ def ended(name: str = FIRST, reason: str = "Stopped", **changes: Any) -> Session
 
 def superseded(name: str, by: str) -> Session:
     return ended(name, "Superseded", superseded_by=f"../{by}")
+
+
+def waiting(name: str = FIRST, **changes: Any) -> Session:
+    nothing = {"started_at": None, "delivered_kwh": 0.0, "power_kw": 0.0}
+    return session(name, state="Waiting", joined_at="2026-01-01T00:00:02.000Z", **{**nothing, **changes})
+
+
+def moved(name: str, to: str) -> Session:
+    return {**waiting(name), **{each: superseded(name, to)[each] for each in ("state", *ENDED)}}
 
 
 def charge(begun_s: float, told: Session | None = None, *, lasts_s: float = 0.1, **changes: Any) -> Call:
@@ -177,6 +188,36 @@ FINE = {
     "a session at a substation whose registration was lost with a folder": evidence(
         read(1, status=404, code="not-found"), by_hand=["substation-0"]
     ),
+    "a car that waits, and begins to charge after a kill": evidence(
+        charge(1, waiting(), status=202, wanted=PATIENT),
+        books=(waiting(),),
+        books_after={"substation-0": [{**session(joined_at="2026-01-01T00:00:02.000Z"), "session_id": "a"}]},
+    ),
+    "a car that waits, is moved, looked at, and stopped under its first id": evidence(
+        charge(1, waiting(), status=202, wanted=PATIENT),
+        read(2, session(SECOND)),
+        dataclasses.replace(stop(3, ended(SECOND)), session_id=FIRST),
+        books=(moved(FIRST, SECOND), ended(SECOND)),
+    ),
+    "a car that two balancers have moved": evidence(
+        charge(1, waiting(), status=202, wanted=PATIENT),
+        read(2, session("substation-2.c")),
+        books=(moved(FIRST, SECOND), superseded(SECOND, "substation-2.c"), session("substation-2.c")),
+    ),
+    "a car that is moved in quiet, and repeats": evidence(
+        charge(1, waiting(), status=202, wanted=PATIENT),
+        charge(8, session(SECOND), wanted=PATIENT),
+        quiet=[Quiet(5, 60)],
+        books=(moved(FIRST, SECOND), session(SECOND)),
+    ),
+    "a car that is refused while others wait, beside power that is kept for them": evidence(
+        dataclasses.replace(sample(4), waiting=1), charge(5), dataclasses.replace(sample(6), waiting=1), quiet=ALL_DAY
+    ),
+    "a car that may wait, and is refused as none is large enough": evidence(
+        *(sample(at_s, capacity_kw=3.0, load_kw=3.0, committed_kw=3.0) for at_s in (4, 6)),
+        charge(5, wanted=PATIENT),
+        quiet=ALL_DAY,
+    ),
     "a list of all there is": evidence(
         books=(session(), ended(SECOND, vehicle_id="x")), listed={"gateway-0": [SECOND, FIRST]}
     ),
@@ -210,6 +251,9 @@ BROKEN = {
         books=(superseded(FIRST, SECOND), session(SECOND)),
     ),
     "everyone_is_answered_in_the_end": evidence(charge(1, session()), unknown(2), quiet=ALL_DAY, books=(session(),)),
+    "no_car_that_may_wait_is_refused": evidence(
+        sample(4, committed_kw=100), charge(5, wanted=PATIENT), sample(6, committed_kw=100), quiet=ALL_DAY
+    ),
     "no_car_is_refused_beside_room": evidence(sample(4), charge(5), sample(6), quiet=ALL_DAY),
     "capacity_is_never_exceeded": evidence(sample(1, load_kw=100.1)),
     "a_limit_is_kept": evidence(Limit(1, 1.1, "substation-0", 40.0, is_set=True), sample(2)),
@@ -222,6 +266,31 @@ BROKEN = {
 }
 
 MORE_THAT_IS_BROKEN = {
+    "a car that was let wait, and is forgotten": (
+        "told_sessions_are_in_the_books",
+        evidence(charge(1, waiting(), status=202, wanted=PATIENT)),
+    ),
+    "a car that waits at one substation and charges at another": (
+        "at_most_one_lives",
+        evidence(books=(waiting(), session(SECOND))),
+    ),
+    "a car that was stopped while it waited, and charges where it was moved to": (
+        "a_stop_holds",
+        evidence(
+            charge(1, waiting(), status=202, wanted=PATIENT),
+            stop(2, ended(started_at=None)),
+            books=(moved(FIRST, SECOND), session(SECOND)),
+        ),
+    ),
+    "a car that charged when it was superseded by a move": (
+        "the_last_word_is_kept",
+        evidence(charge(1, waiting(), status=202), books=(superseded(FIRST, SECOND), session(SECOND))),
+    ),
+    "a car that waited, and is not on the list after a kill": (
+        "the_books_outlive_a_kill",
+        evidence(books=(waiting(),), books_after={}),
+    ),
+    "energy for a car that has never begun": ("energy_is_plausible", evidence(books=(waiting(delivered_kwh=0.1),))),
     "a stop, and another session of the key lives on": (
         "a_stop_holds",
         evidence(charge(1, session()), stop(2, ended()), books=(superseded(FIRST, SECOND), session(SECOND))),

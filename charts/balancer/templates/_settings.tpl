@@ -46,9 +46,14 @@ SMARTGRID_CONSOLE_CLIENT_SECRET_FILE: /var/run/secrets/console/client-secret
 SMARTGRID_DISCOVERY: {{ include "balancer.discovery" . | quote }}
 {{- if eq (include "balancer.discovery" .) "kubernetes" }}
 SMARTGRID_KUBERNETES_NAMESPACE: {{ .Release.Namespace | quote }}
-SMARTGRID_KUBERNETES_SERVICE: {{ .Values.substationService | default (printf "%s-substation" (include "smart-grid.releaseName" .)) | quote }}
+SMARTGRID_KUBERNETES_SERVICE: {{ include "balancer.substationService" . | quote }}
 SMARTGRID_KUBERNETES_PORT: http
 {{- end }}
+{{- end -}}
+
+{{/* The Service whose pods are the substations; their StatefulSet and its autoscaler have the same name. */}}
+{{- define "balancer.substationService" -}}
+{{- .Values.substationService | default (printf "%s-substation" (include "smart-grid.releaseName" .)) -}}
 {{- end -}}
 
 {{- define "balancer.discovery" -}}

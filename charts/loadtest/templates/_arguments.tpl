@@ -39,7 +39,7 @@ while seen is None or time.monotonic() - since_s < SETTLE_S:
 - --{{ $option }}={{ int64 $value }}
 {{- end }}
 {{- end }}
-{{- range $option, $value := dict "ramp-up" .Values.rampUpSeconds "speedup" .Values.trace.speedup
+{{- range $option, $value := dict "ramp-up" .Values.rampUpSeconds "wait" .Values.waitSeconds "speedup" .Values.trace.speedup
     "min-success-rate" .Values.thresholds.minSuccessRate "max-p95-ms" .Values.thresholds.maxP95Ms }}
 {{- if not (kindIs "invalid" $value) }}
 - --{{ $option }}={{ $value }}

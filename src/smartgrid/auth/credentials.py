@@ -68,10 +68,10 @@ class Credentials:
         """What belongs to the host and port of a URL."""
         return self._by_origin.get(_origin(url), self._default)
 
-    def client(self, url: str) -> HttpClient:
+    def client(self, url: str, host: str = "") -> HttpClient:
         """A client that proves itself. Raises ValueError for what is no http or https URL."""
         found = self.of(url)
-        return HttpClient(url, ca_file=found.ca_file, extra_headers=found.headers, tells_deadline=True)
+        return HttpClient(url, host=host, ca_file=found.ca_file, extra_headers=found.headers, tells_deadline=True)
 
     def _of(self, target: Target) -> Credential:
         headers = BearerFile(target.token_file).headers if target.token_file else self._default.headers

@@ -7,7 +7,8 @@ asked nothing, but its keys and sessions are answered as unavailable, not as unk
 
 A member that answers polls and lets cars down is spared them by its circuit breaker (`breaker`). Only when no other
 member is left to ask, a car is sent there all the same: better to wait in vain than to be refused where there is room.
-One that is merely slow (`slowness`) is asked when no other has room. And where more than half of the fleet is out at
+One that is merely slow (`slowness`), or will be taken away by an autoscaler once it is empty (`scaling`), is asked when
+no other has room. And where more than half of the fleet is out at
 once, the fault is probably this balancer's own network (Envoy's panic threshold): then also those that do not answer
 are asked before a car is refused, each by one car at a time.
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 from smartgrid.balancer.breaker import Breaker
 from smartgrid.balancer.discovery import Member
 from smartgrid.balancer.health import Health
+from smartgrid.balancer.scaling.wanted import Known
 from smartgrid.balancer.slowness import Slowness
 from smartgrid.domain.fleet import Fleet, Reservation, View
 from smartgrid.domain.regions import Tiers
@@ -86,12 +88,14 @@ class LiveFleet:
         self,
         fleet: Fleet,
         *,
-        client_for: Callable[[str], HttpClient] = lambda url: HttpClient(url, tells_deadline=True),
+        client_for: Callable[[str, str], HttpClient] = lambda url, host: HttpClient(
+            url, host=host, tells_deadline=True
+        ),
         away_life_s: float = AWAY_LIFE_S,
         on_change: Callable[[], None] = lambda: None,
         on_forgotten: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """`client_for` makes the client of a member's URL.
+        """`client_for` makes the client of a member's URL and host.
 
         `on_change` is called after each change, and `on_forgotten` with the name of each substation that has been away
         for `away_life_s`; both without a lock held.
@@ -101,6 +105,8 @@ class LiveFleet:
         self._lock = threading.Lock()
         self._substations: dict[str, Substation] = {}
         self._away_since_s: dict[str, float] = {}  # the oldest first
+        self._away_status: dict[str, Status] = {}  # the last of those that are away
+        self._leaving = frozenset[str]()  # to be taken away once they are empty
         self._spared: dict[str, Substation] = {}  # whose breaker is not closed
         self._out: set[str] = set()  # of rotation
         self._balancers: dict[str, frozenset[int]] = {}  # beneath the members that are balancers, by their epochs
@@ -115,9 +121,10 @@ class LiveFleet:
             known = self._substations.get(member.name)
             if known is not None and known.member == member:
                 return
-            joined = Substation(member, self._client_for(member.url))
+            joined = Substation(member, self._client_for(member.url, member.host))
             self._substations[member.name] = joined
             self._away_since_s.pop(member.name, None)
+            self._away_status.pop(member.name, None)
             self._fleet.join(member.name)
             self._spared.pop(member.name, None)
             self._slowness.forget(member.name)
@@ -134,6 +141,8 @@ class LiveFleet:
             if left is None:
                 return
             self._away_since_s[name] = time.monotonic()
+            if (status := self._fleet.view(name).status) is not None:
+                self._away_status[name] = status
             self._spared.pop(name, None)
             self._out.discard(name)
             self._slowness.forget(name)
@@ -205,6 +214,7 @@ class LiveFleet:
         found = status_header.decode(header, now_s)
         with self._lock:
             self._fleet.confirm(choice.reservation, found[1] if found else None, now_s)
+            self._hear_away(choice.substation, found[1] if found else None)
             choice.substation.health.answered()
             if took_s is not None and self._is_current(choice.substation):
                 self._slowness.note(choice.substation.name, took_s, now_s)
@@ -227,6 +237,30 @@ class LiveFleet:
                 self._apply_health(choice.substation, now_s)
         self._on_change()
 
+    # ------------------------------------------------------------------ cars that wait
+
+    def choose_free(self, power: PowerRange, asked: Collection[str]) -> Choice | None:
+        """A member that has room for a car that waits elsewhere, as far as is known, with the power reserved there."""
+        with self._lock:
+            reservation = self._fleet.reserve_free(power, {*asked, *self._spared})
+            return None if reservation is None else Choice(self._substations[reservation.name], reservation)
+
+    def shortest_backlogs(self, power: PowerRange, number: int, asked: Collection[str]) -> list[Substation]:
+        """The members, not more than so many, at which a car would wait least, by a guess; the best first."""
+        with self._lock:
+            names = self._fleet.shortest_backlogs(power, number, asked)
+            return [self._substations[name] for name in names]
+
+    def lists(self) -> dict[str, Status]:
+        """The statuses of the members in rotation at which cars wait, by name."""
+        with self._lock:
+            return {view.name: view.status for view in self._fleet.lists() if view.status is not None}
+
+    def largest_room_kw(self) -> float:
+        """The greatest minimum that a member in rotation could admit, as far as is known."""
+        with self._lock:
+            return self._fleet.largest_room_kw()
+
     # ------------------------------------------------------------------ how members answer
 
     def saw(self, substation: Substation, header: str | None) -> None:
@@ -240,6 +274,7 @@ class LiveFleet:
         with self._lock:
             if status is not None and self._is_current(substation):
                 self._fleet.update(substation.name, status, now_s)
+            self._hear_away(substation, status)
             substation.health.answered()
             self._apply_health(substation, now_s)
         self._on_change()
@@ -276,6 +311,11 @@ class LiveFleet:
             else:
                 self._balancers.pop(substation.name, None)
 
+    def is_balancer(self, name: str) -> bool:
+        """Whether a member is one, so a region, and no substation."""
+        with self._lock:
+            return name in self._balancers
+
     def balancers(self) -> frozenset[int]:
         """All that are beneath this one, by their epochs."""
         with self._lock:
@@ -309,6 +349,29 @@ class LiveFleet:
         """The names of those that are asked last."""
         with self._lock:
             return self._slowness.names()
+
+    def leaving(self) -> frozenset[str]:
+        """The names of those that are to be taken away once they are empty."""
+        return self._leaving
+
+    def set_leaving(self, names: frozenset[str]) -> None:
+        """Have these be asked last, so that they empty, and no others."""
+        now_s = time.monotonic()
+        with self._lock:
+            changed, self._leaving = self._leaving ^ names, names
+            for name in changed & self._substations.keys():
+                self._apply_health(self._substations[name], now_s)
+        if changed:
+            self._on_change()
+
+    def known(self) -> list[Known]:
+        """What is known of each, also of those that do not answer or have left."""
+        with self._lock:
+            views = map(self._fleet.view, self._substations)
+            return [
+                *(Known(view.name, view.status, view.reserved_max_kw) for view in views),
+                *(Known(name, self._away_status.get(name), is_away=True) for name in self._away_since_s),
+            ]
 
     def out_of_rotation(self) -> int:
         """How many members do not answer."""
@@ -383,8 +446,17 @@ class LiveFleet:
         if not substation.health.in_rotation:
             return Standing.NONE if substation.breaker.has_probe else Standing.OUT
         if substation.breaker.lets_through(now_s):
-            return Standing.LAST if substation.name in self._slowness else Standing.FIRST
+            is_last = substation.name in self._slowness or substation.name in self._leaving
+            return Standing.LAST if is_last else Standing.FIRST
         return Standing.NONE if substation.breaker.has_probe else Standing.SPARED
+
+    def _hear_away(self, substation: Substation, status: Status | None) -> None:
+        """One that has left has answered: mostly a car that was under way to it, and charges there now."""
+        name = substation.name
+        if status is None or name not in self._away_since_s or not status.is_possible:
+            return
+        if status.replaces(self._away_status.get(name)):
+            self._away_status[name] = status
 
     def _is_current(self, substation: Substation) -> bool:
         """Not of an address that it has left."""
@@ -400,6 +472,7 @@ class LiveFleet:
                 if since_s > end_s and len(self._away_since_s) <= MAX_AWAY:
                     break
                 del self._away_since_s[name]
+                self._away_status.pop(name, None)
                 forgotten.append(name)
         for name in forgotten:
             self._on_forgotten(name)

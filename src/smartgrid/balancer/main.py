@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import ExitStack, closing
 
 from smartgrid.auth.credentials import Credentials
@@ -14,15 +15,20 @@ from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
 from smartgrid.balancer.event_loop import EventLoop
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
-from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, SubstationSeries
+from smartgrid.balancer.metrics import BalancerMetrics, FleetCollector, ScalingCollector, SubstationSeries
+from smartgrid.balancer.moves import Mover
 from smartgrid.balancer.placement.compare import Comparer
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.fleet_use import FleetUse
+from smartgrid.balancer.placement.forecasts import Forecasts
+from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.balancer.placement.placement import Placement
 from smartgrid.balancer.registrations import Introduction, Registrations, introduction
 from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.scaling.follower import ReadAutoscaler, Scaling
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.balancer.state import State
@@ -31,7 +37,10 @@ from smartgrid.balancer.tries import Tries
 from smartgrid.balancer.views.fleet import FleetViews
 from smartgrid.balancer.views.operating import OperatingViews
 from smartgrid.balancer.views.placing import PlacingViews
+from smartgrid.balancer.views.scaling import ScalingViews
 from smartgrid.balancer.views.sessions import SessionViews
+from smartgrid.balancer.views.waiting import WaitingViews
+from smartgrid.balancer.waiting_lists import WaitingLists
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.regions import Regions
 from smartgrid.domain.routing import make_policy
@@ -87,26 +96,53 @@ def run(settings: BalancerSettings) -> None:
         state = stack.enter_context(closing(State(settings.data_dir)))
         registrations = Registrations(state, targets.parse(settings.allowed_targets), membership, ask, fleet.epoch)
         roster = stack.enter_context(Roster(membership, _sources(settings, registrations, ask_name)))
-        stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
+        comparer = stack.enter_context(Comparer(fleet, directory, on_superseded=counted.supersedings.inc))
+        scaling = Scaling(
+            settings.kubernetes_service,
+            fleet,
+            membership.named_away,
+            lambda: roster.not_synced() or fleet.not_seen(),
+            _autoscaler(settings),
+        )
+        stack.enter_context(scaling)
         console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
         stack.enter_context(console.history)
+        forecasts, keys, balancer_id = Forecasts(fleet), KeysUnderWay(), draw_balancer_id()
         placement = Placement(
             fleet,
             directory,
             use,
-            balancer_id=draw_balancer_id(),
+            balancer_id=balancer_id,
             regions=regions,
             attempt_timeout_s=settings.attempt_timeout_s,
             request_timeout_s=settings.request_timeout_s,
             let_down=telemetry.check,
+            forecasts=forecasts,
+            keys=keys,
         )
+        mover = Mover(
+            fleet,
+            directory,
+            keys,
+            balancer_id=balancer_id,
+            timeout_s=settings.attempt_timeout_s,
+            let_down=telemetry.check,
+            on_move=lambda result: counted.moves.labels(result).inc(),
+            settle=lambda: comparer.look(time.monotonic()),
+        )
+        if not regions.names:  # each of which moves its own; in which of them a car wishes to be no list tells
+            stack.enter_context(mover)
+        known = LastKnown()
         views = [
-            PlacingViews(placement, fleet, counted, Tries()),
-            SessionViews(Sessions(fleet, directory)),
+            PlacingViews(placement, fleet, counted, Tries(), known),
+            SessionViews(Sessions(fleet, directory, known), LongPolls(settings.threads // 4)),
+            WaitingViews(forecasts, WaitingLists(fleet)),
             OperatingViews(fleet),
             FleetViews(settings.name, fleet, directory, changes, registrations, LongPolls(settings.threads // 2)),
+            ScalingViews(scaling),
         ]
         registry.register(FleetCollector(fleet, roster, directory, telemetry.max_view_age_s))
+        registry.register(ScalingCollector(scaling))
         registry.add_text(SubstationSeries(fleet, counted.decisions, telemetry.clock_skews_s).render)
         lifecycle.add_check(roster.not_synced)
         lifecycle.add_check(fleet.not_seen)
@@ -142,6 +178,14 @@ def _sources(settings: BalancerSettings, registrations: Registrations, ask: AskN
             KubernetesDiscovery(settings.kubernetes_namespace, settings.kubernetes_service, settings.kubernetes_port)
         )
     return sources
+
+
+def _autoscaler(settings: BalancerSettings) -> ReadAutoscaler:
+    if settings.discovery != "kubernetes":
+        return lambda: None
+    from smartgrid.balancer.discovery.autoscaler import AutoscalerOf
+
+    return AutoscalerOf(settings.kubernetes_namespace, settings.kubernetes_service).read
 
 
 command = service_command("balancer", BalancerSettings, run)

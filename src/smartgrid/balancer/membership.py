@@ -46,6 +46,11 @@ class Membership:
             )
         self._on_change()
 
+    def named_away(self) -> set[str]:
+        """Those that belong to the fleet and cannot be asked, by name."""
+        with self._lock:
+            return away(self._published) - self._members.keys()
+
     def find_url(self, url: str) -> tuple[str, Member] | None:
         """Which source has a member at this URL."""
         with self._lock:

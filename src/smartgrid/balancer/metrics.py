@@ -10,9 +10,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smartgrid.balancer import moves
 from smartgrid.balancer.live_fleet import LiveFleet, Seen
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.roster import Roster
+from smartgrid.balancer.scaling.follower import Scaling
 from smartgrid.domain.status import Status
 from smartgrid.web.metrics import LATENCY_BUCKETS_S, family
 
@@ -67,7 +69,15 @@ class BalancerMetrics:
         self.supersedings = Counter(
             "supersedings", "Sessions ended since their key has a later one elsewhere.", registry=registry
         )
-        for result in ("admitted", "replayed", "rejected", "failed"):
+        self.moves = Counter(
+            "waiting_moves",
+            "Cars that wait for which a place at another substation was asked, by result.",
+            ["result"],
+            registry=registry,
+        )
+        for result in moves.RESULTS:
+            self.moves.labels(result)
+        for result in ("admitted", "waiting", "replayed", "rejected", "failed"):
             self.requests.labels(result)
         for reason in REASONS:
             self.rejections.labels(reason)
@@ -93,6 +103,8 @@ class FleetCollector(Collector):
         yield GaugeMetricFamily(
             "fleet_away", "Substations that have left the fleet and may come back.", len(self._fleet.away())
         )
+        totals = self._fleet.totals()
+        yield GaugeMetricFamily("smartgrid_waiting_sessions", "Cars that wait for power.", totals.waiting_sessions)
         yield GaugeMetricFamily("keys_known", "Sessions that the balancer knows by their keys.", len(self._directory))
         yield GaugeMetricFamily(
             "keys_contested",
@@ -112,6 +124,28 @@ class FleetCollector(Collector):
         yield ages
 
 
+class ScalingCollector(Collector):
+    """What an autoscaler is told, by the names that it may be set to; nothing while the fleet is not known."""
+
+    def __init__(self, scaling: Scaling) -> None:
+        self._scaling = scaling
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._scaling.wanted()
+        if found is None:
+            return
+        yield GaugeMetricFamily(
+            "smartgrid_demand_kw",
+            "What the cars of the scaled substations could take, those that wait included.",
+            found.demand_kw,
+        )
+        yield GaugeMetricFamily(
+            "smartgrid_busy_floor",
+            "1 + the highest ordinal of the scaled substations that has a car.",
+            found.busy_floor,
+        )
+
+
 class SubstationSeries:
     """What the balancer knows of each substation, as text: a substation that has left has no series."""
 
@@ -122,7 +156,7 @@ class SubstationSeries:
 
     def render(self) -> str:
         seen, now_s = self._fleet.seen(), time.monotonic()
-        spared, slow = self._fleet.spared(), self._fleet.slow()
+        spared, slow, leaving = self._fleet.spared(), self._fleet.slow(), self._fleet.leaving()
         names = [each.member.name for each in seen]
         known = [(each.member.name, each.view.status) for each in seen if each.view.status is not None]
         return "".join(
@@ -130,7 +164,7 @@ class SubstationSeries:
                 _family(
                     "routing_decisions_total",
                     "counter",
-                    "Cars admitted, by the substation that took them.",
+                    "Cars that were placed, to charge or to wait, by the substation that took them.",
                     self._decisions.of(names),
                 ),
                 _gauge("substation_in_rotation", "Whether the substation may get cars.", _in_rotation(seen)),
@@ -145,6 +179,11 @@ class SubstationSeries:
                     ((name, float(name in slow)) for name in names),
                 ),
                 _gauge(
+                    "substation_leaving",
+                    "Whether the substation is asked last, so that its autoscaler can take it away.",
+                    ((name, float(name in leaving)) for name in names),
+                ),
+                _gauge(
                     "substation_load_percentage",
                     "Power given, in % of capacity.",
                     ((name, status.load_percentage) for name, status in known),
@@ -153,6 +192,11 @@ class SubstationSeries:
                     "substation_committed_percentage",
                     "Guaranteed minimums, in % of capacity.",
                     ((name, _committed(status)) for name, status in known),
+                ),
+                _gauge(
+                    "substation_waiting_sessions",
+                    "Cars that wait there for power.",
+                    ((name, status.waiting_sessions) for name, status in known),
                 ),
                 _gauge(
                     "substation_clock_skew_seconds",

@@ -32,8 +32,19 @@ class SubstationBody(WireModel):
     committed_kw: float | None
     demand_kw: float | None
     active_sessions: int | None
+    waiting_sessions: int | None
     revision: int | None
 
 
 class FleetBody(WireModel):
     substations: list[SubstationBody]
+
+
+class WantedBody(WireModel):
+    """What the autoscaler of the substations is told (docs/autoscaling.md)."""
+
+    demand_kw: float = Field(
+        description="What the cars of the scaled substations could take, those that wait included."
+    )
+    busy_floor: int = Field(description="1 + the highest ordinal that has a car, or of which nobody knows.")
+    substations: int = Field(description="Substations of the StatefulSet that are known, those that are away included.")

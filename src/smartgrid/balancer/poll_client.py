@@ -28,11 +28,14 @@ class ClosedError(ConnectionError):
 class PollClient:
     """One exchange at a time; only for coroutines on one event loop."""
 
-    def __init__(self, url: str, *, connect_timeout_s: float, credential: Credential | None = None) -> None:
+    def __init__(
+        self, url: str, *, connect_timeout_s: float, host: str = "", credential: Credential | None = None
+    ) -> None:
+        """`host` is what requests name as their host, if not the URL's."""
         self._credential = credential or Credential()
         self._target, self._connect_timeout_s = urlsplit(url), connect_timeout_s
         self._connection: _Connection | None = None
-        self._head_end = f" HTTP/1.1\r\nHost: {self._target.netloc}\r\n{STATUS}: {WANTED}\r\n".encode()
+        self._head_end = f" HTTP/1.1\r\nHost: {host or self._target.netloc}\r\n{STATUS}: {WANTED}\r\n".encode()
 
     async def get(self, path: str, timeout_s: float) -> Answer:
         """Send, and wait for the answer. Raises OSError, TimeoutError after `timeout_s`, or BrokenAnswerError."""

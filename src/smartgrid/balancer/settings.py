@@ -61,7 +61,10 @@ class BalancerSettings(CallingSettings):
         "static", description="Whether substations are also found through the Kubernetes API."
     )
     kubernetes_namespace: str = Field("", description="Namespace of the substations; by default the pod's own.")
-    kubernetes_service: str = Field("substation", description="The substations' headless Service.")
+    kubernetes_service: str = Field(
+        "substation",
+        description="The substations' headless Service, after which their StatefulSet and its autoscaler are named.",
+    )
     kubernetes_port: str = Field("http", description="Name of the Service's port.")
 
     console_url: str = Field(

@@ -149,8 +149,9 @@ class Telemetry:
                 del self._watches[name]
         for name, substation in substations.items():
             if name not in self._watches:
-                url = substation.member.url
-                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, credential=self._credential_of(url))
+                url, host = substation.member.url, substation.member.host
+                credential = self._credential_of(url)
+                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, host=host, credential=credential)
                 self._watches[name] = _Watch(substation, client)
                 self._begin(self._watches[name])
 

@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from random import Random
 
 from smartgrid.domain import microwatts
+from smartgrid.domain.backlogs import Backlogs
 from smartgrid.domain.belief import Belief
 from smartgrid.domain.doubts import Doubts, most_promising
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import TIES, Candidate
 from smartgrid.domain.routing.index import FleetIndex
 from smartgrid.domain.routing.policy import Policy
-from smartgrid.domain.standing import Standing
+from smartgrid.domain.standing import IN_ROTATION, Standing
 from smartgrid.domain.status import Status
 from smartgrid.domain.totals import Totals
 
@@ -81,6 +82,7 @@ class Fleet:
         self._unsettled: dict[Belief, None] = {}  # reserved on since they were sorted in
         self._doubts = Doubts()
         self._totals = Totals()
+        self._backlogs = Backlogs()
         self._joined = 0
 
     def __len__(self) -> int:
@@ -140,13 +142,19 @@ class Fleet:
         candidate = self._policy.choose(self._index, power, excluded)
         if candidate is None and self._policy.corrects_view:
             candidate = self._further(power, now_s, excluded, down_to)
-        if candidate is None:
-            return None
-        self._revision += 1
-        belief = self._beliefs[candidate.name]
-        belief.reserve(power)
-        self._unsettled[belief] = None
-        return Reservation(belief.name, power, belief.order)
+        return None if candidate is None else self._hold(candidate, power)
+
+    def reserve_free(self, power: PowerRange, exclude: Collection[str] = ()) -> Reservation | None:
+        """Hold the power on a member in rotation that has room for it as far as is known, so at which no car waits.
+
+        None where there is none: for a car that has its place in a list nobody is asked in vain.
+        """
+        self._settle()
+        excluded = frozenset(exclude)
+        for standing in IN_ROTATION:
+            if (candidate := self._indexes[standing].lowest(power, excluded)) is not None:
+                return self._hold(candidate, power)
+        return None
 
     def confirm(self, reservation: Reservation, status: Status | None, now_s: float) -> None:
         """The member answered, yes or no: its status, newer than the reservation, takes the reservation's place.
@@ -181,12 +189,25 @@ class Fleet:
             active_sessions=sums.active_sessions,
             revision=self._revision,
             next_release_s=next_release_s,
-            largest_free_kw=max(self._indexes[each].largest_room_kw() for each in (Standing.FIRST, Standing.LAST)),
+            largest_free_kw=self._largest_room_kw(),
             epoch=self.epoch,
             waiting_sessions=sums.waiting_sessions,
             waiting_kw=microwatts.to_kw(sums.waiting_uw),
             waiting_kwh=microwatts.to_kw(sums.waiting_uwh),
         )
+
+    def largest_room_kw(self) -> float:
+        """The greatest minimum that any member in rotation could admit, as far as is known."""
+        self._settle()
+        return self._largest_room_kw()
+
+    def shortest_backlogs(self, power: PowerRange, number: int, exclude: Collection[str] = ()) -> list[str]:
+        """Up to so many members at which a car would wait least, by a guess (`domain.backlogs`), the best first."""
+        return self._backlogs.shortest(power, number, exclude)
+
+    def lists(self) -> list[View]:
+        """The members in rotation at which cars wait."""
+        return [_view(belief) for belief in self._backlogs.lists()]
 
     def view(self, name: str) -> View:
         """What is known of one member. Raises KeyError for an unknown name."""
@@ -210,6 +231,16 @@ class Fleet:
             if (candidate := most_promising(index, power, excluded)) is not None:
                 return candidate
         return None
+
+    def _hold(self, candidate: Candidate, power: PowerRange) -> Reservation:
+        self._revision += 1
+        belief = self._beliefs[candidate.name]
+        belief.reserve(power)
+        self._unsettled[belief] = None
+        return Reservation(belief.name, power, belief.order)
+
+    def _largest_room_kw(self) -> float:
+        return max(self._indexes[each].largest_room_kw() for each in IN_ROTATION)
 
     def _see(self, belief: Belief, status: Status, now_s: float) -> None:
         belief.status = status
@@ -237,6 +268,7 @@ class Fleet:
             self._indexes[belief.standing].put(candidate)
         self._unsettled.pop(belief, None)
         self._totals.note(belief)
+        self._backlogs.note(belief)
 
 
 def _counts(status: Status, belief: Belief) -> bool:

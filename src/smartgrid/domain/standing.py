@@ -13,10 +13,13 @@ class Standing(IntEnum):
 
     FIRST = 0
     LAST = 1
-    """In rotation, and slow: asked when no other has room."""
+    """In rotation, and slow, or about to be taken away once it is empty: asked when no other has room."""
     SPARED = 2
     """Out of rotation, as it has let cars down, and yet better than to refuse a car."""
     OUT = 3
     """Out of rotation, as it does not answer."""
     NONE = 4
     """Not asked at all."""
+
+
+IN_ROTATION = (Standing.FIRST, Standing.LAST)

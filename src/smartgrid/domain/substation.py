@@ -62,6 +62,11 @@ class Substation:
         return chain(self._fed.values(), self._suspended.values())
 
     @property
+    def active_sessions(self) -> int:
+        """How many have not ended."""
+        return len(self._fed) + len(self._suspended)
+
+    @property
     def suspended_sessions(self) -> int:
         """How many of them get no power, as the minimums of the older ones take all of it."""
         return len(self._suspended)
@@ -168,7 +173,7 @@ class Substation:
             load_kw=min(quanta.to_kw(self._water.load), self.capacity_kw),
             committed_kw=quanta.to_kw(self._committed),
             demand_kw=quanta.to_kw(self._demand),
-            active_sessions=len(self._fed) + len(self._suspended),
+            active_sessions=self.active_sessions,
             revision=self.revision,
             next_release_s=self._next_event_s,
             largest_free_kw=quanta.to_kw(room),

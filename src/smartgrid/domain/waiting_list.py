@@ -21,6 +21,9 @@ to the bit, as long as nothing comes in between: no driver stops early, no limit
 ahead. The run has an event for each session and each waiting car, O(log n) each, and the copies that the rule needs.
 
 Whoever asks without wanting to wait is treated like one who does (`ask`), so nobody overtakes by asking directly.
+
+Two things can keep everyone from starting although there is power: a bound on sessions (`most_active`), and whoever
+keeps the list (`held`). What is looked ahead with knows the bound, and takes it that nobody holds the list any more.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from smartgrid.domain import quanta
 from smartgrid.domain.priority_queue import PriorityQueue
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SECONDS_PER_HOUR, Session
@@ -118,11 +122,27 @@ class WaitingList:
     So `advance` to the present before anything else is done to either, and give every method the one substation.
     """
 
-    def __init__(self, rule: Rule, most_cars: int = MOST_CARS) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        most_cars: int = MOST_CARS,
+        *,
+        most_active: Callable[[float], float] = lambda _: math.inf,
+        first_time_s: Callable[[float], float] = lambda time_s: time_s,
+    ) -> None:
+        """`most_active` says how many sessions there may be at a capacity in kW.
+
+        `first_time_s` is for clocks that know coarser times than the substation has events: the first time of theirs
+        that is not before the one given. What is done at an event is done then.
+        """
         self.rule, self.most_cars = rule, most_cars
+        self.held = False
+        """Whether nobody may start at present. Call `start_due` when that is over."""
+        self._most_active, self._first_time_s = most_active, first_time_s
         self._cars: list[WaitingCar] = []  # in the rule's order
         self._by_id: dict[str, WaitingCar] = {}
         self._leaving: PriorityQueue[float, WaitingCar] = PriorityQueue()
+        self._power = self._energy = 0  # the sums of the maximums and of what they want, in quanta
 
     def __len__(self) -> int:
         return len(self._cars)
@@ -133,6 +153,16 @@ class WaitingList:
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._by_id
+
+    @property
+    def power_kw(self) -> float:
+        """The sum of their maximums."""
+        return quanta.to_kw(self._power)
+
+    @property
+    def energy_kwh(self) -> float:
+        """What they want, together."""
+        return quanta.to_kwh(self._energy)
 
     def position(self, session_id: str) -> int:
         """1 for the first in the order. Raises KeyError if it does not wait here."""
@@ -145,6 +175,8 @@ class WaitingList:
 
     def ask(self, car: WaitingCar, substation: Substation) -> Session | None:
         """Start it now if the rule lets it, as if it had joined; else None, and nothing has changed."""
+        if not self._cars:
+            return substation.admit(car.session_id, car.request, substation.now_s) if self._may(substation) else None
         if not self.takes(car, substation):
             return None
         self._put(car)
@@ -164,19 +196,21 @@ class WaitingList:
         if car is not None:
             self._cars.remove(car)
             self._leaving.discard(car)
+            self._power -= quanta.of_kw(car.request.power.max_kw)
+            self._energy -= quanta.of_kwh(car.request.energy_kwh)
         return car
 
     def next_event_s(self, substation: Substation) -> float | None:
         """When the next session ends or the next waiting car leaves by itself; None if nothing will."""
         end_s, leave = substation.next_event_s(), self._leaving.peek()
-        if leave is None:
-            return end_s
-        return leave[0] if end_s is None else min(end_s, leave[0])
+        if leave is not None:
+            end_s = leave[0] if end_s is None else min(end_s, leave[0])
+        return None if end_s is None else self._first_time_s(end_s)
 
     def advance(self, substation: Substation, now_s: float) -> Changes:
         """Let time pass for both: sessions end, cars leave, and others start at once."""
         changes = Changes()
-        while (due_s := self.next_event_s(substation)) is not None and due_s <= now_s:
+        while self._cars and (due_s := self.next_event_s(substation)) is not None and due_s <= now_s:
             changes.ended.extend(substation.advance(due_s))
             changes.left.extend(self._let_go(substation.now_s))
             changes.started.extend(self.start_due(substation))
@@ -196,7 +230,7 @@ class WaitingList:
         With a `newcomer`: as if it had joined now, and only until it has started.
         """
         line, twin = self.copy(), substation.copy()
-        starts_s: dict[str, float] = {}
+        starts_s = _starts_s(line.start_due(twin)) if self.held else {}
         if newcomer is not None:
             starts_s.update(_starts_s(line.join(newcomer, twin)))
         while line._cars and (newcomer is None or newcomer.session_id in line):
@@ -208,13 +242,15 @@ class WaitingList:
 
     def copy(self) -> WaitingList:
         """The same list once more, to look ahead with, beside a copy of its substation."""
-        twin = WaitingList(self.rule, self.most_cars)
+        twin = WaitingList(self.rule, self.most_cars, most_active=self._most_active, first_time_s=self._first_time_s)
         for car in self._cars:
             twin._put(car)
         return twin
 
     def _put(self, car: WaitingCar) -> None:
         self._by_id[car.session_id] = car
+        self._power += quanta.of_kw(car.request.power.max_kw)
+        self._energy += quanta.of_kwh(car.request.energy_kwh)
         insort(self._cars, car, key=self.rule.order)
         if car.leaves_s < math.inf:
             self._leaving.push(car, car.leaves_s)
@@ -234,6 +270,8 @@ class WaitingList:
 
     def _next(self, substation: Substation) -> WaitingCar | None:
         """Who starts now, before all others; None if nobody may."""
+        if not self._may(substation):
+            return None
         ahead = Ahead(substation)
         for car in self._cars:
             if substation.room_for(car.request.power):
@@ -244,6 +282,10 @@ class WaitingList:
             elif _is_possible(car, substation):
                 return None
         return None
+
+    def _may(self, substation: Substation) -> bool:
+        """Whether anyone may start, for all but power."""
+        return not self.held and substation.active_sessions < self._most_active(substation.capacity_kw)
 
 
 class Ahead:

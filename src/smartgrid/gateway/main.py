@@ -5,6 +5,7 @@ from __future__ import annotations
 from smartgrid.auth.credentials import Credentials
 from smartgrid.gateway import rate_limits
 from smartgrid.gateway.app import Api, make_app
+from smartgrid.gateway.followers import Followers
 from smartgrid.gateway.metrics import BalancerCollector, GatewayMetrics
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.gateway.upstream import Balancer
@@ -12,6 +13,7 @@ from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.web import auditing, guarding, metrics
+from smartgrid.web.long_polls import LongPolls
 
 
 def run(settings: GatewaySettings) -> None:
@@ -23,7 +25,11 @@ def run(settings: GatewaySettings) -> None:
     lifecycle.add_check(balancer.not_reached)
     audit = auditing.of_settings("gateway", settings, registry)
     limits = rate_limits.of_settings(settings, guard, registry)
-    app = make_app(Api(balancer, GatewayMetrics(registry)), lifecycle, registry, guard, limits, audit)
+    polls, followers = LongPolls(settings.threads // 2), Followers(balancer.look)
+    counted = GatewayMetrics(registry)
+    counted.count_followers(lambda: followers.number)
+    api = Api(balancer, counted, polls, followers, lifecycle)
+    app = make_app(api, lifecycle, registry, guard, limits, audit)
     serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flask import Flask, Response, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -14,7 +14,7 @@ from smartgrid.gateway.upstream import Balancer
 from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
-RESULTS = ("admitted", "replayed", "rejected", "failed")
+RESULTS = ("admitted", "waiting", "replayed", "rejected", "failed")
 CODES = ("no-capacity", "invalid-request", "balancer-unavailable", "outcome-unknown", "internal-error")
 OTHER_CODES = (
     "bad-request",
@@ -66,9 +66,14 @@ class GatewayMetrics:
             self.requests.labels(result)
         for code in CODES:
             self._failures.labels(code)
+        self._followers = Gauge("session_followers", "Who follows a session by server-sent events.", registry=registry)
+
+    def count_followers(self, number: Callable[[], int]) -> None:
+        """Ask `number` for them when scraped."""
+        self._followers.set_function(number)
 
     def install(self, app: Flask) -> None:
-        """Measure every request of `app`."""
+        """Measure every request of `app` but long polls: how long one takes says nothing of how fast the gateway is."""
         app.after_request(self._end)
 
     def failed(self, code: str) -> None:
@@ -80,6 +85,8 @@ class GatewayMetrics:
 
     def _end(self, response: Response) -> Response:
         seen = request._get_current_object()  # type: ignore[attr-defined]
+        if "wait_s=" in seen.environ["QUERY_STRING"]:
+            return response
         route = seen.url_rule.rule if seen.url_rule else "none"
         method = seen.method if seen.url_rule else "other"  # a made-up method must not make a new series
         series = (method, route, response.status_code)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from smartgrid.domain.status import Status
 from smartgrid.gateway.breaker import Breaker, Verdict
@@ -73,18 +74,27 @@ class Balancer:
             raise _unknown()  # it is sure of this sending only: the first may yet be done
         return answer
 
-    def call(self, method: str, path: str) -> Answer:
-        """Anything that can be repeated as it is. Raises a problem (503)."""
+    def call(self, method: str, path: str, *, wait_s: float = 0.0) -> Answer:
+        """Anything that can be repeated as it is, whose answer may be held for `wait_s`. Raises a problem (503)."""
         self._begin(is_stop=method == STOP)
         try:
-            return self._request(method, path)
+            return self._request(method, path, wait_s)
         except (NotSentError, OutcomeUnknownError) as error:
             if not self._may_send_again(is_stop=method == STOP):
                 raise _unanswered() from error
         try:
-            return self._request(method, path)
+            return self._request(method, path, wait_s)
         except (NotSentError, OutcomeUnknownError) as error:
             raise _unanswered() from error
+
+    def look(self, path: str, headers: Mapping[str, str]) -> Answer | None:
+        """The answer to a GET that nobody waits for: it is not sent a second time, and may have none."""
+        if not self._is_worth_it():
+            return None
+        try:
+            return self._noted("GET", path, {**headers})
+        except (NotSentError, OutcomeUnknownError):
+            return None
 
     def status(self) -> Status | None:
         """The fleet's totals, or None if the balancer does not answer."""
@@ -112,14 +122,20 @@ class Balancer:
 
     def _begin(self, *, is_stop: bool = False) -> None:
         """Before the first sending of a call. Raises a problem (503) where it is not worth a wait."""
-        now_s = time.monotonic()
         with self._lock:
-            self._budget.called(now_s)
-            verdict = Verdict.CALL if is_stop else self._breaker.verdict(now_s)
-        if verdict is Verdict.FAIL or (verdict is Verdict.PROBE and not self._is_ready()):
+            self._budget.called(time.monotonic())
+        if not is_stop and not self._is_worth_it():
             raise _unavailable()
+
+    def _is_worth_it(self) -> bool:
+        """Whether the breaker lets a call through; it closes where a balancer turns out to be ready."""
+        with self._lock:
+            verdict = self._breaker.verdict(time.monotonic())
+        if verdict is Verdict.FAIL or (verdict is Verdict.PROBE and not self._is_ready()):
+            return False
         if verdict is Verdict.PROBE:
             self._answered()
+        return True
 
     def _may_send_again(self, *, is_stop: bool = False) -> bool:
         with self._lock:
@@ -137,16 +153,18 @@ class Balancer:
         }
         return self._noted("POST", "/charge", headers, body)
 
-    def _request(self, method: str, path: str) -> Answer:
-        return self._noted(method, path, {**access.outgoing(), **tracing.outgoing()})
+    def _request(self, method: str, path: str, wait_s: float) -> Answer:
+        return self._noted(method, path, {**access.outgoing(), **tracing.outgoing()}, wait_s=wait_s)
 
-    def _noted(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+    def _noted(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None, *, wait_s: float = 0.0
+    ) -> Answer:
         """One sending, whose end the breaker hears. Raises NotSentError or OutcomeUnknownError."""
         try:
             answer = self._client.request(
                 method,
                 path,
-                timeout_s=self._timeout_s,
+                timeout_s=self._timeout_s + wait_s,
                 body=body,
                 headers=headers,
                 resend=body is None,

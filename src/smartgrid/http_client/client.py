@@ -61,6 +61,7 @@ class HttpClient:
         self,
         url: str,
         *,
+        host: str = "",
         ca_file: Path | None = None,
         extra_headers: Callable[[], Mapping[str, str]] = dict,
         connect_timeout_s: float = 1.0,
@@ -68,8 +69,9 @@ class HttpClient:
         max_age_s: float = 30.0,
         tells_deadline: bool = False,
     ) -> None:
-        """`extra_headers` gives what each request carries besides, such as a token. With `tells_deadline` each says how
-        long its answer is waited for (`protocol.deadlines`).
+        """`host` is what requests name as their host, if not the URL's; the connection is made to the URL's all the
+        same. `extra_headers` gives what each request carries besides, such as a token. With `tells_deadline` each says
+        how long its answer is waited for (`protocol.deadlines`).
 
         Raises ValueError for what is not an http or https URL.
         """
@@ -79,7 +81,7 @@ class HttpClient:
         self.url = url
         self._addresses = Addresses(parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self._tls = Tls(parts.hostname, ca_file) if parts.scheme == "https" else None
-        self._prefix, self._host_line = parts.path.rstrip("/"), f"Host: {parts.netloc.rpartition('@')[2]}"
+        self._prefix, self._host_line = parts.path.rstrip("/"), f"Host: {host or parts.netloc.rpartition('@')[2]}"
         self._extra_headers = extra_headers
         self._connect_timeout_s, self._max_age_s, self._max_idle = connect_timeout_s, max_age_s, max_idle
         self._tells_deadline = tells_deadline

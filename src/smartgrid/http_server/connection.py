@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smartgrid.http_server.request import RefusedError, Request, RequestParser
 from smartgrid.http_server.tls import TlsSocket
 from smartgrid.http_server.wsgi import base_environ, problem
+
+if TYPE_CHECKING:
+    from smartgrid.http_server.stream import Stream
 
 HEAD_TIMEOUT_S = 5.0
 """From the beginning of a connection, or from a request's first byte, to the end of its headers."""
@@ -33,7 +36,18 @@ class EndedError(Exception):
 class Connection:
     """`end_s` is until when the client may take for what it is at, on the monotonic clock."""
 
-    __slots__ = ("_continued", "_lingered_bytes", "_parser", "_socket", "closes", "end_s", "environ", "fd", "unsent")
+    __slots__ = (
+        "_continued",
+        "_lingered_bytes",
+        "_parser",
+        "_socket",
+        "closes",
+        "end_s",
+        "environ",
+        "fd",
+        "stream",
+        "unsent",
+    )
 
     def __init__(self, accepted: socket.socket | TlsSocket, client: str, server: tuple[str, int], now_s: float) -> None:
         accepted.setblocking(False)
@@ -44,6 +58,8 @@ class Connection:
         self.unsent: bytes | memoryview = b""
         self.closes = False
         """Whether the answer that is being sent is the last."""
+        self.stream: Stream | None = None
+        """Whose it is, where its answer goes on."""
         self._parser: RequestParser | None = None
         self._lingered_bytes = -1
         self._continued = False

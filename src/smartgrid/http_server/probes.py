@@ -1,7 +1,7 @@
 """What is served where probes and metrics have a port of their own.
 
-There, whoever scrapes and probes gets nothing of the API; on the service's own port, clients get no metrics. `/health`
-and `/ready` are on both: a gateway asks a balancer whether it is ready.
+There, whoever scrapes and probes gets nothing of the API; on the service's own port, clients get no metrics, nor what
+an autoscaler reads. `/health` and `/ready` are on both: a gateway asks a balancer whether it is ready.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from smartgrid.http_server.turns import PROBES
 from smartgrid.http_server.wsgi import WsgiApp
 
 PATHS = frozenset(path.decode() for path in PROBES)
-METRICS = "/metrics"
+METRICS = frozenset(("/metrics", "/autoscaling"))
 
 
 def only_probes(app: WsgiApp) -> WsgiApp:
@@ -23,7 +23,7 @@ def only_probes(app: WsgiApp) -> WsgiApp:
 
 def without_metrics(app: WsgiApp) -> WsgiApp:
     """`app`, but for its metrics."""
-    return _limited(app, lambda path: path != METRICS)
+    return _limited(app, lambda path: path not in METRICS)
 
 
 def _limited(app: WsgiApp, is_served: Callable[[str], bool]) -> WsgiApp:

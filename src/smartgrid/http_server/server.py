@@ -21,6 +21,8 @@ Everything that waits for a client is bounded: connections (the one that has wai
 headers, body, silence and the taking of an answer, and the memory that all of it holds (`connection.py`). A thread of
 its own looks twice a second for what has run out of time.
 
+An answer may go on after its thread has left it (`stream.py`), for as long as the client stays.
+
 Why not Granian, or another: Granian has no time limit for bodies, reads them in the application's thread and queues
 without bound; its asynchronous interface in front of the same threads costs 250 µs of CPU a request where this
 costs 130 and its WSGI interface 128; waitress and gunicorn answer half and a third of the requests.
@@ -36,11 +38,12 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from smartgrid.http_server.connection import Connection, EndedError
 from smartgrid.http_server.request import RefusedError, Request
+from smartgrid.http_server.stream import Stream
 from smartgrid.http_server.tls import ServerTls
 from smartgrid.http_server.turns import Kind, Turn, Turns, kind_of
 from smartgrid.http_server.wsgi import WsgiApp, answer, problem
@@ -124,7 +127,7 @@ class HttpServer:
         time.sleep(STOP_GRACE_S)
         while self._open:
             for connection in list(self._waiting.values()):
-                if not connection.unsent:  # it is idle, or its request does not come
+                if connection.stream is not None or not connection.unsent:  # idle, or its request does not come
                     self._expire(connection)
             time.sleep(STOP_LOOK_S)
         self._stopped = True
@@ -168,7 +171,8 @@ class HttpServer:
         if connection is None:
             return
         if events & GONE:  # also with a whole request before it: no one waits for that any more
-            connection.discard()
+            if connection.stream is None:
+                connection.discard()
             self._close(connection)
             return
         try:
@@ -222,6 +226,9 @@ class HttpServer:
 
     def _expire(self, connection: Connection) -> None:
         """End a connection that waits for its client, unless a thread has just got it."""
+        if connection.stream is not None:
+            connection.stream.cut()
+            return
         if self._waiting.get(connection.fd) is connection:
             del self._waiting[connection.fd]
             connection.expire()
@@ -247,11 +254,24 @@ class HttpServer:
         if connection in self._held:
             self._hold(connection, 0)
         self._open.discard(connection)
+        if connection.stream is None:
+            connection.close()
+        else:
+            connection.stream.close(lambda: self._forget(connection))
+
+    def _forget(self, connection: Connection) -> None:
+        """Close a stream's connection: who sent to it meanwhile has had it wait for its client."""
+        if self._waiting.get(connection.fd) is connection:
+            del self._waiting[connection.fd]
+        connection.discard()
         connection.close()
 
     # ------------------------------------------------------------------ requests
 
     def _go_on(self, connection: Connection) -> None:
+        if connection.stream is not None:
+            connection.stream.go_on()
+            return
         now_s = time.monotonic()
         if connection.unsent:
             if connection.flush():
@@ -293,9 +313,11 @@ class HttpServer:
                 if waited and connection.is_gone():
                     raise EndedError
                 keep_alive = request.keep_alive and not self._stopping
-                self._send(
-                    connection, answer(self._app, connection.environ, request, keep_alive=keep_alive), keep_alive
-                )
+                data, opened = answer(self._app, connection.environ, request, keep_alive=keep_alive)
+                if opened is None:
+                    self._send(connection, data, keep_alive)
+                else:
+                    self._open_stream(connection, data, opened)
             except EndedError:
                 self._close(connection)
             except Exception:
@@ -327,6 +349,11 @@ class HttpServer:
             self._sent(connection, now_s)
         else:
             self._wait_for(connection, OUT)
+
+    def _open_stream(self, connection: Connection, data: bytes, opened: Callable[[Stream], None]) -> None:
+        connection.stream = stream = Stream(connection, self._wait_for)
+        stream.begin(data)
+        opened(stream)
 
     def _sent(self, connection: Connection, now_s: float) -> None:
         if connection.closes:

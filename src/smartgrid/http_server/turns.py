@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 MAX_WAITING = 512
 MAX_WAIT_S = 2.0
 """A gateway waits 2.5 s for a balancer."""
-PROBES = (b"/health", b"/ready", b"/metrics")
+PROBES = (b"/health", b"/ready", b"/metrics", b"/autoscaling")
 T = TypeVar("T")
 
 

@@ -19,6 +19,8 @@ WsgiApp = Callable[..., Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]
 CAME_S = "smartgrid.came_s"
 """When the request had come whole, on the monotonic clock, in its environment: what it waits for its turn counts."""
+STREAM = "smartgrid.stream"
+"""In the environment where an answer goes on: whom to call with its `stream.Stream`, once the answer has been sent."""
 log = logging.getLogger(__name__)
 _BASE: dict[str, Any] = {
     "SCRIPT_NAME": "",
@@ -75,8 +77,14 @@ def _name(name: bytes) -> str:
     return key
 
 
-def answer(app: WsgiApp, base: Mapping[str, Any], request: Request, *, keep_alive: bool) -> bytes:
-    """Have `app` answer the request. An exception of it is logged and becomes a 500."""
+def answer(
+    app: WsgiApp, base: Mapping[str, Any], request: Request, *, keep_alive: bool
+) -> tuple[bytes, Callable[[Any], None] | None]:
+    """Have `app` answer the request: the answer, and where it goes on whom to call with the stream (`stream.py`).
+
+    An exception of `app` is logged and becomes a 500.
+    """
+    asked = environ(base, request)
     started: list[tuple[str, Headers]] = []
 
     def start_response(status: str, headers: Headers, _exc_info: object = None) -> Callable[[bytes], None]:
@@ -85,28 +93,34 @@ def answer(app: WsgiApp, base: Mapping[str, Any], request: Request, *, keep_aliv
 
     body: list[bytes] = []
     try:
-        parts = app(environ(base, request), start_response)
+        parts = app(asked, start_response)
         try:
             body.extend(parts)
         finally:
             if hasattr(parts, "close"):
                 parts.close()
         status, headers = started[-1]
-        return encode(status, headers, b"".join(body), request, keep_alive=keep_alive)
+        opened: Callable[[Any], None] | None = asked.get(STREAM) if request.method != "HEAD" else None
+        goes_on, keep_alive = opened is not None, keep_alive and opened is None
+        return encode(status, headers, b"".join(body), request, keep_alive=keep_alive, goes_on=goes_on), opened
     except Exception:
         log.exception("unexpected error")
         refused = RefusedError(500, "internal-error", "An unexpected error; the log has it.")
-        return problem(refused, keep_alive=keep_alive)
+        return problem(refused, keep_alive=keep_alive), None
 
 
-def encode(status: str, headers: Headers, body: bytes, request: Request | None, *, keep_alive: bool) -> bytes:
-    """An answer as it is sent. Raises ValueError where a header would become two."""
+def encode(
+    status: str, headers: Headers, body: bytes, request: Request | None, *, keep_alive: bool, goes_on: bool = False
+) -> bytes:
+    """An answer as it is sent; one that goes on has no length. Raises ValueError where a header would become two."""
+    if goes_on:
+        headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     head = "".join([f"HTTP/1.1 {status}\r\n", *[f"{name}: {value}\r\n" for name, value in headers]])
     if head.count("\n") != len(headers) + 1 or head.count("\r") != len(headers) + 1:
         raise ValueError("a header of the answer has a line break in it")
     if status.startswith(_BODILESS):
         body = b""
-    elif "\r\ncontent-length:" not in head.lower():
+    elif not goes_on and "\r\ncontent-length:" not in head.lower():
         head = f"{head}Content-Length: {len(body)}\r\n"
     if request is not None and request.method == "HEAD":
         body = b""

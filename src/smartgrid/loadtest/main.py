@@ -1,7 +1,6 @@
 """`smartgrid loadtest`: the command line. Locust is imported only once a run starts: other commands stay light."""
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,23 +10,24 @@ from urllib.parse import urlsplit
 
 import click
 
-from smartgrid.auth.bearer import BearerFile, headers_of
 from smartgrid.auth.credentials import Headers
 from smartgrid.cli.options import FiniteRange, OneSentenceCommand, RefusalError
+from smartgrid.loadtest.credential import NoTokenError, credential_of
 from smartgrid.loadtest.files import UnwritableError, check_writable, write_whole
-from smartgrid.loadtest.plan import PlannedRequest, replay_plan, synthetic_plan
 from smartgrid.loadtest.report import Report, Run, report_of
 from smartgrid.loadtest.scenarios import SCENARIOS, Settings, overridden
 from smartgrid.loadtest.table import result_text
 from smartgrid.loadtest.thresholds import missed_thresholds
-from smartgrid.loadtest.traces import Trace, TraceError, describe_skipped, read_trace
+from smartgrid.workload.car import Car
+from smartgrid.workload.ramp import ramp
+from smartgrid.workload.recorded import Recorded, describe_skipped, read_sessions, sped_up
+from smartgrid.workload.trace_file import TraceError
 
 EXIT_THRESHOLD_MISSED = 1
 EXIT_STOPPED = 128
 """Plus the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
 
 DEFAULT_SPEEDUP = 60.0
-TOKEN_VARIABLE = "SMARTGRID_TOKEN"
 CHECK_TIMEOUT_S = 5.0
 
 
@@ -61,9 +61,11 @@ POSITIVE = FiniteRange(min=0, min_open=True)
     "--ramp-up", type=FiniteRange(0, 86_400), help="Seconds over which users come in and requests are spread."
 )
 @click.option("--target", type=HttpUrl(), default="http://127.0.0.1:8080", help="The gateway.")
-@click.option("--balancer", type=HttpUrl(), help="The balancer, to measure how evenly substations are loaded.")
+@click.option(
+    "--wait", type=FiniteRange(1, 86_400), help="Cars that find no room wait for it, so many seconds at most."
+)
 @click.option("--seed", type=int, default=1, help="The same seed makes the same cars in the same order.")
-@click.option("--trace", type=FILE, help="Recorded sessions (.csv or .csv.gz, columns of ACN-Data) for `garage`.")
+@click.option("--trace", type=FILE, help="Recorded sessions (.csv or .csv.gz, docs/load-testing.md) for `garage`.")
 @click.option(
     "--speedup", type=POSITIVE, help=f"How much faster than recorded `garage` runs.  [default: {DEFAULT_SPEEDUP:g}]"
 )
@@ -85,7 +87,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     try:
         ctx.exit(_load_test(**options))
-    except (TraceError, UnwritableError) as problem:
+    except (TraceError, UnwritableError, NoTokenError) as problem:
         raise RefusalError(str(problem)) from None
     except KeyboardInterrupt:
         click.echo("Stopped before there was anything to report.", err=True)
@@ -93,63 +95,61 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _load_test(*, output: Path | None, html: Path | None, token_file: Path | None, **options: Any) -> int:
-    credential = _credential(token_file)
-    settings, plan, notes = _settings_and_plan(**options)
+    credential = credential_of(token_file)
+    settings, cars, notes = _settings_and_cars(**options)
     for path in (output, html):
         if path is not None:
             check_writable(path)
-    _require_reachable("--target", settings.target)
-    if settings.balancer:
-        _require_reachable("--balancer", settings.balancer)
-    for line in (*notes, _opening(settings, plan)):
+    _require_reachable(settings.target)
+    for line in (*notes, _opening(settings, cars)):
         click.echo(line)
-    run, stopped_by = _drive(settings, plan, credential)
+    run, stopped_by = _drive(settings, cars, credential)
     report = report_of(settings, run)
     click.echo(f"\n{result_text(report, run)}")
     _write_reports(report, run, output, html)
     return EXIT_STOPPED + stopped_by if stopped_by is not None else _judged(report, settings)
 
 
-def _settings_and_plan(
+def _settings_and_cars(
     *,
     scenario: str,
     requests: int | None,
     users: int | None,
     ramp_up: float | None,
     target: str,
-    balancer: str | None,
+    wait: float | None,
     seed: int,
     trace: Path | None,
     speedup: float | None,
     timeout: float,
     min_success_rate: float | None,
     max_p95_ms: float | None,
-) -> tuple[Settings, list[PlannedRequest], list[str]]:
+) -> tuple[Settings, list[Car], list[str]]:
     _require_matching_options(scenario, trace, speedup, ramp_up)
     wanted = overridden(SCENARIOS[scenario], requests, users, ramp_up)
     if trace is not None:
         speedup = speedup or DEFAULT_SPEEDUP
-        read = read_trace(trace)
-        plan = replay_plan(read.sessions[: wanted.requests], speedup)
-        notes = [_trace_note(trace, read)]
+        recorded = read_sessions(trace)
+        cars = sped_up(recorded.cars[: wanted.requests], speedup)
+        notes = [_trace_note(trace, recorded)]
     else:
         assert wanted.requests is not None  # only garage leaves it open
-        plan, notes = synthetic_plan(wanted.requests, wanted.ramp_up_s, seed), []
+        cars, notes = ramp(wanted.requests, wanted.ramp_up_s, seed), []
     settings = Settings(
         scenario=scenario,
         target=target,
-        requests=len(plan),
+        requests=len(cars),
         users=wanted.users,
         ramp_up_s=wanted.ramp_up_s,
         seed=seed,
         timeout_s=timeout,
-        balancer=balancer,
+        wait_s=wait,
         trace=str(trace) if trace is not None else None,
         speedup=speedup,
         min_success_rate=min_success_rate,
         max_p95_ms=max_p95_ms,
     )
-    return settings, plan, notes
+    return settings, cars, notes
 
 
 def _require_matching_options(scenario: str, trace: Path | None, speedup: float | None, ramp_up: float | None) -> None:
@@ -164,52 +164,36 @@ def _require_matching_options(scenario: str, trace: Path | None, speedup: float 
         )
 
 
-def _trace_note(path: Path, trace: Trace) -> str:
-    return f"{path}: {len(trace.sessions)} usable sessions, {describe_skipped(trace.skipped) or 'no row skipped'}."
+def _trace_note(path: Path, recorded: Recorded) -> str:
+    return f"{path}: {len(recorded.cars)} usable sessions, {describe_skipped(recorded) or 'no row skipped'}."
 
 
-def _opening(settings: Settings, plan: Sequence[PlannedRequest]) -> str:
-    pace = f"over {plan[-1].due_s:.0f} s" if plan[-1].due_s >= 1 else "at once"
-    return f"Scenario {settings.scenario}: {len(plan)} requests {pace}, up to {settings.users} users, {settings.target}"
+def _opening(settings: Settings, cars: Sequence[Car]) -> str:
+    pace = f"over {cars[-1].arrival_s:.0f} s" if cars[-1].arrival_s >= 1 else "at once"
+    return f"Scenario {settings.scenario}: {len(cars)} requests {pace}, up to {settings.users} users, {settings.target}"
 
 
-def _require_reachable(option: str, url: str) -> None:
+def _require_reachable(url: str) -> None:
     from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 
     client = HttpClient(url, connect_timeout_s=CHECK_TIMEOUT_S)
     try:
         client.request("GET", "/health", timeout_s=CHECK_TIMEOUT_S)
     except (NotSentError, OutcomeUnknownError) as problem:
-        raise RefusalError(f"No service answers as {option}: {problem}.") from None
+        raise RefusalError(f"No service answers as --target: {problem}.") from None
     finally:
         client.close()
 
 
-def _credential(token_file: Path | None) -> Headers:
-    """What each request carries: a file's token, which is read anew each minute, or the environment's, or nothing."""
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+def _drive(settings: Settings, cars: Sequence[Car], credential: Headers) -> tuple[Run, int | None]:
     try:
-        if token_file is not None:
-            headers_of(token_file.read_text("ascii").strip())  # so that it is said now what is wrong with it
-            return BearerFile(token_file).headers
-        found = headers_of(token) if token else {}
-    except OSError as problem:
-        raise RefusalError(f"--token-file {token_file} cannot be read: {problem.strerror or problem}.") from None
-    except ValueError as problem:
-        where = f"--token-file {token_file}" if token_file is not None else TOKEN_VARIABLE
-        raise RefusalError(f"{where} has no token: {problem}.") from None
-    return lambda: found
-
-
-def _drive(settings: Settings, plan: Sequence[PlannedRequest], credential: Headers) -> tuple[Run, int | None]:
-    try:
-        from smartgrid.loadtest.driver import drive_plan
+        from smartgrid.loadtest.driver import drive_cars
     except ModuleNotFoundError as problem:
         raise RefusalError(f"The load tester needs {problem.name}: pip install 'smartgrid[loadtest]'.") from None
     from smartgrid.loadtest.progress import Progress, Tally
 
-    tally = Tally(len(plan))
-    return drive_plan(settings, plan, Progress(sys.stdout, tally), tally, credential)
+    tally = Tally(len(cars))
+    return drive_cars(settings, cars, Progress(sys.stdout, tally), tally, credential)
 
 
 def _write_reports(report: Report, run: Run, output: Path | None, html: Path | None) -> None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from smartgrid.loadtest.outcomes import Result
+from smartgrid.loadtest.request import Result
 
 BAR_WIDTH = 24
 LIVE_INTERVAL_S = 0.2
@@ -13,9 +13,10 @@ PLAIN_INTERVAL_S = 5.0
 
 @dataclass
 class Tally:
-    """What has come back so far."""
+    """What has come back so far, and how many cars wait."""
 
     asked: int
+    waiting: int = 0
     counts: dict[Result, int] = field(default_factory=lambda: dict.fromkeys(Result, 0))
 
     @property
@@ -29,7 +30,8 @@ def progress_line(tally: Tally, elapsed_s: float) -> str:
     bar = "#" * filled + "-" * (BAR_WIDTH - filled)
     width = len(str(tally.asked))
     results = ", ".join(f"{count} {result.value}" for result, count in tally.counts.items())
-    return f"[{bar}] {tally.done:>{width}}/{tally.asked}  {elapsed_s:4.0f} s  {results}"
+    waiting = f", {tally.waiting} waiting" if tally.waiting else ""
+    return f"[{bar}] {tally.done:>{width}}/{tally.asked}  {elapsed_s:4.0f} s  {results}{waiting}"
 
 
 class Progress:

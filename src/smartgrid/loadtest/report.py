@@ -8,20 +8,30 @@ from typing import Any
 from smartgrid.loadtest.balance import FleetSample, balance_of
 from smartgrid.loadtest.outcomes import Outcome
 from smartgrid.loadtest.scenarios import Settings
-from smartgrid.loadtest.summary import distribution, rate, request_counts, response_times_ms
+from smartgrid.loadtest.summary import (
+    distribution,
+    rate,
+    request_counts,
+    response_times_ms,
+    start_errors_s,
+    waiting_counts,
+    waits_s,
+)
 
 Report = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was recorded: every finished request, the samples of the fleet, and how many requests a stop cut off."""
+    """What was recorded: every finished request, the samples of the fleet, and what a stop cut off."""
 
     started_at: datetime
     duration_s: float
     outcomes: Sequence[Outcome]
     fleet: Sequence[FleetSample] = ()
+    fleet_problem: str | None = None
     unanswered: int = 0
+    still_waiting: int = 0
 
 
 def report_of(settings: Settings, run: Run) -> Report:
@@ -42,6 +52,15 @@ def report_of(settings: Settings, run: Run) -> Report:
             for name, row in distribution(run.outcomes).items()
         },
         "balance": _all_rounded(balance_of(run.fleet)),
+        "waiting": _waiting(run) if settings.wait_s is not None else None,
+    }
+
+
+def _waiting(run: Run) -> dict[str, Any]:
+    return {
+        **waiting_counts(run.outcomes),
+        "wait_s": _all_rounded(waits_s(run.outcomes)),
+        "start_error_s": _all_rounded(start_errors_s(run.outcomes)),
     }
 
 

@@ -31,7 +31,7 @@ class Settings:
     ramp_up_s: float
     seed: int
     timeout_s: float
-    balancer: str | None = None
+    wait_s: float | None = None
     trace: str | None = None
     speedup: float | None = None
     min_success_rate: float | None = None

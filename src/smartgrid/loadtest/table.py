@@ -15,8 +15,9 @@ def result_text(report: Report, run: Run) -> str:
         _headline(report, run),
         _requests(report, run),
         _times(report),
+        _waiting(report),
         _substations(report, run),
-        _balance(report),
+        _balance(report, run),
     ]
     return "\n\n".join(filter(None, blocks))
 
@@ -24,9 +25,10 @@ def result_text(report: Report, run: Run) -> str:
 def _headline(report: Report, run: Run) -> str:
     asked, done = report["settings"]["requests"], report["requests"]["total"]
     amount = f"{done} requests" if done == asked else f"stopped after {done} of {asked} requests"
-    unanswered = f"; {run.unanswered} more had no answer yet and do not count" if run.unanswered else ""
+    cut_off = ((run.unanswered, "had no answer yet"), (run.still_waiting, "still waited"))
+    missing = "".join(f"; {count} more {what} and do not count" for count, what in cut_off if count)
     pace = f"{report['duration_s']:.1f} s, {number(report['throughput_rps'], 2)} requests/s"
-    return f"Scenario {report['scenario']}: {amount} in {pace}{unanswered}"
+    return f"Scenario {report['scenario']}: {amount} in {pace}{missing}"
 
 
 def _requests(report: Report, run: Run) -> str:
@@ -71,10 +73,23 @@ def _substations(report: Report, run: Run) -> str:
     return aligned(rows) if len(rows) > 1 else ""
 
 
-def _balance(report: Report) -> str:
+def _waiting(report: Report) -> str:
+    waiting = report["waiting"]
+    if waiting is None:
+        return ""
+    counts = f"{waiting['waited']} cars waited: {waiting['started']} started, {waiting['left']} left"
+    if not waiting["waited"]:
+        return counts
+    rows = [("s", *waiting["wait_s"])]
+    rows.append(("wait", *(number(value, 1) for value in waiting["wait_s"].values())))
+    rows.append(("start off by", *(number(value, 1) for value in waiting["start_error_s"].values())))
+    return f"{counts}\n{aligned(rows)}"
+
+
+def _balance(report: Report, run: Run) -> str:
     balance = report["balance"]
     if balance["load_percentage_sd"] is None:
-        return "balance: not measured" + ("" if report["settings"]["balancer"] else " (needs --balancer)")
+        return "balance: not measured" + (f": {run.fleet_problem}" if run.fleet_problem else "")
     sd, farthest = balance["load_percentage_sd"], balance["load_percentage_max_deviation"]
     return (
         f"balance: load differs by a standard deviation of {sd:.1f} points, at most {farthest:.1f} points from the mean"

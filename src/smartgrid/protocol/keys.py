@@ -30,9 +30,10 @@ MAX_KEYS = 100_000
 """Ended sessions' keys that a substation remembers at the most; the oldest are forgotten first."""
 PAGE_ENTRIES = 2000
 DIGEST_LENGTH = 22
+DIGEST_PATTERN = r"[A-Za-z0-9_-]{22}"
 FEED_TOLERANCE_S = 300.0
 """How far ahead of one's own clock a number in a log is believed: others' clocks gave it and passed it on."""
-_DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
+_DIGEST = re.compile(DIGEST_PATTERN)
 _OWNER = re.compile(OWNER_PATTERN)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 

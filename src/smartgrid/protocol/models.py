@@ -177,6 +177,9 @@ class SessionBody(WireModel):
         None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
     )
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
+    as_of: str | None = Field(
+        None, description="Its substation is away: this is what was known of it then, powers too. Absent otherwise."
+    )
 
 
 class SessionPage(WireModel):
@@ -184,6 +187,30 @@ class SessionPage(WireModel):
 
     sessions: list[SessionBody]
     next_cursor: str | None
+
+
+class ForecastBody(WireModel):
+    """When a car would start to charge if it came now."""
+
+    expected_start_in_s: float | None = Field(description="In seconds from now; null if not before it leaves.")
+    takes: bool = Field(description="Whether it may wait here.")
+
+
+class WaitingCarBody(WireModel):
+    """A car on a waiting list, with all that it takes to let it charge elsewhere under the same key."""
+
+    session_id: str
+    digest: str = Field(description="Of owner and key, for Smartgrid-Key-Digest.")
+    number: str = Field(description="Of its latest try.")
+    fingerprint: str
+    owner: str | None
+    body: dict[str, Any] = Field(description="The request, as for POST /charge, without `wait`.")
+
+
+class WaitingPage(WireModel):
+    """The first cars on a waiting list, in its order."""
+
+    cars: list[WaitingCarBody]
 
 
 class StatusBody(WireModel):

@@ -58,3 +58,8 @@ def _from_traceparent(value: str | None) -> str | None:
 def _from_request_id(value: str | None) -> str | None:
     plain = value.replace("-", "").lower() if value else ""
     return plain if _TRACE_ID.fullmatch(plain) else None
+
+
+def unsampled() -> dict[str, str]:
+    """The same for what goes on long after the request: part of its trace in logs, but no spans of it are wanted."""
+    return {HEADER: f"{outgoing_value()[:-2]}00"}

@@ -8,6 +8,7 @@ the energy of all sessions is metered by as much too fast or too slow: the time 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,19 @@ class TimeScale:
 
     def to_grid_s(self, wall_s: float) -> float:
         return wall_s * self.time_scale
+
+    def first_wall_s(self, grid_s: float) -> float:
+        """The first wall time at which grid time has come so far; `to_grid_s` of it may be a hair later.
+
+        Whoever does something at a grid time, and writes down when by wall time, does it at the grid time of this one:
+        then it can be repeated at just the same.
+        """
+        wall_s = self.to_wall_s(grid_s)
+        while self.to_grid_s(wall_s) < grid_s:
+            wall_s = math.nextafter(wall_s, math.inf)
+        while self.to_grid_s(before_s := math.nextafter(wall_s, -math.inf)) >= grid_s:
+            wall_s = before_s
+        return wall_s
 
 
 class GridClock(TimeScale):

@@ -18,10 +18,12 @@ from smartgrid.simulation import waiting_study
 from smartgrid.simulation.replay import Admission
 from smartgrid.simulation.study import Finding, Study, as_json, find_all, mapped, size
 from smartgrid.simulation.table import result_table
-from smartgrid.simulation.trace import TraceError, compress, read_trace
 from smartgrid.simulation.waiting import WAITS
-from smartgrid.simulation.workload import MIXES, Recipe, Workload
 from smartgrid.simulation.world import View
+from smartgrid.workload.car import MIXES
+from smartgrid.workload.poisson import Recipe, Workload
+from smartgrid.workload.recorded import compressed, describe_skipped, read_sessions
+from smartgrid.workload.trace_file import TraceError
 
 PLOT_FORMATS = (".png", ".svg")
 DEFAULT_DEMAND = 0.85
@@ -205,11 +207,14 @@ def _trace_study(options: dict[str, Any]) -> tuple[Study, dict[str, Any]]:
     if len(capacities_kw) == 1:
         capacities_kw *= options["substations"]
     try:
-        cars = read_trace(options["trace"], options["flexible"])
+        recorded = read_sessions(options["trace"], options["flexible"])
+        cars = recorded.cars
         if options["demand"]:
-            cars = compress(cars, options["demand"], sum(capacities_kw))
+            cars = compressed(cars, options["demand"], sum(capacities_kw))
     except TraceError as problem:
         raise RefusalError(str(problem)) from None
+    if recorded.skipped:
+        click.echo(f"{options['trace']}: {describe_skipped(recorded)}.", err=True)
     warm_up_s = _given(options["warm_up_s"], 0.0)
     study = _study(options, warm_up_s, recorded=Workload(cars, capacities_kw))
     return study, {**_common(options), "trace": str(options["trace"]), "demand": options["demand"],

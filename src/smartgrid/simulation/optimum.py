@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from smartgrid.domain.session import SECONDS_PER_HOUR
 from smartgrid.domain.substation import Substation
-from smartgrid.simulation.workload import Car, Workload
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Workload
 
 
 def optimum_kwh(workload: Workload) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from smartgrid.domain.substation import Substation
-from smartgrid.simulation.workload import Car, Workload
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Workload
 
 
 class Admission(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from smartgrid.simulation.optimum import optimum_kwh
 from smartgrid.simulation.replay import Decision
-from smartgrid.simulation.workload import Recipe, Workload, generate
 from smartgrid.simulation.world import Outcome, View, World
+from smartgrid.workload.poisson import Recipe, Workload, generate
 
 SHOWN = (
     "accepted_kwh",

@@ -21,8 +21,9 @@ from smartgrid.domain.status import Status
 from smartgrid.domain.waiting_list import RULES, Changes, Rule, WaitingCar, WaitingList
 from smartgrid.simulation.network import Clock, Reply, SubstationNode
 from smartgrid.simulation.replay import Admission, Refusal
-from smartgrid.simulation.workload import Car, Workload
 from smartgrid.simulation.world import View, World
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Workload
 
 NO_WAITING = "none"
 WAITS = (NO_WAITING, *RULES)

@@ -54,13 +54,7 @@ def find(task: Task) -> Finding:
 def as_json(settings: Json, findings: Sequence[Finding]) -> Json:
     """One run, or a list of runs with their mean and spread; the measures of each rule as in `WaitOutcome`."""
     seeds = sorted({finding.seed for finding in findings})
-    runs = [
-        {
-            "settings": {**settings, "seed": seed},
-            "rules": {f.rule: asdict(f.outcome) for f in findings if f.seed == seed},
-        }
-        for seed in seeds
-    ]
+    runs = [_run(settings, seed, [finding for finding in findings if finding.seed == seed]) for seed in seeds]
     if len(runs) == 1:
         return runs[0]
     mean, spread = _combined(runs, statistics.fmean), _combined(runs, statistics.stdev)

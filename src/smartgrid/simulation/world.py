@@ -11,7 +11,8 @@ from random import Random
 from smartgrid.domain.status import Status
 from smartgrid.simulation.network import BalancerNode, Clock, Node, SubstationNode, Wire
 from smartgrid.simulation.replay import Admission, Decision, Refusal, refused_with_room
-from smartgrid.simulation.workload import Car, Workload
+from smartgrid.workload.car import Car
+from smartgrid.workload.poisson import Workload
 
 SAMPLED_SUBSTATIONS = 100  # a second of sampling is enough: larger fleets are looked at on fewer arrivals
 

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
 
-from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
+from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ, GRID_SERVICE
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
+from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import REPLAYED, STATUS
-from smartgrid.protocol.models import CapacityBody, ChargeBody, DrainingBody, SessionBody, SessionPage, StatusBody
+from smartgrid.protocol.models import (
+    CapacityBody,
+    ChargeBody,
+    DrainingBody,
+    ForecastBody,
+    SessionBody,
+    SessionPage,
+    StatusBody,
+    WaitingPage,
+)
 from smartgrid.runtime import logs
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
-from smartgrid.substation.record import to_wire
+from smartgrid.substation.record import Record, to_waiting, to_wire
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
+    MAX_WAIT_S,
     PAGE_QUERY,
     answer,
     create_app,
@@ -41,13 +53,18 @@ from smartgrid.web.app import (
 from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
+from smartgrid.web.parameters import whole
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import add_routes, route
 
 MAX_CURSOR = 2**53
+MAX_RETRY_S = 60.0
+"""After so long whoever waits may look again, even where the start is expected later: cars may leave before."""
+WAITING_LIMIT = 20
 REFUSALS = ("no-capacity", "draining", "quota-exceeded")
 UNTIL_A_RELEASE = ("no-capacity", "quota-exceeded")
 """Refusals that stand until a session ends: an owner's own ends no earlier than the first of all."""
+WITH_STATUS = ("/charge", "/status", "/capacity", "/draining", "/forecast", "/waiting")
 log = logging.getLogger(__name__)
 
 
@@ -71,27 +88,66 @@ class Api:
 
     @route("POST", "/charge")
     @operation(
-        "Charge a car here",
+        "Charge a car here, or let it wait for power (202)",
         body=ChargeBody,
-        answers={201: SessionBody},
+        answers={201: SessionBody, 202: SessionBody},
         problems=(400, 409, 413, 415, 422, 429, 503, 504),
-        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER,
+        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER | charge_views.WAITING_HEADERS,
         needs=(CHARGE_WRITE,),
     )
     @audited("charge")
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
-        departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
-        wanted = ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
+        until_s = _waits_until_s(body) if body.wait and charge_views.may_wait_here() else None
         try:
-            told = self.ledger.charge(wanted, key, number, fingerprint(body), access.owner())
+            told = self.ledger.charge(
+                self._request(body),
+                key,
+                number,
+                fingerprint(body),
+                access.owner(),
+                digest=charge_views.key_digest(),
+                waits_until_s=until_s,
+            )
         except LedgerError as error:
             self._count_refusal(error.code)
             raise
-        self.metrics.requests.labels("replayed" if told.replayed else "admitted").inc()
+        waits = told.record.state == SessionState.WAITING
+        self.metrics.requests.labels("replayed" if told.replayed else "waiting" if waits else "admitted").inc()
         auditing.note(session_id=told.record.session_id)
-        log.info("charge", extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": told.replayed})
-        return self._session(told, 201, {REPLAYED: "true"} if told.replayed else None)
+        log.info(
+            "wait" if waits else "charge",
+            extra={"vehicle": logs.vehicle(body.vehicle_id), "replayed": told.replayed},
+        )
+        headers = {REPLAYED: "true"} if told.replayed else {}
+        if waits:
+            return self._session(told, 202, headers | self._look_again(told.record))
+        return self._session(told, 201, headers)
+
+    @route("POST", "/forecast")
+    @operation(
+        "When such a car would start to charge if it came now and waited",
+        body=ChargeBody,
+        answers={200: ForecastBody},
+        problems=(400, 413, 415, 422, 503),
+        needs=(GRID_SERVICE, CHARGE_WRITE),
+    )
+    def forecast(self) -> Response:
+        body = read_body(ChargeBody)
+        takes, start_in_s = self.ledger.forecast(self._request(body), _waits_until_s(body))
+        return answer({"expected_start_in_s": start_in_s, "takes": takes})
+
+    @route("GET", "/waiting")
+    @operation(
+        "The first cars on the waiting list, for a balancer that has a place for one of them",
+        answers={200: WaitingPage},
+        problems=(422,),
+        query={"limit": whole("Cars at the most.", 1, MOST_CARS)},
+        needs=(GRID_SERVICE,),
+    )
+    def waiting(self) -> Response:
+        limit = query_int("limit", WAITING_LIMIT, 1, MOST_CARS)
+        return answer({"cars": [to_waiting(record) for record in self.ledger.waiting(limit)]})
 
     @route("GET", "/charge")
     @operation(
@@ -105,21 +161,28 @@ class Api:
     def sessions(self) -> Response:
         limit, before = page_limit(), query_int("cursor", 0, 0, MAX_CURSOR)
         state = query_choice("state", SessionState)
-        active = None if state is None else state is not SessionState.IDLE
-        records = self.ledger.page(limit, before or None, active, access.owner())
+        records = self.ledger.page(limit, before or None, state, access.owner())
         shown = [to_wire(record, self.name) for record in records if state is None or record.state == state]
         return answer({"sessions": shown, "next_cursor": str(records[-1].seq) if len(records) == limit else None})
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session",
+        "One session; with `wait_s`, once its state is another",
         answers={200: SessionBody},
         problems=(404, 422, 503),
+        query=charge_views.WAIT_QUERY,
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        told = self.ledger.find(session_id, access.owner())
+        wait_s, owner = query_int("wait_s", 0, 0, MAX_WAIT_S), access.owner()
+        told = (
+            self._polls.answer(
+                lambda: self.ledger.find(session_id, owner, wait_s), lambda: self.ledger.find(session_id, owner)
+            )
+            if wait_s
+            else self.ledger.find(session_id, owner)
+        )
         if told is None:
             raise not_found(f"session {session_id}")
         return self._session(told)
@@ -208,7 +271,7 @@ class Api:
 
     def add_status(self, response: Response) -> Response:
         """Every answer about sessions carries the fresh status, for who may know it."""
-        if request.path.startswith(("/charge", "/status", "/capacity", "/draining")) and access.may_read_grid():
+        if request.path.startswith(WITH_STATUS) and access.may_read_grid():
             found: Status = g.get("status") or self.ledger.status()
             response.headers[STATUS] = status_header.encode(self.name, found, self.ledger.release_in_s(found))
         return response
@@ -217,9 +280,23 @@ class Api:
         g.status = told.status
         return answer(to_wire(told.record, self.name), status, headers)
 
+    def _request(self, body: ChargeBody) -> ChargeRequest:
+        departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
+        return ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
+
+    def _look_again(self, record: Record) -> dict[str, str]:
+        """When its client may look again: once it is expected to have started."""
+        start_s = record.expected_start_wall_s
+        return retry_after(MAX_RETRY_S if start_s is None else min(start_s - self.clock.wall_s(), MAX_RETRY_S))
+
     def _count_refusal(self, code: str) -> None:
         self.metrics.requests.labels("rejected" if code in REFUSALS else "failed").inc()
         self.metrics.rejections.labels(code).inc()
+
+
+def _waits_until_s(body: ChargeBody) -> float:
+    """Until when a car waits, in wall time; infinite where it does not say."""
+    return body.wait_until.timestamp() if body.wait_until else math.inf
 
 
 def make_app(

@@ -3,9 +3,13 @@
 It knows no lock, no disk and no thread; wall time comes in as an argument. One row a session, a `Holding`, ties the
 session that the domain meters to what the protocol knows of it (docs/protocol.md): the digest of its key, the number
 of its latest try, the fingerprint of its request, whose it is, and the session that counts in its place. Rows of ended
-sessions stay for as long as their keys are to be remembered, so a repeat is recognised without asking the disk.
+sessions stay for as long as their keys are to be remembered (`rows`), so a repeat is known without asking the disk.
 
-What has changed since the last commit is one value, `Pending`. A commit takes it (`take`) and then tells what has
+For whom there is no room may wait: then the row is there, and in place of the session a car in the waiting list. List
+and substation go through time together (`advance`), and whatever frees power starts those whose turn it is at once.
+Nobody starts while the disk takes no changes, while the substation drains, or before the book has begun.
+
+What has changed since the last commit is one value (`pending`). A commit takes it (`take`) and then tells what has
 become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions that were
 never on the disk are taken back, as if they had never been; all else has happened, and stays pending.
 
@@ -17,20 +21,24 @@ the others meanwhile that no replay knows of: after a lost commit the next one i
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
-from smartgrid.domain.quotas import UNBOUNDED, Quota, Tally, use_of
+from smartgrid.domain.quotas import UNBOUNDED, Quota, use_of
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.status import Status
 from smartgrid.domain.substation import Substation
-from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS, KeyEntry, KeyLog, OwnUse
-from smartgrid.protocol.numbers import Number, encode
+from smartgrid.domain.waiting_list import MOST_CARS, RULES, WaitingCar, WaitingList
+from smartgrid.protocol.keys import KEY_LIFE_S, KeyLog
+from smartgrid.protocol.numbers import MAX_PARTS, Number, settled
 from smartgrid.runtime.clock import TimeScale
+from smartgrid.substation.holding import Holding, Live, to_record, to_waiting_car
+from smartgrid.substation.pending import Pending, Taken, taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     DepartureError,
@@ -40,23 +48,26 @@ from smartgrid.substation.refusals import (
     QuotaError,
     StorageError,
 )
-from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
+from smartgrid.substation.rows import Rows
+from smartgrid.substation.store import CapacityChange, Checkpoint
 
 CHECKPOINT_EVERY_EVENTS = 5000
 """So many events are replayed at the most after a crash."""
 LEAST_MAX_ACTIVE = 2000
+WAITING_RULE = RULES["spare-backfill"]
 KEY_MARGIN_S = 3600.0
 """For clocks that disagree, and for the time until balancers have compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most sessions at once, None for one a kW of capacity but at least 2000; how long one lasts at the most, in
-    seconds of grid time; and how much each owner may have at once."""
+    """The most that charge at once, None for one a kW of capacity but at least 2000; how long a session lasts at the
+    most, waiting included, in seconds of grid time; how much each owner may have at once; and the most that wait."""
 
     max_active: int | None = None
     max_session_s: float = 48 * 3600.0
     quota: Quota = UNBOUNDED
+    max_waiting: int = MOST_CARS
 
     def key_life_s(self, scale: TimeScale) -> float:
         """How long a key is remembered after its end and its latest try, in wall time.
@@ -70,77 +81,12 @@ class Limits:
         return max(LEAST_MAX_ACTIVE, capacity_kw) if self.max_active is None else self.max_active
 
 
-@dataclass(slots=True, eq=False)
-class Live:
-    """A session until its end is on the disk, with what its record needs besides (`record.Record`)."""
+class Copies(NamedTuple):
+    """A list and its substation to look ahead with; good as long as nothing unforeseen has happened since."""
 
-    session: Session
-    departure_wall_s: float | None
-    leaves_wall_s: float
-    started_wall_s: float
-    started_event: int
-    ended_event: int | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Holding:
-    """A session by its key. There may be 100,000 of them, most of sessions that ended long ago.
-
-    `live` is None once its end is on the disk: who wants to see it reads its record there. `saved` is whether it is on
-    the disk at all.
-    """
-
-    seq: int
-    session_id: str
-    digest: str
-    number: Number
-    fingerprint: str
-    superseded_by: str = ""
-    ended_wall_s: float | None = None
-    owner: str | None = None
-    live: Live | None = None
-    saved: bool = False
-
-    @property
-    def entry(self) -> KeyEntry:
-        return KeyEntry(self.digest, self.number, self.session_id, bool(self.superseded_by), self.use)
-
-    @property
-    def use(self) -> OwnUse | None:
-        """What it takes of its owner's quota, while it has not ended."""
-        if self.owner is None or self.live is None or self.ended_wall_s is not None:
-            return None
-        return OwnUse(self.owner, self.live.session.request.power.max_kw)
-
-    def is_for(self, owner: str | None) -> bool:
-        """Whether who is bound to an owner's sessions may see and stop it; None is bound to no one's."""
-        return owner is None or owner == self.owner
-
-    def last_wanted_s(self) -> float:
-        """Its end or its latest try, in wall time. A number begins with the microseconds of its try."""
-        return max(self.ended_wall_s or 0.0, self.number[0] / 1e6)
-
-
-@dataclass(slots=True)
-class Pending:
-    """What is not on the disk yet: rows that have changed, new limits, a checkpoint or a sign of life that is due."""
-
-    changed: dict[int, Holding] = field(default_factory=dict)
-    capacity_changes: list[CapacityChange] = field(default_factory=list)
-    checkpoint: bool = False
-    alive: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.changed or self.capacity_changes or self.checkpoint or self.alive)
-
-
-class Taken(NamedTuple):
-    """What a commit has taken: the pending, as it is written, and with the entries that the log gets then."""
-
-    pending: Pending
-    batch: Batch
-    entries: list[KeyEntry]
-    over: list[Holding]  # their ends are in the batch
+    line: WaitingList
+    substation: Substation
+    surprises: int
 
 
 class Book:
@@ -154,28 +100,34 @@ class Book:
         wall_s: float,
         *,
         on_end: Callable[[Session], None] = lambda _: None,
+        on_start: Callable[[float], None] = lambda _: None,
         holdings: Iterable[Holding] = (),
         changed: Iterable[Holding] = (),
         last_seq: int = 0,
         last_event: int = 0,
         configured_kw: float | None = None,
     ) -> None:
-        """`holdings` are those of the substation's active sessions and of ended ones, oldest first, all on the disk.
+        """`holdings` are those of active sessions, waiting ones and ended ones, oldest first, all on the disk.
 
-        Those of them that are `changed` are not there as they are now.
+        Those of them that are `changed` are not there as they are now. `on_end` hears of each session that has charged
+        and whose end is on the disk, `on_start` of each start from the list: how long it has waited, in grid time.
         """
-        self._substation, self._scale, self._limits, self._on_end = substation, scale, limits, on_end
+        self._substation, self._scale, self._limits = substation, scale, limits
+        self._on_end, self._on_start = on_end, on_start
+        self._line = WaitingList(
+            WAITING_RULE, limits.max_waiting, most_active=limits.most_active, first_time_s=self._first_time_s
+        )
+        self._line.held = True  # until `configure`
+        self._has_begun = False
         self.key_life_s = limits.key_life_s(scale)
         self.wall_s, self.configured_kw = wall_s, configured_kw
         self.epoch = secrets.randbelow(2**53 - 1) + 1
         self.fault: str | None = None
-        self.log = KeyLog()
+        self._rows = Rows()
         self._seq, self._event, self._checkpoint_event = last_seq, last_event, last_event
         self._pending, self._in_flight = Pending(), Pending()
-        self._by_id: dict[str, Holding] = {}
-        self._by_digest: dict[str, Holding] = {}
-        self._owners = Tally()
-        self._ended: OrderedDict[str, Holding] = OrderedDict()  # in the order in which they will be forgotten
+        self.surprises = 0
+        """How often something has happened that was not to be foreseen."""
         for holding in holdings:
             self._take_over(holding)
         self._pending.changed = {holding.seq: holding for holding in changed}
@@ -190,16 +142,21 @@ class Book:
         fingerprint: str,
         wall_s: float,
         owner: str | None = None,
+        waits_until_s: float | None = None,
+        *,
+        is_move: bool = False,
     ) -> tuple[Holding, bool]:
-        """The session of the key, maybe superseded, and whether the key had it before; else one that starts now.
+        """The session of the key, maybe superseded, and whether the key had it before; else one that starts or waits.
 
-        `digest` is of owner and key together (`protocol.keys`). Raises KeyReusedError, DepartureError, StorageError,
-        DrainingError, QuotaError or NoRoomError.
+        `digest` is of owner and key together (`protocol.keys`). `waits_until_s` is until when the car waits where it
+        finds no room, in wall time: infinite for as long as it takes, None for one that does not. `is_move` is of a
+        balancer that moves a waiting car: a session that the key has here already keeps its number. Raises
+        KeyReusedError, DepartureError, StorageError, DrainingError, QuotaError or NoRoomError.
         """
         self.advance(wall_s)
-        known = self._by_digest.get(digest)
+        known = self._rows.of_key(digest)
         if known is not None:
-            self._repeat(known, number, fingerprint)
+            self._repeat(known, known.number if is_move else number, fingerprint)
             return known, True
         if request.departure_s is not None and request.departure_s <= self._substation.now_s:
             raise DepartureError
@@ -207,7 +164,7 @@ class Book:
             raise StorageError(self.fault)
         if self._substation.draining:
             raise DrainingError
-        return self._admit(request, digest, number, fingerprint, owner), False
+        return self._admit(request, digest, number, fingerprint, owner, waits_until_s), False
 
     def stop(self, session_id: str, wall_s: float, owner: str | None = None) -> Holding | None:
         """End a session, if it has not ended; None where it is not remembered, or is another owner's."""
@@ -239,47 +196,66 @@ class Book:
         self._collect()
 
     def configure(self, configured_kw: float | None, wall_s: float) -> None:
-        """Begin with this capacity in the settings: it holds if it is another than at the last start."""
+        """Begin with this capacity in the settings: it holds if it is another than at the last start.
+
+        Only from now on may anyone start who waits.
+        """
+        self.advance(wall_s)  # who has left in an outage is gone
         if configured_kw is not None and configured_kw != self.configured_kw:
             self.set_capacity(configured_kw, wall_s)
-        self.configured_kw = configured_kw
+        self.configured_kw, self._has_begun = configured_kw, True
+        self._hold_or_start()
         self.want_checkpoint()
 
     def drain(self, wall_s: float) -> None:
         """Admit no one any more."""
         self.advance(wall_s)
         self._substation.drain(self._substation.now_s)
+        self.surprises += 1
 
     def end_drain(self, wall_s: float) -> None:
         """Admit again."""
         self.advance(wall_s)
         self._substation.end_drain(self._substation.now_s)
+        self._start_due()
 
     def advance(self, wall_s: float) -> None:
-        """Let time pass: sessions that are full or have left by then end."""
+        """Let time pass: sessions that are full or have left by then end, and those whose turn it is start."""
         self.wall_s = max(self.wall_s, wall_s)
-        for session in self._substation.advance(self._scale.to_grid_s(self.wall_s)):
-            self._note_end(session, self._scale.to_wall_s(session.ended_s or 0.0))
+        now_s = self._scale.to_grid_s(self.wall_s)
+        if not self._line:
+            ended = self._substation.advance(now_s)
+        else:
+            changes = self._line.advance(self._substation, now_s)
+            self._note_starts(changes.started)
+            for car in changes.left:
+                self._note_end_of_wait(car.session_id)
+            ended = changes.ended
+        for session in ended:
+            self._note_end(session.session_id, self._scale.to_wall_s(session.ended_s or 0.0))
 
     def set_fault(self, fault: str | None) -> bool:
-        """Why the disk takes no changes at present: then no one is admitted. Returns whether that has changed."""
-        changed = fault != self.fault
-        if (fault is None) != (self.fault is None):
-            self._substation.revision += 1  # the room that the status tells is another
+        """Why the disk takes no changes at present: then no one starts. Returns whether that has changed."""
+        changed, turns = fault != self.fault, (fault is None) != (self.fault is None)
         self.fault = fault
+        if turns:
+            self._substation.revision += 1  # the room that the status tells is another
+            self._hold_or_start()
         return changed
 
     def forget(self) -> None:
         """Forget the keys that were remembered for long enough, and the oldest of too many."""
-        while self._ended:
-            oldest = next(iter(self._ended.values()))
+        while (oldest := self._rows.next_to_forget(self.wall_s - self.key_life_s)) is not None:
             if oldest.live is not None or self.is_pending(oldest):
                 return  # its end is not on the disk yet
-            if len(self._ended) <= MAX_KEYS and oldest.last_wanted_s() + self.key_life_s > self.wall_s:
-                return
-            self._drop(oldest)
+            self._rows.drop(oldest)
 
     # ------------------------------------------------------------------ questions
+
+    @property
+    def log(self) -> KeyLog:
+        """Of the keys that are on the disk."""
+        return self._rows.log
 
     @property
     def revision(self) -> int:
@@ -302,18 +278,44 @@ class Book:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""
         found = self._substation.status()
         full = found.active_sessions >= self._limits.most_active(found.capacity_kw)
-        room_kw = 0.0 if full or self.fault is not None else found.largest_free_kw
-        return replace(found, epoch=self.epoch, largest_free_kw=room_kw)
+        room_kw = 0.0 if full or self._line or self.fault is not None else found.largest_free_kw
+        return replace(
+            found,
+            epoch=self.epoch,
+            largest_free_kw=room_kw,
+            waiting_sessions=len(self._line),
+            waiting_kw=self._line.power_kw,
+            waiting_kwh=self._line.energy_kwh,
+        )
 
     def next_event_in_s(self) -> float:
-        """In how many seconds of wall time the next session ends by itself, as things stand."""
-        event_s = self._substation.next_event_s()
+        """In how many seconds of wall time the next session ends, or leaves the list, as things stand."""
+        event_s = self._line.next_event_s(self._substation) if self._line else self._substation.next_event_s()
         return float("inf") if event_s is None else self._scale.to_wall_s(event_s) - self.wall_s
 
     def find(self, session_id: str, owner: str | None = None) -> Holding | None:
         """None where it is not remembered, or is another owner's than the one that is named."""
-        holding = self._by_id.get(session_id)
+        holding = self._rows.find(session_id)
         return holding if holding is not None and holding.is_for(owner) else None
+
+    def shown(self, holding: Holding) -> Record:
+        """A session as it is now; it is in memory."""
+        return to_record(holding, self._line.position(holding.session_id) if holding.waits else None)
+
+    def waiting(self, limit: int) -> list[Holding]:
+        """The first in the list, as far as they are on the disk."""
+        found = (self._rows.find(car.session_id) for car in self._line)
+        return list(islice((holding for holding in found if holding and not self.is_pending(holding)), limit))
+
+    def copies(self, surprises: int | None = None) -> Copies | None:
+        """To look ahead with; None if nothing unforeseen has happened since there were so many surprises."""
+        if surprises == self.surprises:
+            return None
+        return Copies(self._line.copy(), self._substation.copy(), self.surprises)
+
+    def takes(self, car: WaitingCar) -> bool:
+        """Whether such a car may wait here, as things stand."""
+        return self.fault is None and self._line.takes(car, self._substation)
 
     def is_pending(self, holding: Holding) -> bool:
         """Whether something of it is not on the disk yet."""
@@ -321,9 +323,9 @@ class Book:
 
     def as_it_is(self, record: Record) -> Record | None:
         """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
-        holding = self._by_id.get(record.session_id)
+        holding = self._rows.find(record.session_id)
         if holding is not None and holding.live is not None:
-            return to_record(holding)
+            return self.shown(holding)
         if record.ended_wall_s is None:
             return None
         return record if holding is None else record._replace(superseded_by=holding.superseded_by)
@@ -347,18 +349,8 @@ class Book:
             pending.checkpoint = True
         if not pending:
             return None
-        whole = [holding for holding in pending.changed.values() if holding.live is not None]
-        marked = [holding for holding in pending.changed.values() if holding.live is None]
-        batch = Batch(
-            [to_record(holding) for holding in whole],
-            [(encode(holding.number), holding.superseded_by, holding.seq) for holding in marked],
-            [] if pending.checkpoint else pending.capacity_changes,
-            self._checkpoint() if pending.checkpoint else None,
-            self.wall_s if pending.alive or pending.checkpoint else None,
-        )
         self._in_flight = pending
-        entries = [holding.entry for holding in pending.changed.values()]
-        return Taken(pending, batch, entries, [holding for holding in whole if holding.ended_wall_s is not None])
+        return taken(pending, self._checkpoint() if pending.checkpoint else None, self.wall_s)
 
     def written(self, taken: Taken) -> None:
         """It is on the disk."""
@@ -366,7 +358,7 @@ class Book:
         for holding in taken.pending.changed.values():
             holding.saved = True
         for holding in taken.over:
-            if holding.live is not None:
+            if holding.live is not None and holding.live.session is not None:
                 self._on_end(holding.live.session)
             holding.live = None
         for entry in taken.entries:
@@ -387,54 +379,123 @@ class Book:
         if number > known.number and not known.superseded_by:
             known.number = number
             self._pending.changed[known.seq] = known
-            if known.session_id in self._ended:
-                self._ended.move_to_end(known.session_id)
+            self._rows.want(known)
         if known.fingerprint != fingerprint:
             raise KeyReusedError
 
     def _admit(
-        self, request: ChargeRequest, digest: str, number: Number, fingerprint: str, owner: str | None
+        self,
+        request: ChargeRequest,
+        digest: str,
+        number: Number,
+        fingerprint: str,
+        owner: str | None,
+        waits_until_s: float | None,
     ) -> Holding:
         substation, scale, quota = self._substation, self._scale, self._limits.quota
-        if owner is not None and not quota.allows(self._owners.of(owner).plus(use_of(request.power.max_kw))):
+        if owner is not None and not quota.allows(self._rows.used(owner).plus(use_of(request.power.max_kw))):
             raise QuotaError(quota)
-        if len(self._by_id) - len(self._ended) >= self._limits.most_active(substation.capacity_kw):
-            raise NoRoomError
         departure_wall_s = None if request.departure_s is None else scale.to_wall_s(request.departure_s)
         leaves_wall_s = self.wall_s + scale.to_wall_s(self._limits.max_session_s)
         if departure_wall_s is not None:
             leaves_wall_s = min(leaves_wall_s, departure_wall_s)
         session_id = secrets.token_urlsafe(16)
         limited = ChargeRequest(request.vehicle_id, request.energy_kwh, request.power, scale.to_grid_s(leaves_wall_s))
-        session = substation.admit(session_id, limited, substation.now_s)
-        if session is None:
+        live = Live(limited, departure_wall_s, leaves_wall_s)
+        session = self._line.ask(WaitingCar(session_id, limited, substation.now_s), substation)
+        if session is not None:
+            live.session, live.started_wall_s, live.started_event = session, self.wall_s, self._next_event()
+        elif waits_until_s is None:
             raise NoRoomError
+        else:
+            self._join(session_id, live, waits_until_s)
+        self.surprises += 1
         self._seq += 1
-        live = Live(session, departure_wall_s, leaves_wall_s, self.wall_s, self._next_event())
         holding = Holding(self._seq, session_id, digest, number, fingerprint, owner=owner, live=live)
-        self._count(holding)
-        self._by_id[session_id] = self._by_digest[digest] = holding
+        self._rows.add(holding)
         self._pending.changed[holding.seq] = holding
         return holding
 
+    def _join(self, session_id: str, live: Live, waits_until_s: float) -> None:
+        live.joined_wall_s = self.wall_s
+        live.wait_until_wall_s = waits_until_s if waits_until_s < math.inf else None
+        car = to_waiting_car(session_id, live, self._scale)
+        if not self._line.takes(car, self._substation):
+            raise NoRoomError
+        started = self._line.join(car, self._substation)
+        assert not started, "it has asked, and so would all others have started before"
+        self._substation.revision += 1
+
     def _end(self, holding: Holding, reason: EndReason) -> None:
-        if holding.ended_wall_s is None:
+        if holding.ended_wall_s is not None:
+            return
+        if holding.waits:
+            self._leave(holding, self.wall_s, reason)
+        else:
             self._substation.stop(holding.session_id, self._substation.now_s, reason)
-            self._collect()
+        self._collect()
+
+    def _leave(self, holding: Holding, ended_wall_s: float, reason: EndReason) -> None:
+        """It waits no more, and has never begun."""
+        self._line.leave(holding.session_id)  # where it has not done so by itself
+        self._substation.revision += 1
+        if holding.live is not None:
+            holding.live.end_reason = reason
+        if reason is not EndReason.SUPERSEDED:
+            self._settle(holding)
+        self._note_end(holding.session_id, ended_wall_s)
 
     def _collect(self) -> None:
-        """Note what has ended just now."""
-        for session in self._substation.advance(self._substation.now_s):
-            self._note_end(session, self.wall_s)
+        """After something that was not to be foreseen: note what has ended, and let those start whose turn it is."""
+        self._note_ends()
+        self._start_due()
 
-    def _note_end(self, session: Session, ended_wall_s: float) -> None:
-        holding = self._by_id.get(session.session_id)
+    def _note_ends(self) -> None:
+        for session in self._substation.advance(self._substation.now_s):
+            self._note_end(session.session_id, self.wall_s)
+
+    def _start_due(self) -> None:
+        self.surprises += 1
+        self._note_starts(self._line.start_due(self._substation))
+
+    def _hold_or_start(self) -> None:
+        self._line.held = self.fault is not None or not self._has_begun
+        self._start_due()
+
+    def _note_starts(self, sessions: Iterable[Session]) -> None:
+        """Those have begun who waited."""
+        for session in sessions:
+            holding = self._rows.find(session.session_id)
+            live = None if holding is None else holding.live
+            assert holding is not None
+            assert live is not None, "it has waited until now"
+            live.session, live.started_event = session, self._next_event()
+            live.started_wall_s = self._scale.first_wall_s(session.started_s)
+            self._settle(holding)
+            self._pending.changed[holding.seq] = holding
+            self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or live.started_wall_s))
+
+    def _settle(self, holding: Holding) -> None:
+        """What ends the waiting here counts, and not a move that some balancer has under way."""
+        if len(holding.number) < MAX_PARTS:
+            holding.number = settled(holding.number)
+
+    def _note_end_of_wait(self, session_id: str) -> None:
+        holding = self._rows.find(session_id)
+        if holding is not None and holding.live is not None:
+            self._leave(holding, *holding.live.end_of_wait())
+
+    def _note_end(self, session_id: str, ended_wall_s: float) -> None:
+        holding = self._rows.find(session_id)
         if holding is None or holding.live is None:
             return  # taken back
-        self._count_no_more(holding)
-        holding.ended_wall_s, holding.live.ended_event = ended_wall_s, self._next_event()
-        self._ended[holding.session_id] = holding
+        holding.live.ended_event = self._next_event()
+        self._rows.end(holding, ended_wall_s)
         self._pending.changed[holding.seq] = holding
+
+    def _first_time_s(self, grid_s: float) -> float:
+        """Starts from the list are at grid times that a wall time stands for, so that they can be replayed."""
+        return self._scale.to_grid_s(self._scale.first_wall_s(grid_s))
 
     def _next_event(self) -> int:
         self._event += 1
@@ -444,7 +505,9 @@ class Book:
         self._checkpoint_event = self._event
         self._substation.rebase(self._substation.now_s)
         delivered_kwh = {
-            self._by_id[session.session_id].seq: session.delivered_kwh for session in self._substation.active
+            holding.seq: session.delivered_kwh
+            for session in self._substation.active
+            if (holding := self._rows.find(session.session_id)) is not None
         }
         return Checkpoint(
             self._event,
@@ -457,66 +520,18 @@ class Book:
 
     def _take_back(self, holdings: list[Holding]) -> None:
         for holding in holdings:
-            self._drop(holding)
-            self._count_no_more(holding)
-            self._substation.stop(holding.session_id, self._substation.now_s)
-        self._collect()
-
-    def _count(self, holding: Holding) -> None:
-        """It takes of its owner's quota from now on, if it charges."""
-        if (use := holding.use) is not None:
-            self._owners.begin(use.owner, use_of(use.power_kw))
-
-    def _count_no_more(self, holding: Holding) -> None:
-        """It is about to end, or has never been: its owner may have another session in its place."""
-        if (use := holding.use) is not None:
-            self._owners.end(use.owner, use_of(use.power_kw))
+            self._rows.take_back(holding)
+            if self._line.leave(holding.session_id) is None:
+                self._substation.stop(holding.session_id, self._substation.now_s)
+            else:
+                self._substation.revision += 1
+        self.surprises += 1
+        self._note_ends()  # nobody starts in their place as long as the disk takes no changes
 
     def _take_over(self, holding: Holding) -> None:
-        """Remember what is on the disk; of two sessions of one key the later."""
-        earlier = self._by_digest.get(holding.digest)
-        if earlier is not None and earlier.live is None:
-            self._drop(earlier)
+        """Remember what is on the disk."""
         holding.saved = True
-        self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
-        if holding.ended_wall_s is not None:
-            self._ended[holding.session_id] = holding
-        self._count(holding)
+        self._rows.add(holding)
+        if holding.live is not None and holding.waits:
+            self._line.join(to_waiting_car(holding.session_id, holding.live, self._scale), self._substation)
         self.log.note(holding.entry)
-
-    def _drop(self, holding: Holding) -> None:
-        del self._by_id[holding.session_id]
-        self._ended.pop(holding.session_id, None)
-        if self._by_digest.get(holding.digest) is holding:
-            del self._by_digest[holding.digest]
-        self.log.forget(holding.session_id)
-
-
-def to_record(holding: Holding) -> Record:
-    """A session as it is now; it is in memory."""
-    live = holding.live
-    assert live is not None, "only the disk has its record"
-    session, request = live.session, live.session.request
-    return Record(
-        holding.seq,
-        holding.session_id,
-        holding.digest,
-        encode(holding.number),
-        holding.fingerprint,
-        holding.superseded_by,
-        request.vehicle_id,
-        request.energy_kwh,
-        request.power.min_kw,
-        request.power.max_kw,
-        live.departure_wall_s,
-        live.leaves_wall_s,
-        live.started_wall_s,
-        live.started_event,
-        session.delivered_kwh,
-        holding.ended_wall_s,
-        live.ended_event,
-        session.end_reason.value if session.end_reason else None,
-        holding.owner,
-        session.state.value,
-        session.power_kw,
-    )

@@ -13,6 +13,10 @@ doing holds up no one else, and no status poll ever. What the waiter is told:
 While the last commit has failed, or one has been under way for longer than STALL_S, there is a `storage_fault`: no new
 car is admitted, the status shows no room, and the service is not ready. The keeper's heart goes on trying, and the
 first commit that succeeds ends it. A file that turns out to be damaged does not heal: that stays until the end.
+
+Who waits starts in memory when power frees, by whoever lets the time pass, and the commit that comes next holds it: the
+heart's at the latest. Nobody is told of that start before it is on the disk. When others will start is no business of
+the lock: see `outlook`.
 """
 
 from __future__ import annotations
@@ -23,18 +27,23 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from smartgrid.domain.request import ChargeRequest
+from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
+from smartgrid.domain.waiting_list import WaitingCar
 from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KeyPage
 from smartgrid.protocol.numbers import Number, NumberSource, is_believable
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.book import Book, Holding, Taken, to_record
+from smartgrid.substation.book import Book, Copies
 from smartgrid.substation.group_commit import GroupCommit, Outcome, Ticket
+from smartgrid.substation.holding import Holding
 from smartgrid.substation.keeper import Keeper
+from smartgrid.substation.outlook import Outlook
+from smartgrid.substation.pending import Taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     LedgerError,
@@ -74,6 +83,7 @@ class Ledger:
             self._lock, take=book.take, write=self._write, written=self._written, lost=self._lost
         )
         self._keeper = Keeper(self._lock, self._look_after, self._beat)
+        self._outlook = Outlook(self._copies)
         self._numbers = NumberSource()
         self._damage: str | None = None
         self._ending = False
@@ -132,18 +142,28 @@ class Ledger:
         number: Number | None = None,
         fingerprint: str = "",
         owner: str | None = None,
+        *,
+        digest: str | None = None,
+        waits_until_s: float | None = None,
     ) -> Told:
-        """The session of the owner's key: the one that it has, or one that starts now.
+        """The session of the owner's key: the one that it has, or one that starts now, or waits.
 
-        A request without key or number gets them here. Raises NoRoomError, QuotaError, DrainingError, DepartureError,
+        A request without key or number gets them here; `digest` stands for a key that only its client knows, of a car
+        that a balancer moves.
+        `waits_until_s` is until when the car waits if need be, in wall time: infinite for as long as it takes, None
+        for one that does not. Raises NoRoomError, QuotaError, DrainingError, DepartureError,
         KeyReusedError, SupersededError, StorageError or UnknownOutcomeError.
         """
-        digest = secrets.token_urlsafe(16) if key is None else keys.digest(key, owner)
+        is_move = digest is not None
+        if digest is None:
+            digest = secrets.token_urlsafe(16) if key is None else keys.digest(key, owner)
         number = self._believed(number)
         with self._lock:
             wall_s = self._look()
             try:
-                holding, replayed = self._book.charge(request, digest, number, fingerprint, wall_s, owner)
+                holding, replayed = self._book.charge(
+                    request, digest, number, fingerprint, wall_s, owner, waits_until_s, is_move=is_move
+                )
             except LedgerError as error:
                 error.status = self._book.status()
                 raise
@@ -153,7 +173,7 @@ class Ledger:
             self._expect_session(ticket, holding)
         if holding.superseded_by:
             raise SupersededError(holding.superseded_by)
-        return self._complete(holding, told)
+        return self._with_outlook(self._complete(holding, told))
 
     def stop(self, session_id: str, owner: str | None = None) -> Told | None:
         """End a session; stopping twice gives the same record. None if there is none, or none of the owner's.
@@ -217,36 +237,67 @@ class Ledger:
             page = book.log.since(keys_position if known else 0)
         return status, page if known else page._replace(reset=True)
 
-    def find(self, session_id: str, owner: str | None = None) -> Told | None:
-        """A session; None as for `stop`. Raises UnreadableError."""
+    def find(self, session_id: str, owner: str | None = None, wait_s: float = 0) -> Told | None:
+        """A session, waited for up to `wait_s` until its state is another; None as for `stop`.
+
+        Raises UnreadableError.
+        """
         with self._lock:
             self._look()
-            holding, status = self._book.find(session_id, owner), self._book.status()
-            record = to_record(holding) if holding is not None and holding.live is not None else None
-            ticket = self._join_ends([record])
+            holding = self._book.find(session_id, owner)
+            if wait_s and holding is not None and holding.ended_wall_s is None:
+                self._await_another_state(holding, wait_s)
+                holding = self._book.find(session_id, owner)
+            status = self._book.status()
+            record = self._book.shown(holding) if holding is not None and holding.live is not None else None
+            ticket = self._join_changes([record])
         if ticket is not None:
             self._commits.wait(ticket)
         record = record or self._from_disk(session_id, holding, owner)
-        return None if record is None else Told(record, status)
+        return None if record is None else self._with_outlook(Told(record, status))
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None, owner: str | None = None) -> list[Record]:
+    def waiting(self, limit: int) -> list[Record]:
+        """The first in the list, in its order."""
+        with self._lock:
+            self._look()
+            return [self._book.shown(holding) for holding in self._book.waiting(limit)]
+
+    def forecast(self, request: ChargeRequest, waits_until_s: float) -> tuple[bool, float | None]:
+        """Whether such a car may wait here, and in how many seconds of wall time it would start if it came now.
+
+        None if that is not before it leaves; else as for `charge`.
+        """
+        until_s = None if waits_until_s == float("inf") else self._clock.to_grid_s(waits_until_s)
+        with self._lock:
+            now_s = self._clock.to_grid_s(self._look())
+            car = WaitingCar(secrets.token_urlsafe(16), request, now_s, until_s)
+            copies = self._book.copies() if self._book.takes(car) else None
+        if copies is None:
+            return False, None
+        start_s = copies.line.expected_starts_s(copies.substation, car).get(car.session_id)
+        return True, None if start_s is None else max(0.0, self._clock.to_wall_s(start_s - now_s))
+
+    def page(
+        self, limit: int, before_seq: int | None, state: SessionState | None, owner: str | None = None
+    ) -> list[Record]:
         """Sessions, newest first, only the owner's if one is named; as far as they are on the disk while it is full.
 
-        Raises UnreadableError.
+        Of sessions that charge those in either state come. Raises UnreadableError.
         """
         with self._lock:
             self._look()
             ticket = self._commits.join() if self._book.is_dirty() else None
         if ticket is not None:
             self._commits.wait(ticket)
-        records = self._guarded(lambda: self._store.page(limit, before_seq, active, owner))
+        records = self._guarded(lambda: self._store.page(limit, before_seq, state, owner))
         with self._lock:
             self._look()
             shown = [self._book.as_it_is(record) for record in records]
-            ticket = self._join_ends(shown)
+            ticket = self._join_changes(shown)
         if ticket is not None:
             self._commits.wait(ticket)
-        return [record or self._reread(read) for read, record in zip(records, shown, strict=True)]
+        found = [record or self._reread(read) for read, record in zip(records, shown, strict=True)]
+        return self._with_starts(found)
 
     def storage_fault(self) -> str | None:
         """Why the disk does not take changes at present, or None."""
@@ -283,22 +334,38 @@ class Ledger:
     def _told(self, holding: Holding, replayed: bool) -> Told | None:
         if holding.live is None:
             return None
-        return Told(to_record(holding), self._book.status(), replayed)
+        return Told(self._book.shown(holding), self._book.status(), replayed)
 
     def _join(self, holding: Holding) -> Ticket | None:
         """The commit that will hold all of it; None where it is on the disk."""
         self._expect_next_event()
         return self._commits.join() if self._book.is_pending(holding) else None
 
-    def _join_ends(self, shown: Iterable[Record | None]) -> Ticket | None:
-        """The commit that will hold the ends that are about to be shown; None where they are on the disk.
+    def _join_changes(self, shown: Iterable[Record | None]) -> Ticket | None:
+        """The commit that will hold the ends, and the starts from the list, that are about to be shown; None where they
+        are on the disk.
 
-        A session that was full a moment ago would charge again after a crash, for up to a heartbeat's energy.
+        After a crash a session that was full a moment ago would charge again, for up to a heartbeat's energy, and one
+        that had begun would wait again.
         """
-        ended = (self._book.find(record.session_id) for record in shown if record and record.ended_wall_s is not None)
-        if any(holding is not None and self._book.is_pending(holding) for holding in ended):
+        changed = (
+            self._book.find(record.session_id)
+            for record in shown
+            if record and (record.ended_wall_s is not None or (record.joined_wall_s and record.started_wall_s))
+        )
+        if any(holding is not None and self._book.is_pending(holding) for holding in changed):
             return self._commits.join()
         return None
+
+    def _await_another_state(self, holding: Holding, wait_s: float) -> None:
+        state = holding.state
+        self._changed.wait_for(lambda: self._ending or holding.state is not state, wait_s)
+        self._look()
+
+    def _copies(self, surprises: int | None) -> Copies | None:
+        with self._lock:
+            self._look()
+            return self._book.copies(surprises)
 
     def _expect_next_event(self) -> None:
         self._keeper.expect(self._book.next_event_in_s())
@@ -379,6 +446,23 @@ class Ledger:
         if record is None:
             raise UnknownOutcomeError
         return Told(record, status, replayed=True)
+
+    def _with_outlook(self, told: Told) -> Told:
+        if told.record.position is None:
+            return told
+        return replace(told, record=self._with_starts([told.record])[0])
+
+    def _with_starts(self, records: list[Record]) -> list[Record]:
+        """Those who wait with when they are expected to start."""
+        if all(record.position is None for record in records):
+            return records
+        starts_s = self._outlook.starts_s()
+        return [
+            record._replace(expected_start_wall_s=self._clock.to_wall_s(starts_s[record.session_id]))
+            if record.position is not None and record.session_id in starts_s
+            else record
+            for record in records
+        ]
 
     def _from_disk(self, session_id: str, holding: Holding | None, owner: str | None = None) -> Record | None:
         record = self._guarded(lambda: self._store.find(session_id))

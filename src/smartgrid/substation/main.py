@@ -36,12 +36,18 @@ def run(settings: SubstationSettings) -> None:
         clock,
         drawn_capacity_kw=drawn_kw,
         limits=Limits(
-            settings.max_active, settings.max_session_h * 3600, parse_quotas(settings.quotas).substation.quota()
+            settings.max_active,
+            settings.max_session_h * 3600,
+            parse_quotas(settings.quotas).substation.quota(),
+            settings.max_waiting,
         ),
         max_clock_back_s=settings.max_clock_back_s,
         on_end=counted.ended,
+        on_start=counted.started,
     )
     ledger = Ledger(store, clock, book, keep_ended=settings.keep_ended)
+    draining = Draining(settings.data_dir, ledger)
+    draining.restore()  # before anyone who waits may start
     try:
         ledger.start(settings.capacity_kw)
     except StorageError as error:
@@ -49,8 +55,6 @@ def run(settings: SubstationSettings) -> None:
     registry.register(BooksCollector(ledger, settings.data_dir))
     lifecycle.add_check(ledger.storage_fault)
     lifecycle.on_drain(ledger.drain)
-    draining = Draining(settings.data_dir, ledger)
-    draining.restore()
     api = Api(settings.name, ledger, clock, counted, max_waits=settings.threads // 2, set_draining=draining.set)
     app = make_app(api, lifecycle, registry, guard, audit)
     try:

@@ -30,13 +30,23 @@ class SubstationMetrics:
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
-        for result in ("admitted", "replayed", "rejected", "failed"):
+        self._waits = Histogram(
+            "waiting_duration_seconds",
+            "How long those who have started from the waiting list had waited, by the substation's own clock.",
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        for result in ("admitted", "waiting", "replayed", "rejected", "failed"):
             self.requests.labels(result)
         for reason in ("no-capacity", "draining", "quota-exceeded"):
             self.rejections.labels(reason)
 
     def ended(self, session: Session) -> None:
         self._durations.observe((session.ended_s or session.started_s) - session.started_s)
+
+    def started(self, waited_s: float) -> None:
+        """One that has waited."""
+        self._waits.observe(waited_s)
 
 
 class BooksCollector(Collector):
@@ -52,7 +62,10 @@ class BooksCollector(Collector):
         disk = shutil.disk_usage(self._data_dir)
         yield GaugeMetricFamily("current_load", "Power given to sessions now, in kW.", status.load_kw)
         yield GaugeMetricFamily("total_capacity", "Most power that the substation may give, in kW.", status.capacity_kw)
-        yield GaugeMetricFamily("active_chargers", "Sessions that have not ended.", status.active_sessions)
+        yield GaugeMetricFamily(
+            "active_chargers", "Sessions that charge, or are suspended for want of capacity.", status.active_sessions
+        )
+        yield GaugeMetricFamily("waiting_sessions", "Cars on the waiting list.", status.waiting_sessions)
         yield GaugeMetricFamily("suspended_sessions", "Sessions without power for want of capacity.", suspended)
         yield GaugeMetricFamily("committed_power_kw", "Sum of the guaranteed minimums, in kW.", status.committed_kw)
         yield GaugeMetricFamily("demand_power_kw", "Sum of the maximums, in kW.", status.demand_kw)

@@ -16,7 +16,7 @@ from smartgrid.protocol.fingerprint import fingerprint_of
 from smartgrid.protocol.keys import digest
 
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OLDEST_VERSION = 2
 FIRST_VERSION = 3
 """Of a new file."""
@@ -152,4 +152,38 @@ def _from_3(connection: sqlite3.Connection) -> None:
     )
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2, 3: _from_3}
+_SESSION_5 = """
+CREATE TABLE session (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE, key_digest TEXT NOT NULL,
+    number TEXT NOT NULL, fingerprint TEXT NOT NULL, superseded_by TEXT NOT NULL, vehicle_id TEXT NOT NULL,
+    energy_kwh REAL NOT NULL, min_power_kw REAL NOT NULL, max_power_kw REAL NOT NULL, departure_wall_s REAL,
+    leaves_wall_s REAL NOT NULL, started_wall_s REAL, started_event INTEGER,
+    delivered_kwh REAL NOT NULL, ended_wall_s REAL, ended_event INTEGER, end_reason TEXT, owner TEXT,
+    joined_wall_s REAL, wait_until_wall_s REAL, CHECK (started_wall_s IS NOT NULL OR joined_wall_s IS NOT NULL))
+"""
+
+
+def _from_4(connection: sqlite3.Connection) -> None:
+    """A session may wait before it starts, and end without having started; none of those that are there ever waited.
+
+    SQLite does not let a column be NULL after the fact, so the table is made anew. Its rows go on to be counted from
+    where they were.
+    """
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'session' AND sql IS NOT NULL"
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
+    connection.execute("ALTER TABLE session RENAME TO session_4")
+    connection.execute(_SESSION_5)
+    connection.execute("INSERT INTO session SELECT *, NULL, NULL FROM session_4 ORDER BY seq")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'session'")
+    connection.execute(
+        "INSERT INTO sqlite_sequence SELECT 'session', seq FROM sqlite_sequence WHERE name = 'session_4'"
+    )
+    connection.execute("DROP TABLE session_4")
+    for _, sql in sorted(indexes):
+        connection.execute(sql)
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2, 3: _from_3, 4: _from_4}

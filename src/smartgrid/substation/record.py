@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
@@ -10,13 +11,18 @@ from smartgrid.runtime.clock import TimeScale, rfc3339
 
 
 class Record(NamedTuple):
-    """The columns of a session's row, and then what only a session in memory has: its state and power.
+    """The columns of a session's row, and then what only a session in memory has: its state, power and prospects.
 
     Times are seconds of wall time since 1970, so that a new time scale does not move the past. `departure_wall_s` is
     when the car said that it leaves; `leaves_wall_s` when its session ends at the latest, also by the limit that holds
     for all. `started_event` and `ended_event` are places in the order of all that has happened here, by which the
     course of things can be replayed. `delivered_kwh` of a session that has not ended is in the checkpoint, not here.
     `owner` is None for a session that is nobody's.
+
+    `started_wall_s` and `started_event` are None as long as it waits, and stay so if it ends without having begun.
+    `joined_wall_s` is since when it has waited, None where it never did; `wait_until_wall_s` until when it waits at the
+    most, None for as long as it takes. While it waits, `position` is its place in the list, and `expected_start_wall_s`
+    when it will start, None where it will not.
     """
 
     seq: int
@@ -31,18 +37,22 @@ class Record(NamedTuple):
     max_power_kw: float
     departure_wall_s: float | None
     leaves_wall_s: float
-    started_wall_s: float
-    started_event: int
+    started_wall_s: float | None
+    started_event: int | None
     delivered_kwh: float
     ended_wall_s: float | None
     ended_event: int | None
     end_reason: str | None
     owner: str | None
+    joined_wall_s: float | None
+    wait_until_wall_s: float | None
     state: str = SessionState.IDLE.value
     power_kw: float = 0.0
+    position: int | None = None
+    expected_start_wall_s: float | None = None
 
 
-COLUMNS = Record._fields[:-2]
+COLUMNS = Record._fields[:-4]
 
 
 def to_request(record: Record, scale: TimeScale) -> ChargeRequest:
@@ -63,14 +73,45 @@ def to_wire(record: Record, substation: str) -> dict[str, object]:
         "power_kw": round(record.power_kw, 9),
         "max_power_kw": record.max_power_kw,
         "min_power_kw": record.min_power_kw,
-        "started_at": rfc3339(record.started_wall_s),
+        "started_at": _time(record.started_wall_s),
         "ended_at": _time(record.ended_wall_s),
         "departure_time": _time(record.departure_wall_s),
         "end_reason": record.end_reason,
     }
+    if record.joined_wall_s is not None:
+        shown["joined_at"] = rfc3339(record.joined_wall_s)
+    if record.wait_until_wall_s is not None:
+        shown["wait_until"] = rfc3339(record.wait_until_wall_s)
+    if record.position is not None:
+        shown["position"], shown["expected_start"] = record.position, _time(record.expected_start_wall_s)
     if record.superseded_by:
         shown["superseded_by"] = record.superseded_by
     return shown
+
+
+def to_waiting(record: Record) -> dict[str, object]:
+    """A waiting car as a balancer is told of it, which may ask another substation with the same request.
+
+    The times are just those of the request, to the microsecond, as its fingerprint is made from them.
+    """
+    body: dict[str, object] = {
+        "vehicle_id": record.vehicle_id,
+        "energy_kwh": record.energy_kwh,
+        "max_power_kw": record.max_power_kw,
+        "min_power_kw": record.min_power_kw,
+    }
+    if record.departure_wall_s is not None:
+        body["departure_time"] = datetime.fromtimestamp(record.departure_wall_s, UTC)
+    if record.wait_until_wall_s is not None:
+        body["wait_until"] = datetime.fromtimestamp(record.wait_until_wall_s, UTC)
+    return {
+        "session_id": record.session_id,
+        "digest": record.key_digest,
+        "number": record.number,
+        "fingerprint": record.fingerprint,
+        "owner": record.owner,
+        "body": body,
+    }
 
 
 def _time(wall_s: float | None) -> str | None:

@@ -6,6 +6,7 @@ import socket
 
 from pydantic import Field
 
+from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.quotas import QUOTAS_DESCRIPTION, QuotasText
 from smartgrid.runtime.settings import ServiceSettings
@@ -45,6 +46,12 @@ class SubstationSettings(ServiceSettings):
         le=8784,
         allow_inf_nan=False,
         description="Longest session in hours of its own clock; it ends then as if the car had departed.",
+    )
+    max_waiting: int = Field(
+        MOST_CARS,
+        ge=0,
+        le=MOST_CARS,
+        description="Most cars on the waiting list; with 0 nobody waits here.",
     )
     quotas: QuotasText = Field("", description=QUOTAS_DESCRIPTION)
     max_clock_back_s: float = Field(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from smartgrid.domain.session import SessionState
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
@@ -32,7 +33,17 @@ BUSY_TIMEOUT_S = 5.0
 SQLITE_MAGIC = b"SQLite format 3\0"
 ROWS_A_STATEMENT = 500  # SQLite takes 32,766 values in one
 _ALL = ", ".join(COLUMNS)
-_CHANGING = ("number", "superseded_by", "leaves_wall_s", "delivered_kwh", "ended_wall_s", "ended_event", "end_reason")
+_CHANGING = (
+    "number",
+    "superseded_by",
+    "leaves_wall_s",
+    "started_wall_s",
+    "started_event",
+    "delivered_kwh",
+    "ended_wall_s",
+    "ended_event",
+    "end_reason",
+)
 _EXPIRED = "max(ended_wall_s, CAST(number AS INTEGER) / 1e6) < ?"  # a number begins with the microseconds of its try
 
 
@@ -81,8 +92,8 @@ class Checkpoint:
 class Batch:
     """What one commit writes.
 
-    `records` are sessions that have started or ended, whole; `marks` are number, `superseded_by` and row of sessions
-    of which no more has changed. A sign of life is written where `alive_wall_s` is given.
+    `records` are sessions that have joined the list, started or ended, whole; `marks` are number, `superseded_by` and
+    row of sessions of which no more has changed. A sign of life is written where `alive_wall_s` is given.
     """
 
     records: Sequence[Record] = ()
@@ -163,12 +174,16 @@ class Store:
         rows = self._read(f"SELECT {_ALL} FROM session WHERE session_id = ?", session_id)
         return Record(*rows[0]) if rows else None
 
-    def page(self, limit: int, before_seq: int | None, active: bool | None, owner: str | None = None) -> list[Record]:
-        """Up to `limit` sessions, newest first, from before the row `before_seq`; only the owner's, if one is named."""
-        wanted = {None: "1", True: "ended_wall_s IS NULL", False: "ended_wall_s IS NOT NULL"}[active]
+    def page(
+        self, limit: int, before_seq: int | None, state: SessionState | None, owner: str | None = None
+    ) -> list[Record]:
+        """Up to `limit` sessions, newest first, from before the row `before_seq`; only the owner's, if one is named.
+
+        The file does not know which of the two states of a session that charges it is in: both are given for either.
+        """
         whose, owners = ("", ()) if owner is None else (" AND owner = ?", (owner,))
         rows = self._read(
-            f"SELECT {_ALL} FROM session WHERE seq < ? AND {wanted}{whose} ORDER BY seq DESC LIMIT ?",
+            f"SELECT {_ALL} FROM session WHERE seq < ?{_in_state(state)}{whose} ORDER BY seq DESC LIMIT ?",
             before_seq if before_seq is not None else 2**62,
             *owners,
             limit,
@@ -206,6 +221,15 @@ class Store:
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._read_lock:
             return self._reader.execute(query, values).fetchall()
+
+
+def _in_state(state: SessionState | None) -> str:
+    if state is None:
+        return ""
+    if state is SessionState.IDLE:
+        return " AND ended_wall_s IS NOT NULL"
+    begun = "NULL" if state is SessionState.WAITING else "NOT NULL"
+    return f" AND ended_wall_s IS NULL AND started_wall_s IS {begun}"
 
 
 def is_damage(error: Exception) -> bool:

@@ -9,7 +9,17 @@ from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.protocol import numbers
-from smartgrid.protocol.headers import NUMBER, OWNER, OWNER_PATTERN, RESIDENCY, RESIDENCY_PATTERN
+from smartgrid.protocol.headers import (
+    KEY_DIGEST,
+    NO_WAIT,
+    NUMBER,
+    OWNER,
+    OWNER_PATTERN,
+    RESIDENCY,
+    RESIDENCY_PATTERN,
+    WAIT,
+)
+from smartgrid.protocol.keys import DIGEST_LENGTH, DIGEST_PATTERN
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
 from smartgrid.web.app import MAX_WAIT_S, query_int
@@ -38,11 +48,19 @@ OWNER_HEADER = {
         "Whose session it will be, or whose alone may be seen and stopped, between services.", OWNER_PATTERN, 22
     )
 }
+WAIT_QUERY = {
+    "wait_s": whole("Wait until its state is another than now, for so many seconds at the longest.", 0, MAX_WAIT_S)
+}
 NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
+WAITING_HEADERS = {
+    WAIT: text("Not to wait here, whatever the body says, between services.", NO_WAIT, len(NO_WAIT)),
+    KEY_DIGEST: text("In place of the key, of a car that is moved, between services.", DIGEST_PATTERN, DIGEST_LENGTH),
+}
 RESIDENCY_HEADER = {
     RESIDENCY: text("Where the car may be charged, between services (docs/regions.md).", RESIDENCY_PATTERN, 63)
 }
 SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)
+_DIGEST = re.compile(DIGEST_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,19 @@ def try_number() -> Number | None:
         detail = f"{NUMBER} must be whole numbers separated by dots, microseconds since 1970 first."
         raise ProblemError(422, "invalid-request", detail)
     return number
+
+
+def may_wait_here() -> bool:
+    """Whether a car that wants to wait may do so here, as far as its sender says."""
+    return request.headers.get(WAIT) != NO_WAIT
+
+
+def key_digest() -> str | None:
+    """What stands for owner and key of a car that is moved; a problem (422) where it is no digest."""
+    found = request.headers.get(KEY_DIGEST)
+    if found is not None and not _DIGEST.fullmatch(found):
+        raise ProblemError(422, "invalid-request", f"{KEY_DIGEST} must be {DIGEST_LENGTH} characters of base64url.")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def operation(
     summary: str,
     *,
     body: Model | None = None,
-    answers: Mapping[int, Model | None],
+    answers: Mapping[int, Model | str | None],
     problems: tuple[int, ...] = (),
     query: Mapping[str, Parameter] | None = None,
     headers: Mapping[str, Parameter] | None = None,
@@ -70,7 +70,8 @@ def operation(
 ) -> Callable[[ViewT], ViewT]:
     """Say what a view takes and answers, and the scopes of which its caller needs one (`web.access`).
 
-    `query` and `headers` are its parameters by name.
+    An answer is a model, a media type where it is no JSON, or None where it has no body. `query` and `headers` are its
+    parameters by name.
     """
 
     def mark(view: ViewT) -> ViewT:
@@ -119,7 +120,8 @@ def install(app: Flask, title: str) -> None:
 def document(app: Flask, title: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document of all views marked with `operation`."""
     marked = [(rule, spec) for rule in app.url_map.iter_rules() if (spec := _spec(app, rule))]
-    models = {m for _, spec in marked for m in [spec["body"], *spec["answers"].values()] if m is not None} | {Problem}
+    models = {m for _, spec in marked for m in [spec["body"], *spec["answers"].values()] if isinstance(m, type)}
+    models.add(Problem)
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(m, "validation") for m in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -157,15 +159,19 @@ def _operation(rule: Rule, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
-    answers = {
-        str(status): {"description": "Success", **({"content": _content("application/json", model)} if model else {})}
-        for status, model in spec["answers"].items()
-    }
+    answers = {str(status): {"description": "Success", **_answer(answer)} for status, answer in spec["answers"].items()}
     problems = {
         str(status): {"description": "Problem", "content": _content(MEDIA_TYPE, Problem)}
         for status in sorted({*spec["problems"], *_SERVER_PROBLEMS, *(_WHO_PROBLEMS if spec["needs"] else ())})
     }
     return answers | problems
+
+
+def _answer(answer: Model | str | None) -> dict[str, Any]:
+    if answer is None:
+        return {}
+    text = {"schema": {"type": "string"}}
+    return {"content": {answer: text} if isinstance(answer, str) else _content("application/json", answer)}
 
 
 def _parameter(where: str, name: str, told: Parameter, *, required: bool = False) -> dict[str, Any]:

@@ -142,3 +142,27 @@ def test_an_endpoint_made_by_hand_is_named_by_its_host_name_or_its_address() -> 
 def test_what_is_of_another_shape_adds_nobody_and_takes_nobody_away(strange: dict[str, object]) -> None:
     good = endpoint_slice("a", endpoint("s-0", "10.0.0.1"))
     assert members([{**endpoint_slice("b"), **strange}, good], "http") == {Member("s-0", "http://10.0.0.1:8080")}
+
+
+NAMED = {"name": "a", "namespace": "grid", "labels": {"kubernetes.io/service-name": "substation"}}
+
+
+def test_requests_to_a_pod_name_it_as_a_mesh_knows_it_while_its_address_is_dialled() -> None:
+    (found,) = members([endpoint_slice("a", endpoint("s-0", "10.0.0.7"), metadata=NAMED)], "http")
+    assert (found.url, found.host) == ("http://10.0.0.7:8080", "s-0.substation.grid.svc")
+
+
+@pytest.mark.parametrize(
+    ("target", "metadata"),
+    [
+        pytest.param({"kind": "Node", "name": "s-0"}, NAMED, id="no pod"),
+        pytest.param({"kind": "Pod", "name": "s-0\r\nX: y"}, NAMED, id="a name that is none"),
+        pytest.param({"kind": "Pod", "name": "s-0"}, NAMED | {"labels": None}, id="no service"),
+        pytest.param({"kind": "Pod", "name": "s-0"}, NAMED | {"namespace": ""}, id="no namespace"),
+        pytest.param(None, NAMED, id="made by hand"),
+    ],
+)
+def test_what_has_no_name_in_a_service_is_named_by_its_address(target: object, metadata: dict[str, object]) -> None:
+    by_hand = {"addresses": ["10.0.0.7"], "hostname": "north", "targetRef": target}
+    (found,) = members([endpoint_slice("a", by_hand, metadata=metadata)], "http")
+    assert found.host == ""

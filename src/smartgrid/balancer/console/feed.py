@@ -16,6 +16,8 @@ COLUMNS = (
     "committed_kw",
     "demand_kw",
     "sessions",
+    "waiting",
+    "waiting_kw",
     "age_s",
 )
 SILENT, DRAINING, AVAILABLE, UNKNOWN = "Silent", "Draining", "Available", "Unknown"
@@ -41,7 +43,8 @@ def row(seen: Seen, now_s: float) -> list[Any]:
     age_s = None if updated_at_s is None else round(max(0.0, now_s - updated_at_s), 1)
     powers = (None,) * 4 if status is None else _powers_kw(status)
     sessions = None if status is None else status.active_sessions
-    return [seen.member.name, state(seen), *powers, sessions, age_s]
+    waiting = (None, None) if status is None else (status.waiting_sessions, round(status.waiting_kw, 2))
+    return [seen.member.name, state(seen), *powers, sessions, *waiting, age_s]
 
 
 def state(seen: Seen) -> str:

@@ -33,7 +33,7 @@ SESSIONS_TIMEOUT_S = 1.7
 MAX_SESSIONS = 1000
 MAX_OPEN = 64  # substations whose sessions someone looks at, remembered at once
 MAX_ASKED = 2  # substations at once: each may hang, and takes a thread
-ACTIVE = (SessionState.SUSPENDED_EVSE, SessionState.CHARGING)
+PLUGGED_IN = (SessionState.SUSPENDED_EVSE, SessionState.CHARGING)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -68,7 +68,8 @@ class Console:
 
     @needs(GRID_READ)
     def sessions(self, name: str) -> Response:
-        """The sessions of one substation that have not ended: those without power first, then the newest first.
+        """The sessions of one substation that have not ended: those without power first, then the newest first; and
+        those that wait, the next first.
 
         A problem: 404 for a name that is not in the fleet, 503 where it does not answer.
         """
@@ -105,11 +106,16 @@ class Console:
             raise busy()
         try:
             end_s = time.monotonic() + SESSIONS_TIMEOUT_S
-            pages = [self._page(substation, state, end_s) for state in ACTIVE]
+            pages = [self._page(substation, state, end_s) for state in PLUGGED_IN]
+            waiting = self._page(substation, SessionState.WAITING, end_s)
         finally:
             self._asking.release()
-        sessions = [session for sessions, _ in pages for session in sessions]
-        return to_json({"sessions": sessions, "more": any(next_cursor for _, next_cursor in pages)})
+        found = {
+            "sessions": [session for sessions, _ in pages for session in sessions],
+            "waiting": sorted(waiting[0], key=_position),
+            "more": any(next_cursor for _, next_cursor in (*pages, waiting)),
+        }
+        return to_json(found)
 
     def _page(
         self, substation: Substation, state: SessionState, end_s: float
@@ -134,6 +140,12 @@ class Console:
     def _counts(self) -> tuple[int, int]:
         """Cars admitted and rejected since the process started."""
         return self._metrics.count("admitted"), self._metrics.count("rejected")
+
+
+def _position(session: dict[str, Any]) -> int:
+    """Its place in the list; one that has just begun to charge has none any more."""
+    position = session.get("position")
+    return position if isinstance(position, int) else 0
 
 
 def _asset(name: str) -> Response:

@@ -14,11 +14,14 @@ class Member:
 
     One that is `away` belongs to the fleet and cannot be asked at present. A source says so where it can, so that also
     a balancer that has just started knows whose sessions are unavailable, and not unknown.
+
+    `host` is what requests name as their `Host`, where that is not the URL's: the sidecars of a mesh know pods by name.
     """
 
     name: str
     url: str
     away: bool = False
+    host: str = ""
 
 
 Publish = Callable[[frozenset[Member]], None]

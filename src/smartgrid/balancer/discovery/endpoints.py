@@ -32,7 +32,7 @@ def members(slices: Iterable[Slice], port_name: str) -> frozenset[Member]:
         port = _port(piece, port_name)
         for endpoint in map(as_object, as_list(piece.get("endpoints"))):
             if port is not None and (address := _address(piece, endpoint)) is not None:
-                member = _member(endpoint, address, port)
+                member = _member(piece, endpoint, address, port)
                 if usable(endpoint):
                     found[member.name] = member
                 else:
@@ -77,10 +77,23 @@ def _address(piece: Slice, endpoint: Endpoint) -> str | None:
     return text if piece.get("addressType") == f"IPv{found.version}" else None
 
 
-def _member(endpoint: Endpoint, address: str, port: int) -> Member:
+def _member(piece: Slice, endpoint: Endpoint, address: str, port: int) -> Member:
     # By address, not by DNS name: a new pod's name is negatively cached for up to 30 s.
     host = f"[{address}]" if ":" in address else address
-    return Member(_name(endpoint, address), f"http://{host}:{port}")
+    return Member(_name(endpoint, address), f"http://{host}:{port}", host=_mesh_host(piece, endpoint))
+
+
+def _mesh_host(piece: Slice, endpoint: Endpoint) -> str:
+    """The pod by its name in the Service, by which a mesh's sidecar routes it; empty for what has none.
+
+    Istio's sidecars know a headless Service as `*.service.namespace.svc`. A request for an address goes past their
+    routes, and so in clear text, which strict peers refuse.
+    """
+    metadata, target = as_object(piece.get("metadata")), as_object(endpoint.get("targetRef"))
+    service = as_object(metadata.get("labels")).get("kubernetes.io/service-name")
+    labels = [str(part) for part in (target.get("name"), service, metadata.get("namespace"))]
+    is_pod = target.get("kind") == "Pod" and all(MEMBER_NAME.fullmatch(label) for label in labels)
+    return ".".join((*labels, "svc")) if is_pod else ""
 
 
 def _name(endpoint: Endpoint, address: str) -> str:

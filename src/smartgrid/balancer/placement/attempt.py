@@ -29,27 +29,36 @@ REFUSALS = {NO_ROOM: 503, DRAINING: 503, NO_STORAGE: 503, LATE: 503, OVER_QUOTA:
 UNAVAILABLE = "substation-unavailable"
 SUPERSEDED = "superseded"
 NOT_KNOWN = "outcome-unknown"
+LONGEST_LOOK_AGAIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Car:
     """What is to be placed: the request's body as members get it, its power, its key, the number of this try, its
-    owner, and what it says of regions."""
+    owner, and what it says of regions.
+
+    `wants_to_wait` where the body says that it waits where there is no room, and `may_wait` where this balancer is to
+    find out at whom. Of one that another balancer moves only the digest is known of the key: `moved`.
+    """
 
     body: bytes
     power: PowerRange
     key: str
     number: Number
     owner: str | None = None
+    wants_to_wait: bool = False
+    may_wait: bool = False
+    moved: str | None = None
     wish: Wish = ANYWHERE
     digest: str = field(init=False)
     headers: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest(self.key, self.owner))
-        sent = {"Content-Type": JSON, headers.KEY: self.key, headers.STATUS: status_header.WANTED}
+        object.__setattr__(self, "digest", self.moved or digest(self.key, self.owner))
+        key = {headers.KEY: self.key} if self.moved is None else {headers.KEY_DIGEST: self.moved}
         whose = {} if self.owner is None else {headers.OWNER: self.owner}
-        object.__setattr__(self, "headers", {**sent, **whose, **tracing.outgoing()})
+        sent = {"Content-Type": JSON, headers.STATUS: status_header.WANTED}
+        object.__setattr__(self, "headers", {**sent, **key, **whose, **tracing.outgoing()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,15 @@ class Admitted:
 
     session: dict[str, Any]
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The same of one that waits there; `look_again_s` is when its client is to look again."""
+
+    session: dict[str, Any]
+    replayed: bool
+    look_again_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +114,7 @@ class Unknown:
     """There may be a session."""
 
 
-Outcome = Admitted | Refused | Superseded | Faulty | HolderAway | NotSent | Unknown
+Outcome = Admitted | Waiting | Refused | Superseded | Faulty | HolderAway | NotSent | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +135,17 @@ def has_failed(asked: Asked) -> bool:
     return asked.answer is None or member_answers.problem(asked.answer.body).get("code") != NOT_KNOWN
 
 
-def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: float) -> Asked:
-    """Ask a member to take the car, and wait for `timeout_s` at the most.
+def ask(
+    member: str, client: HttpClient, car: Car, number: Number, timeout_s: float, *, lets_wait: bool = False
+) -> Asked:
+    """Ask a member to take the car, and wait for its answer for `timeout_s` at the most.
 
-    It is never sent twice with one number: behind the name of a region there may be several balancers.
+    Without `lets_wait` only to charge at once. It is never sent twice with one number: behind the name of a region
+    there may be several balancers.
     """
     sent = {**car.headers, headers.NUMBER: numbers.encode(number)}
+    if car.wants_to_wait and not lets_wait:
+        sent[headers.WAIT] = headers.NO_WAIT
     try:
         answer = client.request("POST", "/charge", timeout_s=timeout_s, body=car.body, headers=sent, resend=False)
     except NotSentError:
@@ -134,10 +157,8 @@ def ask(member: str, client: HttpClient, car: Car, number: Number, timeout_s: fl
 
 def judge(member: str, answer: Answer) -> Outcome:
     """What a member's answer to `POST /charge` means."""
-    if answer.status == 201:
-        session = member_answers.session(member, answer.body)
-        replayed = answer.headers.get(headers.REPLAYED) == "true"
-        return Unknown() if session is None else Admitted(session, replayed)
+    if answer.status in (201, 202):
+        return _placed(member, answer)
     problem = member_answers.problem(answer.body)
     code = problem.get("code")
     if answer.status == 409 and code == SUPERSEDED:
@@ -152,3 +173,16 @@ def judge(member: str, answer: Answer) -> Outcome:
         if answer.status == 503 and code == UNAVAILABLE:
             return HolderAway()
     return Unknown()
+
+
+def _placed(member: str, answer: Answer) -> Admitted | Waiting | Unknown:
+    session = member_answers.session(member, answer.body)
+    if session is None:
+        return Unknown()
+    replayed = answer.headers.get(headers.REPLAYED) == "true"
+    return Admitted(session, replayed) if answer.status == 201 else Waiting(session, replayed, _look_again_s(answer))
+
+
+def _look_again_s(answer: Answer) -> int:
+    said = answer.headers.get("Retry-After", "")
+    return min(int(said), LONGEST_LOOK_AGAIN_S) if said.isascii() and said.isdigit() and len(said) < 10 else 1

@@ -13,6 +13,7 @@ longer each time. So after whatever has happened it is enough that some balancer
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -81,12 +82,17 @@ class Comparer(Periodic):
         super().__init__("compare", LOOK_S, failed="comparing keys failed")
         self._fleet, self._directory, self._on_superseded = fleet, directory, on_superseded
         self._pauses: dict[str, _Pause] = {}  # by the substation, also of a region's
+        self._looking = threading.Lock()
 
     def work(self) -> None:
         self.look(time.monotonic())
 
     def look(self, now_s: float) -> None:
-        """Have what the directory shows settled, as far as the members do as told."""
+        """Have what the directory shows settled, as far as the members do as told. One thread at a time."""
+        with self._looking:
+            self._look(now_s)
+
+    def _look(self, now_s: float) -> None:
         contested = self._directory.contested()[:MAX_KEYS_A_LOOK]
         if not contested:
             self._pauses.clear()

@@ -147,6 +147,12 @@ class Directory:
         with self._lock:
             return self._entries(digest)
 
+    def is_superseded(self, session_id: str) -> bool:
+        """Whether another session of the key is known to count in its place."""
+        with self._lock:
+            entry = self._log.get(session_id)
+        return entry is not None and entry.superseded
+
     def has_keys_of(self, member: str) -> bool:
         with self._lock:
             told = self._members.get(member)

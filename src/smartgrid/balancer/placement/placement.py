@@ -1,4 +1,10 @@
-"""The way of one car: to the holder of its key, or from substation to substation, the best first."""
+"""The way of one car: to the holder of its key, or from substation to substation, the best first.
+
+A car that may wait goes the way twice. First it is asked of all that may have room, only to charge at once. Then, if
+surely none has taken it, of those where it would start first (`forecasts`), to let it wait. An attempt whose outcome
+is not known ends the second way: the car may wait there already, or charge, and its client finds out by repeating the
+key. To go on would put one car into two lists.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +27,7 @@ from smartgrid.balancer.placement.attempt import (
     Refused,
     Superseded,
     Unknown,
+    Waiting,
 )
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.errors import (
@@ -35,6 +42,7 @@ from smartgrid.balancer.placement.errors import (
     SupersededAboveError,
 )
 from smartgrid.balancer.placement.fleet_use import FleetUse
+from smartgrid.balancer.placement.forecasts import Forecasts, in_order
 from smartgrid.balancer.placement.keys_under_way import KeysUnderWay
 from smartgrid.domain.regions import RegionError, Regions, Tiers
 from smartgrid.protocol import numbers
@@ -51,12 +59,16 @@ MAX_FOLLOWED = 8
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The session that the car has, at which member, and in how many attempts; `replayed` where it had it before."""
+    """The session that the car has, at which member, and in how many attempts; `replayed` where it had it before.
+
+    Of one that waits, `look_again_s` is when its client is to look again.
+    """
 
     session: dict[str, Any]
     member: str
     attempts: int
     replayed: bool
+    look_again_s: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +86,8 @@ class _Way:
     not_there: set[str] = field(default_factory=set)  # sessions of which their member knows nothing
     named: str | None = None  # the session that a superseded one has named
     followed: set[str] = field(default_factory=set)
+    lists: list[str] = field(default_factory=list)  # who is to be asked next to let it wait
+    foretold: list[str] = field(default_factory=list)  # who has been asked for a forecast
 
     def not_placed(self, reason: PlacementError) -> PlacementError:
         """The reason, where it is certain that no attempt has placed the car."""
@@ -98,12 +112,16 @@ class Placement:
         attempt_timeout_s: float,
         request_timeout_s: float,
         let_down: Callable[[str], None] = lambda _member: None,
+        forecasts: Forecasts | None = None,
+        keys: KeysUnderWay | None = None,
     ) -> None:
-        """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives."""
+        """`let_down` is called with the name of a member that did not answer a car, to ask it at once if it lives;
+        `keys` are shared with whoever else places cars."""
         self._fleet, self._directory, self._balancer_id = fleet, directory, balancer_id
         self._attempt_timeout_s, self._request_timeout_s = attempt_timeout_s, request_timeout_s
         self._let_down, self._use = let_down, use or FleetUse()
-        self._keys, self._regions = KeysUnderWay(), regions or Regions()
+        self._keys, self._forecasts = keys or KeysUnderWay(), forecasts or Forecasts(fleet)
+        self._regions = regions or Regions()
 
     def place(self, car: Car, end_s: float = math.inf) -> Placed:
         """Find the car's place, or a new one, by `end_s` at the latest. Raises PlacementError or KeyBusyError."""
@@ -125,7 +143,7 @@ class Placement:
             if session_id is None:
                 way.tiers = self._tiers(way)
                 self._claim(way)
-                if (asked := self._ask_best(way)) is None:
+                if (asked := self._ask_best(way) or self._ask_to_wait(way)) is None:
                     raise _nowhere(way)
                 name, outcome = asked
             else:
@@ -133,8 +151,11 @@ class Placement:
             way.named = None
             match outcome:
                 case Admitted(session, replayed):
-                    self._note(way, name, session)
+                    self._note(way, name, session, replayed=replayed)
                     return Placed(session, name, way.attempts, replayed)
+                case Waiting(session, replayed, look_again_s):
+                    self._note(way, name, session, replayed=replayed)
+                    return Placed(session, name, way.attempts, replayed, look_again_s)
                 case Superseded(by):
                     self._follow(way, session_id, by)
                 case Faulty(answer):
@@ -185,7 +206,7 @@ class Placement:
             case Refused():  # it knows nothing of the session just now; whether that stays so, its log tells
                 way.not_there.add(session_id)
                 way.asked.append(name)
-            case Admitted(session, _) if session["session_id"] != session_id:
+            case Admitted(session, _) | Waiting(session, _) if session["session_id"] != session_id:
                 self._directory.not_there(session_id)
         return name, asked.outcome
 
@@ -213,23 +234,65 @@ class Placement:
         way.not_known |= isinstance(asked.outcome, Unknown)
         return name, asked.outcome
 
-    def _ask(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
+    def _ask_to_wait(self, way: _Way) -> tuple[str, Outcome] | None:
+        """Ask the member where it would start first to let the car wait; None where there is none, or it may not."""
+        if not way.car.may_wait or way.not_known or (substation := self._next_list(way)) is None:
+            return None
+        asked = self._ask(way, substation, self._timeout_s(way), lets_wait=True)
+        if asked.answer is None:
+            self._fleet.unanswered(substation)
+            self._let_down(substation.name)
+        else:
+            self._fleet.saw(substation, asked.answer.headers.get(STATUS))
+        way.not_known |= isinstance(asked.outcome, Unknown)
+        return substation.name, asked.outcome
+
+    def _next_list(self, way: _Way) -> Substation | None:
+        """A few members are asked for forecasts, and only when all of these have said no the next few.
+
+        None where no one is left. Raises NoTimeError.
+        """
+        while way.end_s - time.monotonic() > MIN_ATTEMPT_S:
+            while way.lists:
+                if (substation := self._fleet.substation(way.lists.pop(0))) is not None:
+                    return substation
+            forecasts = self._forecasts.of(
+                way.car.body,
+                way.car.power,
+                way.car.headers,
+                way.end_s - MIN_ATTEMPT_S,
+                way.foretold + self._closed_to(way),
+            )
+            if not forecasts:
+                return None
+            way.foretold += forecasts
+            way.lists = in_order(forecasts)
+        raise NoTimeError(way.attempts)
+
+    def _closed_to(self, way: _Way) -> list[str]:
+        """The members where the car may not be. Of regions that it may go to, it waits where it starts first."""
+        if way.tiers is None:
+            return []
+        allowed = frozenset[str]().union(*way.tiers)
+        return [each.name for each in self._fleet.substations() if each.name not in allowed]
+
+    def _ask(self, way: _Way, substation: Substation, timeout_s: float, *, lets_wait: bool = False) -> Asked:
         """One attempt, and one more with the next number where the connection broke: mostly the server had closed it.
 
         After that only a session or a supersession is certain: the first attempt may have been done, or be done yet.
         """
         end_s = time.monotonic() + timeout_s
-        first = self._attempt(way, substation, timeout_s)
+        first = self._attempt(way, substation, timeout_s, lets_wait=lets_wait)
         if first != Asked(Unknown()) or time.monotonic() >= end_s:
             return first
-        second = self._attempt(way, substation, end_s - time.monotonic())
-        way.not_known |= not isinstance(second.outcome, Admitted | Superseded)
+        second = self._attempt(way, substation, end_s - time.monotonic(), lets_wait=lets_wait)
+        way.not_known |= not isinstance(second.outcome, Admitted | Waiting | Superseded)
         return first if second == Asked(NotSent()) else second
 
-    def _attempt(self, way: _Way, substation: Substation, timeout_s: float) -> Asked:
+    def _attempt(self, way: _Way, substation: Substation, timeout_s: float, *, lets_wait: bool) -> Asked:
         number = numbers.attempt(way.car.number, way.attempts, self._balancer_id)
         way.attempts += 1
-        asked = attempt.ask(substation.name, substation.client, way.car, number, timeout_s)
+        asked = attempt.ask(substation.name, substation.client, way.car, number, timeout_s, lets_wait=lets_wait)
         way.over_quota |= asked.outcome == Refused(attempt.OVER_QUOTA)
         return asked
 
@@ -237,7 +300,9 @@ class Placement:
         """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
         return max(MIN_ATTEMPT_S, min(self._attempt_timeout_s, (way.end_s - time.monotonic()) / 2))
 
-    def _note(self, way: _Way, name: str, session: dict[str, Any]) -> None:
+    def _note(self, way: _Way, name: str, session: dict[str, Any], *, replayed: bool) -> None:
+        if way.car.moved and replayed:  # a move raises no number of a session that is there
+            return
         number = numbers.attempt(way.car.number, way.attempts - 1, self._balancer_id)
         _, inner = split(session["session_id"])
         use = _use_of(way.car) if session["ended_at"] is None else None

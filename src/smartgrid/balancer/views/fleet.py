@@ -36,6 +36,7 @@ _STATUS_FIELDS = (
     "committed_kw",
     "demand_kw",
     "active_sessions",
+    "waiting_sessions",
     "revision",
 )
 log = logging.getLogger(__name__)

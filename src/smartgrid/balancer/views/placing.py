@@ -1,4 +1,4 @@
-"""`POST /charge`: a car is placed, or the client is told in one of a few ways that it is not."""
+"""`POST /charge`: a car is placed, to charge or to wait, or the client is told in one of a few ways that it is not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_WRITE
+from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.metrics import BalancerMetrics
 from smartgrid.balancer.placement.attempt import OVER_QUOTA, SUPERSEDED, Car
@@ -51,40 +52,51 @@ class PlacingViews:
     fleet: LiveFleet
     metrics: BalancerMetrics
     tries: Tries
+    known: LastKnown
 
     @route("POST", "/charge")
     @operation(
         "Charge a car on the best substation",
         body=ChargeBody,
-        answers={201: SessionBody},
+        answers={201: SessionBody, 202: SessionBody},
         problems=(400, 403, 409, 413, 415, 422, 429, 503, 504),
-        headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER | charge_views.RESIDENCY_HEADER,
+        headers=KEY_HEADER
+        | charge_views.OWNER_HEADER
+        | charge_views.NUMBER_HEADER
+        | charge_views.WAITING_HEADERS
+        | charge_views.RESIDENCY_HEADER,
         needs=(CHARGE_WRITE,),
     )
     @audited("charge")
     def charge(self) -> Response:
-        begun_s, body, key = time.monotonic(), read_body(ChargeBody), idempotency_key() or secrets.token_hex(16)
+        begun_s, body, moved = time.monotonic(), read_body(ChargeBody), charge_views.key_digest()
+        key = "" if moved else idempotency_key() or secrets.token_hex(16)
         number = self.tries.number(charge_views.try_number(), time.time())
+        may_wait = body.wait and charge_views.may_wait_here()
         wish = Wish(body.regions, access.residency())
         sent = request.get_data() if body.region is None else body.filled_in(with_region=False)
-        car = Car(sent, body.power, key, number, access.owner(), wish)
+        car = Car(sent, body.power, key, number, access.owner(), body.wait, may_wait, moved, wish)
         try:
             placed = self.placement.place(car, deadlines.work_end_s())
         except (PlacementError, KeyBusyError) as error:
             return self.refused(error, key)
         self.metrics.decision_s.observe(time.monotonic() - begun_s)
-        return self.admitted(placed, body.vehicle_id)
+        self.known.note(placed.session, car.owner, time.time())
+        return self.placed(placed, body.vehicle_id)
 
-    def admitted(self, placed: Placed, vehicle_id: str) -> Response:
-        self.metrics.requests.labels("replayed" if placed.replayed else "admitted").inc()
+    def placed(self, placed: Placed, vehicle_id: str) -> Response:
+        waits = placed.look_again_s is not None
+        self.metrics.requests.labels("replayed" if placed.replayed else "waiting" if waits else "admitted").inc()
         auditing.note(session_id=placed.session["session_id"])
         if not placed.replayed:
             self.metrics.decisions.count(placed.member)
         log.info(
-            "placed",
+            "waits" if waits else "placed",
             extra={"vehicle": logs.vehicle(vehicle_id), "substation": placed.member, "attempts": placed.attempts},
         )
-        return answer(placed.session, 201, {headers.REPLAYED: "true"} if placed.replayed else None)
+        replayed = {headers.REPLAYED: "true"} if placed.replayed else {}
+        look_again = {"Retry-After": str(placed.look_again_s)} if waits else {}
+        return answer(placed.session, 202 if waits else 201, replayed | look_again)
 
     def refused(self, error: PlacementError | KeyBusyError, key: str) -> Response:
         """Count each way of not placing a car, and answer it."""
@@ -110,7 +122,7 @@ class PlacingViews:
                 response = _busy().response()
             case _:
                 raise error
-        if response.status_code >= 500:  # the client may not know the key, which makes a repeat safe
+        if response.status_code >= 500 and key:  # the client may not know the key, which makes a repeat safe
             response.headers[headers.KEY] = key
         return response
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ
+from smartgrid.balancer.last_known import AS_OF
 from smartgrid.balancer.sessions import Sessions
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
 from smartgrid.web import charge_views, deadlines
-from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
+from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, page_limit, query_choice, query_int
 from smartgrid.web.auditing import audited
+from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.routes import route
 
@@ -25,6 +30,7 @@ class SessionViews:
     """With what they need."""
 
     sessions: Sessions
+    polls: LongPolls
 
     @route("GET", "/charge")
     @operation(
@@ -43,14 +49,24 @@ class SessionViews:
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session",
+        "One session; with `wait_s` once its state is another; with `as_of` as last known, if its substation is away",
         answers={200: SessionBody},
         problems=(404, 422, 503),
+        query=charge_views.WAIT_QUERY,
         headers=charge_views.OWNER_HEADER,
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        return answer(self.sessions.get(session_id, deadlines.work_end_s()))
+        wait_s, end_s = query_int("wait_s", 0, 0, MAX_WAIT_S), deadlines.work_end_s()
+
+        def at_once() -> dict[str, Any]:
+            return self.sessions.get(session_id, end_s)
+
+        def later() -> dict[str, Any]:
+            return self.sessions.wait(session_id, wait_s, end_s)
+
+        found = self.polls.answer(later, at_once) if wait_s else at_once()
+        return answer(found, headers=age(found.get(AS_OF), time.time()))
 
     @route("DELETE", "/charge/<session_id>")
     @operation(
@@ -64,6 +80,14 @@ class SessionViews:
     @audited("stop")
     def stop(self, session_id: str) -> Response:
         return answer(self.sessions.stop(session_id, charge_views.superseding_wanted(), deadlines.work_end_s()))
+
+
+def age(as_of: str | None, now_s: float) -> dict[str, str] | None:
+    """The header that HTTP has for an answer that is not fresh (RFC 9111): how many seconds old it is."""
+    try:
+        return {"Age": str(max(0, int(now_s - datetime.fromisoformat(as_of).timestamp())))} if as_of else None
+    except ValueError:  # a region's, which is passed on as it is
+        return None
 
 
 def listed(names: list[str]) -> str:

@@ -11,7 +11,8 @@ const TIMEOUT_MS = 4000;
 export class Details {
   constructor(onClose) {
     this.name = null;
-    this.rows = new Map();
+    this.charging = new Rows(byId("details-rows"), makeRow, fill);
+    this.waiting = new Rows(byId("waiting-rows"), makeWaitingRow, fillWaiting);
     this.poll = new Poll(INTERVAL_MS, TIMEOUT_MS, (body) => this.show(body), (why, status) => this.fail(why, status));
     byId("details-close").addEventListener("click", onClose);
     document.addEventListener("keydown", (event) => {
@@ -21,9 +22,9 @@ export class Details {
 
   open(name) {
     this.name = name;
-    this.rows.clear();
-    byId("details-rows").replaceChildren();
-    byId("details-empty").hidden = byId("details-problem").hidden = byId("details-done").hidden = true;
+    this.charging.clear();
+    this.waiting.clear();
+    byId("waiting").hidden = byId("details-empty").hidden = byId("details-problem").hidden = byId("details-done").hidden = true;
     setText(byId("details-title"), name);
     setText(byId("details-state"), "");
     byId("details").hidden = false;
@@ -46,7 +47,7 @@ export class Details {
       byId("details-state"),
       `${format.power(substation.load_kw)} of ${format.power(substation.capacity_kw)} kW given, ` +
         `${format.power(substation.committed_kw)} guaranteed, ${format.power(substation.demand_kw)} wanted, ` +
-        `${format.count(substation.sessions)} ${substation.sessions === 1 ? "car" : "cars"}`,
+        format.cars(substation.sessions, substation.waiting),
     );
   }
 
@@ -57,11 +58,36 @@ export class Details {
     this.poll.hurry();
   }
 
-  show({ sessions, more }) {
+  show({ sessions, waiting, more }) {
     const problem = byId("details-problem");
     problem.hidden = !more;
-    if (more) setText(problem, `Only the ${format.count(sessions.length)} newest are shown.`);
+    if (more) setText(problem, `Only the ${format.count(sessions.length + waiting.length)} newest are shown.`);
     byId("details-empty").hidden = sessions.length > 0;
+    byId("waiting").hidden = waiting.length === 0;
+    setText(byId("waiting-title"), `${format.count(waiting.length)} ${waiting.length === 1 ? "waits" : "wait"} for power`);
+    this.charging.show(sessions);
+    this.waiting.show(waiting);
+  }
+
+  fail(why, status) {
+    const problem = byId("details-problem");
+    problem.hidden = false;
+    setText(problem, status === 404 ? "This substation has left the grid." : `No fresh sessions: ${why}`);
+  }
+}
+
+// The rows of a table, one for each session; those that stay are changed in place and keep the focus.
+class Rows {
+  constructor(body, make, fill) {
+    Object.assign(this, { body, make, fill, rows: new Map() });
+  }
+
+  clear() {
+    this.rows.clear();
+    this.body.replaceChildren();
+  }
+
+  show(sessions) {
     const present = new Set(sessions.map((session) => session.session_id));
     for (const [id, row] of this.rows) {
       if (!present.has(id)) {
@@ -69,19 +95,12 @@ export class Details {
         this.rows.delete(id);
       }
     }
-    const body = byId("details-rows");
     sessions.forEach((session, index) => {
-      if (!this.rows.has(session.session_id)) this.rows.set(session.session_id, makeRow(session));
+      if (!this.rows.has(session.session_id)) this.rows.set(session.session_id, this.make(session));
       const row = this.rows.get(session.session_id);
-      fill(row, session);
-      if (body.children[index] !== row.root) body.insertBefore(row.root, body.children[index] ?? null);
+      this.fill(row, session);
+      if (this.body.children[index] !== row.root) this.body.insertBefore(row.root, this.body.children[index] ?? null);
     });
-  }
-
-  fail(why, status) {
-    const problem = byId("details-problem");
-    problem.hidden = false;
-    setText(problem, status === 404 ? "This substation has left the grid." : `No fresh sessions: ${why}`);
   }
 }
 
@@ -93,16 +112,42 @@ function makeRow(session) {
   const power = element("td", "", made.power, element("div", "track", made.powerFill), made.range);
   const energy = element("td", "", made.energy, element("div", "track", made.energyFill));
   const root = element("tr", "", vehicle, power, energy, made.age, element("td", "act", stopButton()));
-  Object.assign(root.dataset, { session: session.session_id, vehicle: session.vehicle_id });
+  mark(root, session);
   return { root, ...made };
+}
+
+function makeWaitingRow(session) {
+  const made = { position: element("td", ""), asks: element("td", ""), age: element("td", ""), start: element("td", "") };
+  const vehicle = element("td", "vehicle", session.vehicle_id);
+  const root = element("tr", "", made.position, vehicle, made.asks, made.age, made.start, element("td", "act", stopButton()));
+  mark(root, session);
+  return { root, ...made };
+}
+
+// Whom the button stops.
+function mark(root, session) {
+  Object.assign(root.dataset, { session: session.session_id, vehicle: session.vehicle_id, state: session.state });
 }
 
 function fill(row, session) {
   const suspended = session.state === "SuspendedEVSE";
-  setText(row.power, suspended ? "waits for power" : `${format.power(session.power_kw)} kW`);
+  setText(row.power, suspended ? "no power now" : `${format.power(session.power_kw)} kW`);
   setText(row.range, `${format.power(session.min_power_kw)} to ${format.power(session.max_power_kw)} kW`);
   setText(row.energy, `${format.energy(session.delivered_kwh)} of ${format.energy(session.energy_kwh)} kWh`);
   setText(row.age, format.duration((Date.now() - Date.parse(session.started_at)) / 1000));
   setShare(row.powerFill, session.power_kw / session.max_power_kw);
   setShare(row.energyFill, session.delivered_kwh / session.energy_kwh);
+}
+
+function fillWaiting(row, session) {
+  setText(row.position, session.position ? format.count(session.position) : "–");
+  setText(row.asks, `${format.energy(session.energy_kwh)} kWh, up to ${format.power(session.max_power_kw)} kW`);
+  setText(row.age, format.duration((Date.now() - Date.parse(session.joined_at)) / 1000));
+  setText(row.start, startText(session.expected_start));
+}
+
+function startText(expected) {
+  if (!expected) return "not before it leaves";
+  const inS = (Date.parse(expected) - Date.now()) / 1000;
+  return inS > 0 ? `${format.shortTime(Date.parse(expected))}, in ${format.duration(inS)}` : "any moment";
 }

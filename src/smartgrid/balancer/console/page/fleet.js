@@ -17,6 +17,7 @@ const ORDERS = {
   name: (a, b) => collator.compare(a.name, b.name),
   load: (a, b) => share(b.load_kw, b) - share(a.load_kw, a) || ORDERS.name(a, b),
   demand: (a, b) => share(b.demand_kw, b) - share(a.demand_kw, a) || ORDERS.name(a, b),
+  waiting: (a, b) => (b.waiting ?? 0) - (a.waiting ?? 0) || ORDERS.name(a, b),
   state: (a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state) || ORDERS.name(a, b),
 };
 const share = (kw, substation) => (substation.capacity_kw ? (kw ?? 0) / substation.capacity_kw : 0);
@@ -142,7 +143,7 @@ function fill(card, substation, maxAgeS, scale) {
   }
   setText(card.load, format.power(substation.load_kw));
   setText(card.rest, ` of ${format.power(substation.capacity_kw)} kW · wants ${format.power(substation.demand_kw)}`);
-  setText(card.sessions, `${format.count(substation.sessions)} ${substation.sessions === 1 ? "car" : "cars"}`);
+  setText(card.sessions, format.cars(substation.sessions, substation.waiting));
   const label = `${substation.name}, ${card.state.textContent}, ${card.numbers.textContent}, guaranteed ${format.power(
     substation.committed_kw,
   )} kW, ${card.sessions.textContent}`;

@@ -17,6 +17,12 @@ export const percent = (share) => `${whole.format(100 * share)} %`;
 export const time = (date) => clock.format(date);
 export const shortTime = (date) => shortClock.format(date);
 
+// "7 cars", and where some wait "7 cars · 3 wait".
+export function cars(number, waiting) {
+  const there = `${count(number)} ${number === 1 ? "car" : "cars"}`;
+  return waiting ? `${there} · ${count(waiting)} ${waiting === 1 ? "waits" : "wait"}` : there;
+}
+
 export function duration(seconds) {
   if (seconds < 60) return `${Math.max(0, Math.floor(seconds))} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;

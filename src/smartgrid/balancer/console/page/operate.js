@@ -19,9 +19,9 @@ export class Operate {
     byId("confirm-value").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.act();
     });
-    byId("details-rows").addEventListener("click", (event) => {
+    byId("details").addEventListener("click", (event) => {
       const button = event.target.closest("button.stop");
-      if (button) this.stop(button.closest("tr").dataset.session, button.closest("tr").dataset.vehicle);
+      if (button) this.stop(button.closest("tr").dataset);
     });
   }
 
@@ -66,8 +66,9 @@ export class Operate {
     });
   }
 
-  stop(session, vehicle) {
-    this.ask(`Stop ${vehicle}`, "The session ends, and its power goes to the others.", "Stop it", {
+  stop({ session, vehicle, state }) {
+    const text = state === "Waiting" ? "It waits no longer, and never starts." : "The session ends, and its power goes to the others.";
+    this.ask(`Stop ${vehicle}`, text, "Stop it", {
       method: "DELETE",
       path: `/charge/${encodeURIComponent(session)}`,
       done: () => `${vehicle} was stopped.`,

@@ -16,6 +16,8 @@ export function sums(substations) {
     committed_kw: sum("committed_kw"),
     demand_kw: sum("demand_kw"),
     sessions: sum("sessions"),
+    waiting: sum("waiting"),
+    waiting_kw: sum("waiting_kw"),
     rotation: substations.filter((each) => each.state === "Available").length,
   };
 }
@@ -40,6 +42,8 @@ export function show(substations, total, perSecond) {
   setText(byId("total-committed"), format.power(total.committed_kw));
   setText(byId("total-demand"), format.power(total.demand_kw));
   setText(byId("total-sessions"), format.count(total.sessions));
+  setText(byId("total-waiting"), format.count(total.waiting));
+  setText(byId("total-waiting-power"), total.waiting ? `for ${format.power(total.waiting_kw)} kW` : "");
   setText(byId("total-substations"), format.count(substations.length));
   const out = substations.length - total.rotation;
   setText(byId("total-rotation"), out ? `${format.count(out)} without new cars` : "all take cars");
