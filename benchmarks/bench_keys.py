@@ -56,9 +56,9 @@ def requests(keyed: bool) -> Callable[[], bytes]:
 
 
 @contextmanager
-def stubs(count: int) -> Iterator[str]:
+def stubs(count: int, capacity_kw: float = CAPACITY_KW) -> Iterator[str]:
     """The scripted substations, in a process of their own; yields them as SMARTGRID_SUBSTATIONS takes them."""
-    command = [sys.executable, str(Path(__file__)), "--stubs", str(count)]
+    command = [sys.executable, str(Path(__file__)), "--stubs", str(count), "--capacity-kw", str(capacity_kw)]
     path = os.pathsep.join([str(HERE.parent / "src"), str(HERE.parent / "tests")])
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
@@ -70,10 +70,10 @@ def stubs(count: int) -> Iterator[str]:
             started.terminate()
 
 
-def serve_stubs(count: int) -> None:
+def serve_stubs(count: int, capacity_kw: float) -> None:
     from support.scripted_substation import Response, ScriptedSubstations, answers
 
-    with ScriptedSubstations([f"stub-{number}" for number in range(count)], CAPACITY_KW) as served:
+    with ScriptedSubstations([f"stub-{number}" for number in range(count)], capacity_kw) as served:
         for each in served:  # a balancer of before would ask for keys
             each.scripts["GET /charge"] = answers(Response(200, {"sessions": [], "next_cursor": None}))
         print(served.listed(), flush=True)
@@ -106,13 +106,14 @@ def measure(case: Case, port: int, pid: int, duration_s: float) -> dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stubs", type=int, help="serve so many scripted substations")
+    parser.add_argument("--capacity-kw", type=float, default=CAPACITY_KW, help="of each of these")
     parser.add_argument("--src", type=Path, action="append", default=[], help="another version's src to measure too")
     parser.add_argument("--duration", type=float, default=4.0, help="of each measurement, in seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--substations", type=int, action="append", default=[], help="only so many")
     chosen = parser.parse_args()
     if chosen.stubs:
-        serve_stubs(chosen.stubs)
+        serve_stubs(chosen.stubs, chosen.capacity_kw)
         return
     sources = [HERE.parent / "src", *chosen.src]
     print(f"{'':44} {'charges/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU µs':>8} {'not 201':>8} {'MB':>6}", flush=True)

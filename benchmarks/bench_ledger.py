@@ -21,7 +21,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.processes import Process
 
-COUNTS = tuple(map(int, sys.argv[1:])) or (20, 2000, 20_000)
+COUNTS = (20, 2000, 20_000)
 CALLS = 200
 FILLERS = 8
 A_CAR = {"vehicle_id": "EV-1", "energy_kwh": 500, "max_power_kw": 11, "min_power_kw": 4}
@@ -85,10 +85,11 @@ def verdict(name: str, value: float, most: float) -> None:
 
 
 def main() -> None:
-    charges, statuses = {count: Calls() for count in COUNTS}, {count: Calls() for count in COUNTS}
+    counts = tuple(map(int, sys.argv[1:])) or COUNTS
+    charges, statuses = {count: Calls() for count in counts}, {count: Calls() for count in counts}
     with ExitStack() as stack:
         callers = {}
-        for count in COUNTS:
+        for count in counts:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             started = Process("substation", folder, name="s0", capacity_kw=100_000, log_level="warning")
             substation = stack.enter_context(started)
@@ -104,14 +105,14 @@ def main() -> None:
 
 def report(charges: dict[int, Calls], statuses: dict[int, Calls]) -> None:
     print(f"{'active':>8} {'CPU a charge':>14} {'median':>9} {'longest':>9} {'CPU a status':>14} {'median':>9}")
-    for count in COUNTS:
-        charge, status = charges[count], statuses[count]
+    for count, charge in charges.items():
+        status = statuses[count]
         print(
             f"{count:8} {median(charge.spent_us):11.0f} µs {median(charge.took_ms):6.1f} ms "
             f"{max(charge.took_ms):6.1f} ms {median(status.spent_us):11.0f} µs {median(status.took_ms):6.2f} ms"
         )
-    if COUNTS == (20, 2000, 20_000):
-        few, many, most = (median(charges[count].spent_us) for count in COUNTS)
+    if tuple(charges) == COUNTS:
+        few, many, most = (median(charges[count].spent_us) for count in charges)
         verdict("CPU of a charge with 2,000 to that with 20", many / few, 2)
         verdict("CPU of a charge with 20,000 to that with 20", most / few, 2)
         verdict("median of a charge with 20,000, ms", median(charges[20_000].took_ms), 50)

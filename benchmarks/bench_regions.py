@@ -29,6 +29,7 @@ import real_grid
 from bench_keys import stubs
 
 FRONT_PORT, FLAT_PORT, FIRST_REGION_PORT = 18940, 18941, 18950
+CAPACITY_KW = 1000.0  # small enough that each car counts, so that they spread over all regions
 REPEATED = 200
 QUIET_S = 10.0
 PATIENT = {"SMARTGRID_ATTEMPT_TIMEOUT_S": "10", "SMARTGRID_REQUEST_TIMEOUT_S": "25", "SMARTGRID_LOG_LEVEL": "error"}
@@ -134,7 +135,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{options.substations} substations, {options.regions} regions, {options.connections} connections\n")
-    with stubs(options.substations) as listed, tempfile.TemporaryDirectory() as named:
+    with stubs(options.substations, CAPACITY_KW) as listed, tempfile.TemporaryDirectory() as named:
         folder, begun_s = Path(named), time.monotonic()
         flat = {**PATIENT, "SMARTGRID_SUBSTATIONS": listed}
         with country(listed.split(","), options.regions, folder) as pids, real_grid.service(

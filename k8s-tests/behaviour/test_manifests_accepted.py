@@ -37,6 +37,32 @@ VARIANTS: dict[str, Values] = {
         "substation.persistence.retentionPolicy.whenDeleted": "Delete",
         "substation.persistence.retentionPolicy.whenScaled": "Delete",
     },
+    "of a region": {
+        "balancer.region": "west",
+        "balancer.regionAccess.issuers": [
+            {
+                "issuer": "https://keys.example.com",
+                "audience": "grid-west",
+                "jwks": "https://keys.example.com/keys",
+                "subjects": ["system:serviceaccount:grid:grid-balancer"],
+            }
+        ],
+        "balancer.regionAccess.peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "a"}}}],
+        "balancer.ingress.enabled": True,
+        "balancer.ingress.hosts": ["west.example.com"],
+    },
+    "before regions": {
+        "substation.enabled": False,
+        "global.regions": [
+            {
+                "name": "west",
+                "url": "https://west.example.com",
+                "auth": {"audience": "grid-west"},
+                "tls": {"caSecret": {"name": "west-ca"}},
+            },
+            {"name": "east", "url": "https://east.example.com", "auth": {"tokenSecret": {"name": "east-token"}}},
+        ],
+    },
 }
 
 
@@ -87,7 +113,10 @@ def applied(helm: Helm, api: KubeApi, values: Values) -> str:
 @pytest.mark.usefixtures("scaled_objects")
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_server_takes_manifests_without_a_warning(helm: Helm, api: KubeApi, values: Values) -> None:
-    assert "statefulset.apps/grid-substation created (server dry run)" in applied(helm, api, values)
+    answer = applied(helm, api, values)
+    assert "deployment.apps/grid-balancer created (server dry run)" in answer
+    has_substations = "statefulset.apps/grid-substation created (server dry run)" in answer
+    assert has_substations is values.get("substation.enabled", True)
 
 
 @pytest.mark.parametrize("mode", ["istio-sidecar", "istio-ambient"])

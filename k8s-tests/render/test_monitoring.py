@@ -1,4 +1,4 @@
-"""PodMonitors, alerts and dashboards."""
+"""PodMonitors, alerts for Prometheus and for Grafana, and dashboards."""
 
 from __future__ import annotations
 
@@ -88,6 +88,27 @@ def test_the_rules_are_there_when_wanted(
     chart = with_files(**{"monitoring/rules.yaml": RULES})
     values = {"prometheusRule.enabled": enabled, "prometheusRule.labels": {"mine": "yes"}}
     assert ("PrometheusRule/grid-rules" in chart.objects(values, apis=apis)) is there
+
+
+GRAFANA_ALERTS = "apiVersion: 1\ngroups:\n- name: grid  # {{ .Labels.pod }}\n"
+
+
+def test_the_alerts_for_grafana_are_a_config_map_with_the_file_as_it_is(with_files: Callable[..., Chart]) -> None:
+    chart = with_files(**{"monitoring/rules-grafana.yaml": GRAFANA_ALERTS})
+    made = chart.objects()["ConfigMap/grid-grafana-alerts"]
+    assert made["data"] == {"grid-alerts.yaml": GRAFANA_ALERTS.rstrip()}
+    relabelled = chart.objects({"grafanaAlerts.labels": {"mine": "yes"}})["ConfigMap/grid-grafana-alerts"]
+    assert relabelled["metadata"]["labels"]["mine"] == "yes"
+    assert "ConfigMap/grid-grafana-alerts" not in chart.objects({"grafanaAlerts.enabled": False})
+
+
+def test_the_sidecars_of_the_pinned_monitoring_release_look_for_what_the_chart_ships(chart: Chart) -> None:
+    sidecars = yaml.safe_load((ROOT / "monitoring" / "kube-prometheus-stack.yaml").read_text())["grafana"]["sidecar"]
+    objects = chart.objects()
+    for sidecar, name in (("dashboards", "grid-dashboard-smart-grid"), ("alerts", "grid-grafana-alerts")):
+        wanted = {sidecars[sidecar]["label"]: sidecars[sidecar]["labelValue"]}
+        assert sidecars[sidecar]["enabled"]
+        assert wanted.items() <= objects[f"ConfigMap/{name}"]["metadata"]["labels"].items()
 
 
 def test_each_dashboard_is_a_config_map_with_the_file_as_it_is(with_files: Callable[..., Chart]) -> None:

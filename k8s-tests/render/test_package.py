@@ -18,7 +18,7 @@ MOST_BYTES = 150_000
 ALLOWED = re.compile(
     r"(Chart\.(yaml|lock)|values\.(yaml|schema\.json)|templates/.+\.(yaml|tpl|txt)"
     r"|charts/[a-z]+/(Chart\.yaml|values\.(yaml|schema\.json)|templates/.+\.(yaml|tpl)|files/.+\.py)"
-    r"|dashboards/.+\.json|monitoring/rules\.yaml|LICENSE)"
+    r"|dashboards/.+\.json|monitoring/rules(-grafana)?\.yaml|LICENSE)"
 )
 CI_VALUES = sorted((ROOT / "ci").glob("*-values.yaml"))
 

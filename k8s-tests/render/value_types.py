@@ -181,6 +181,7 @@ SUBSTATION = (
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),
         "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+        "maxWaitingCars": whole(0, 200),
         "keepEndedSessions": whole(0),
         "maxClockBackSeconds": {"type": "number", "minimum": 0},
         "persistence": strict(
@@ -311,6 +312,7 @@ ROOT = {
         logHashKey=strict(secretName=text(), secretKey=text()),
     ),
     "prometheusRule": strict(enabled=AUTO_FLAG, labels=LABELS),
+    "grafanaAlerts": strict(enabled=FLAG, labels=LABELS),
     "dashboards": strict(enabled=FLAG, labels=LABELS, annotations=LABELS),
     # What else they may be, their own schemas say.
     **{service: {"type": "object", "properties": {"enabled": FLAG}} for service in SERVICES},

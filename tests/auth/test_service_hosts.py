@@ -25,7 +25,7 @@ def status(balancer: Process, who: dict[str, str], host: str) -> int:
     return balancer.call("GET", "/status", headers={**who, "Host": host}).status
 
 
-@pytest.mark.parametrize("host", [OUTSIDE, f"{OUTSIDE}:443", "West.Example.com"])
+@pytest.mark.parametrize("host", [OUTSIDE, f"{OUTSIDE}:443", "West.Example.com", f"{OUTSIDE}."])
 def test_an_operator_is_refused_there_and_a_service_is_not(
     balancer: Process, identities: Identities, host: str
 ) -> None:

@@ -57,7 +57,7 @@ class Parts:
         self, key: str = "key", number: Number = (1_000,), *, may_wait: bool = True, owner: str | None = None
     ) -> Placed:
         """A car that waits where there is no room, unless this balancer was told that it may not (yet)."""
-        return self.placement.place(Car(WAITING_BODY, POWER, key, number, owner, True, may_wait))
+        return self.placement.place(Car(WAITING_BODY, POWER, key, number, owner, wants_to_wait=True, may_wait=may_wait))
 
     def assert_nothing_reserved(self) -> None:
         for seen in self.fleet.seen():

@@ -75,3 +75,22 @@ def test_a_region_answers_the_balancer_in_front_of_it_in_time_and_is_not_taken_f
 
             assert code(charge(top, "through the region")) == (504, "outcome-unknown")
             assert metric(top, "balancer_breaker_open", substation="west") == 0
+
+
+def test_a_region_that_searches_long_places_the_car_within_the_time_that_it_is_given(tmp_path: Path) -> None:
+    """As the chart and `smartgrid up --regions` nest the limits, four times as long."""
+    with scripted_grid(
+        tmp_path, ["silent", "good"], name="west", attempt_timeout_s=3.2, request_timeout_s=6.8
+    ) as region:
+        region.prefer("silent")
+        region["silent"].scripts["POST"] = silence
+        front = {"attempt_timeout_s": 8, "request_timeout_s": 16, "poll_interval_s": 0.25}
+        top = Process("balancer", tmp_path / "top", substations=f"west={region.balancer.url}", **front)
+        with running(top):
+            wait_until(lambda: seen(top, "west").get("capacity_kw"), 60, "the room of west is seen")
+
+            reply = charge(top, "searched for")
+
+            assert (reply.status, reply.json()["substation"]) == (201, "west.good")
+            assert metric(top, "balancer_breaker_open", substation="west") == 0
+            assert seen(top, "west")["in_rotation"]

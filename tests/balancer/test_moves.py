@@ -218,7 +218,7 @@ def test_where_cars_wait_themselves_none_is_moved_to(grid: Grid) -> None:
 def test_a_car_that_fits_nowhere_keeps_its_place_and_a_later_one_that_fits_goes(grid: Grid) -> None:
     grid["full"].forecast_s = 1.0
     body = b'{"vehicle_id": "EV-L", "energy_kwh": 10, "max_power_kw": 50, "min_power_kw": 50, "wait": true}'
-    grid.parts.placement.place(Car(body, PowerRange(50, 50), "large", (900,), None, True, True))
+    grid.parts.placement.place(Car(body, PowerRange(50, 50), "large", (900,), wants_to_wait=True, may_wait=True))
     grid.wait_at("full")
     grid.free("free", room_kw=20)
 
@@ -396,6 +396,21 @@ def test_one_that_has_begun_or_ended_since_its_list_was_read_is_left_alone(grid:
     grid.look()
 
     assert grid["free"].asked("POST /charge") == []
+
+
+def test_where_the_key_has_a_session_already_the_directory_keeps_the_number_that_it_has(grid: Grid) -> None:
+    """Another balancer's move, of before the client repeated its key. The one that waits counts, and stays."""
+    [waiting] = grid.wait_at("full")
+    grid.free("free")
+    earlier = grid["free"].put("key-1", (500, 0, 99, 0))
+
+    grid.look()
+    grid.parts.directory.note("free", KeyEntry(waiting.digest, (500, 0, 99, 0), earlier))
+    Comparer(grid.parts.fleet, grid.parts.directory).look(time.monotonic())
+
+    assert grid.results == ["refused"]
+    assert waiting.state == "Waiting"
+    assert [each.end_reason for each in grid["free"].sessions.values()] == ["Superseded"]
 
 
 def test_a_client_that_repeats_while_its_car_is_moved_keeps_its_place(grid: Grid) -> None:

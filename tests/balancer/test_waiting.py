@@ -6,6 +6,7 @@ The substations are on a script, so that power comes free when a test says so. W
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -412,3 +413,61 @@ def test_a_long_poll_to_a_region_ends_before_a_connection_that_says_nothing_is_c
     west["west-0"].begin(waiting["session_id"].rpartition(".")[2])
     thread.join(60)
     assert replies[0].json()["state"] == "Charging"
+
+
+@pytest.fixture
+def by_name(country: Country, tmp_path: Path) -> Iterator[Process]:
+    """Another balancer over the regions, to which their names mean something."""
+    west, east, _ = country
+    settings = {
+        "poll_interval_s": 0.25,
+        "regions": json.dumps([{"name": "west"}, {"name": "east"}]),
+        "substations": f"west={west.balancer.url},east={east.balancer.url}",
+        **PATIENT_BALANCER,
+    }
+    with Process("balancer", tmp_path / "by-name", **settings) as balancer:
+        wait_until(lambda: seen(balancer, "east").get("in_rotation") is True, 60, "the regions are seen")
+        yield balancer
+
+
+def test_a_car_waits_only_in_a_region_that_will_do(country: Country, by_name: Process) -> None:
+    west, east, _ = country
+    for stub in west.stubs:
+        stub.forecast_s = 90.0
+    for stub in east.stubs:
+        stub.forecast_s = 1.0
+
+    there = charge(by_name, "there", wait=True, region="west")
+    anywhere = charge(by_name, "anywhere", wait=True)
+    first = charge(by_name, "first", wait=True, region=["west", "east"])
+
+    assert [each.status for each in (there, anywhere, first)] == [202] * 3
+    assert [each.json()["session_id"].partition(".")[0] for each in (there, anywhere, first)] == [
+        "west",
+        "east",
+        "west",
+    ]
+
+
+def test_when_a_region_takes_nobody_the_next_that_will_do_is_asked(country: Country, by_name: Process) -> None:
+    west, _, _ = country
+    for stub in west.stubs:
+        stub.fill(draining=True)
+    wait_until(lambda: nobody_takes(west), 60, "both are seen to be drained")
+
+    assert code(charge(by_name, "there", wait=True, region="west")) == (503, "no-capacity")
+    reply = charge(by_name, "first", wait=True, region=["west", "east"])
+    assert (reply.status, reply.json()["session_id"].partition(".")[0]) == (202, "east")
+
+
+def test_where_regions_mean_something_no_car_is_moved_from_one_to_another(country: Country, by_name: Process) -> None:
+    west, east, top = country
+    top.kill()  # to it they mean nothing
+    assert charge(by_name, "there", wait=True, region="west").status == 202
+    east["east-0"].set_load(0.0)
+    wait_until(lambda: metric(by_name, "smartgrid_waiting_sessions") == 1, 60, "it is seen to wait")
+    wait_until(lambda: seen(by_name, "east")["committed_kw"] == 100, 60, "the room is seen")
+    time.sleep(1.0)  # it would have been moved by now
+
+    assert east["east-0"].asked("POST /charge") == []
+    assert sum(len(stub.waiting()) for stub in west.stubs) == 1

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from types import ModuleType
-
 import pytest
 
 from monitoring import queries
@@ -22,18 +18,8 @@ SEVEN = (
 FOUND = queries.dashboards()
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dashboards", queries.ROOT / "tools" / "dashboards.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["dashboards"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_files_are_what_the_code_writes() -> None:
-    code = generator()
+    code = queries.tool("dashboards")
 
     assert set(code.DASHBOARDS) == set(FOUND)
     for name in code.DASHBOARDS:

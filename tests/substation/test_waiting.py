@@ -488,6 +488,18 @@ def test_who_leaves_in_an_outage_has_left(open_books: Callable[..., Books], cloc
     assert line(again) == [staying]
 
 
+def test_who_has_left_in_an_outage_does_not_start_although_there_is_room_by_now(
+    open_books: Callable[..., Books], clock: SetClock
+) -> None:
+    books = open_books()
+    books.charge(rigid(hours=9, departure_s=START_WALL_S + 2 * HOUR_S))
+    leaving = books.wait(rigid(departure_s=START_WALL_S + HOUR_S)).record.session_id
+    books.close()
+    clock.pass_s(3 * HOUR_S)
+    record = found(open_books(), leaving)
+    assert (record.end_reason, record.started_wall_s) == ("Departed", None)
+
+
 def test_a_car_whose_joining_was_not_written_has_never_been(books: Books) -> None:
     books.charge(rigid())
     kept = books.wait(rigid()).record.session_id

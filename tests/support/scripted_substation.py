@@ -320,7 +320,8 @@ class ScriptedSubstation:
             return problem(422, "idempotency-key-reused")
         if held.superseded_by:
             return problem(409, "superseded", superseded_by=held.superseded_by)
-        held.number = max(held.number, request.number)
+        if key is not None:  # a move raises no number
+            held.number = max(held.number, request.number)
         self.log.note(_entry(held))
         self._has_changed()
         waits = {"Retry-After": "7"} if held.state == "Waiting" else {}

@@ -439,9 +439,14 @@ def counts(session: Session) -> bool:
 
 
 def moves_of(name: str, books: dict[str, Session]) -> list[str]:
-    """The sessions that the car of this one had after it, one after the other, while it had not begun to charge."""
+    """The sessions that the car of this one had after it, one after the other, if it was moved before it had begun.
+
+    Two balancers may move it, so that a moved session is superseded in its turn, though it had begun.
+    """
     found: list[str] = []
-    while name in books and not counts(books[name]) and books[name]["started_at"] is None and name not in found[:-1]:
+    if name not in books or books[name]["started_at"] is not None:
+        return found
+    while name in books and not counts(books[name]) and name not in found[:-1]:
         name = public_id(name, books[name].get("superseded_by") or "")
         found.append(name)
     return found

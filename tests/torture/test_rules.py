@@ -199,6 +199,11 @@ FINE = {
         dataclasses.replace(stop(3, ended(SECOND)), session_id=FIRST),
         books=(moved(FIRST, SECOND), ended(SECOND)),
     ),
+    "a car that two balancers have moved": evidence(
+        charge(1, waiting(), status=202, wanted=PATIENT),
+        read(2, session("substation-2.c")),
+        books=(moved(FIRST, SECOND), superseded(SECOND, "substation-2.c"), session("substation-2.c")),
+    ),
     "a car that is moved in quiet, and repeats": evidence(
         charge(1, waiting(), status=202, wanted=PATIENT),
         charge(8, session(SECOND), wanted=PATIENT),

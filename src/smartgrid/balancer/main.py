@@ -44,6 +44,7 @@ from smartgrid.balancer.waiting_lists import WaitingLists
 from smartgrid.domain.fleet import Fleet
 from smartgrid.domain.regions import Regions
 from smartgrid.domain.routing import make_policy
+from smartgrid.http_server import hosts
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
 from smartgrid.runtime.lifecycle import Lifecycle
@@ -64,7 +65,7 @@ def run(settings: BalancerSettings) -> None:
     counted, changes = BalancerMetrics(registry), Changes()
     use = FleetUse(parse_quotas(settings.quotas).fleet.quota())
     directory, guard = Directory(changes.notify, use), guarding.guard(settings, lifecycle, registry)
-    guard.service_hosts = frozenset(each.strip().lower() for each in settings.service_hosts.split(",") if each.strip())
+    guard.service_hosts = hosts.parse(settings.service_hosts)
     credentials, audit = Credentials(settings), auditing.of_settings("balancer", settings, registry)
     signing_in = sign_in.of_settings(settings, guard)
     fleet = _fleet(settings, changes, directory, credentials)

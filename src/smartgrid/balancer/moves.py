@@ -14,6 +14,9 @@ The move has the key to itself, so that a repeat through this balancer waits for
 anew, as much may have happened. A list of which nothing could be moved is left alone for a while, longer each time, and
 so is one that cannot be read.
 
+A balancer whose members are regions by its settings moves nothing between them: which regions will do for a car is said
+by its request alone (`domain.regions`), and is not kept with the session.
+
 Whether there is anything to do is looked at a few times a second, without a walk over the fleet: mostly there is no
 list, or no room.
 """
@@ -31,7 +34,7 @@ from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.live_fleet import Choice, LiveFleet
 from smartgrid.balancer.periodic import Periodic
 from smartgrid.balancer.placement import attempt
-from smartgrid.balancer.placement.attempt import Admitted, Asked, Car, NotSent, Unknown, Waiting
+from smartgrid.balancer.placement.attempt import Admitted, Asked, Car, NotSent, Unknown
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.keys_under_way import KeyBusyError, KeysUnderWay
 from smartgrid.balancer.waiting_lists import MOST_CARS, WaitingCar, WaitingLists, in_turn
@@ -148,13 +151,13 @@ class Mover(Periodic):
             return REFUSED
         asked = self._ask(car, number, choice)
         match asked.outcome:
-            case Admitted(session, _) | Waiting(session, _):
+            case Admitted(session, replayed=False):
                 self._note(car, number, session)
                 result = MOVED
             case NotSent() | Unknown():
                 self._let_down(choice.substation.name)
                 result = NOT_KNOWN
-            case _:
+            case _:  # also where the key has a session there: a move raises no number, so only its log says which it is
                 result = REFUSED
         self._on_move(result)
         log.info("move: %s", result, extra={"substation": choice.substation.name, "from": source})

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
 from smartgrid.domain.request import DEFAULT_MAX_POWER_KW, PowerRange, default_min_power_kw
@@ -36,6 +36,16 @@ def _member_name(value: str) -> str:
 def _within_calendar(value: datetime) -> datetime:
     if value.replace(tzinfo=UTC) > LAST_TIME:
         raise ValueError(f"must be before the year {LAST_TIME.year + 1}")
+    return value
+
+
+def _region(value: object) -> object:
+    """One sentence for whatever is wrong with it; what of pydantic's union is, is one for each of its members."""
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not (
+        1 <= len(names) <= MAX_REGIONS and all(isinstance(n, str) and MEMBER_NAME.fullmatch(n) for n in names)
+    ):
+        raise ValueError(f"must be the name of a region, or a list of 1 to {MAX_REGIONS} names, such as west")
     return value
 
 
@@ -74,7 +84,7 @@ class ChargeBody(WireModel):
     wait_until: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
         None, description="With `wait`: until when it waits at the latest; until the departure if not given."
     )
-    region: MemberName | Annotated[list[MemberName], Field(min_length=1, max_length=MAX_REGIONS)] | None = Field(
+    region: Annotated[str | list[str] | None, BeforeValidator(_region)] = Field(
         None,
         description="The only region that will do, or several, the best first, where the grid has regions. Any region "
         "if not given. A repeat of a key finds its session wherever it is.",

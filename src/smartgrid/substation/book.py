@@ -200,6 +200,7 @@ class Book:
 
         Only from now on may anyone start who waits.
         """
+        self.advance(wall_s)  # who has left in an outage is gone
         if configured_kw is not None and configured_kw != self.configured_kw:
             self.set_capacity(configured_kw, wall_s)
         self.configured_kw, self._has_begun = configured_kw, True

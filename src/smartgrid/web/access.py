@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Flask, request
 
@@ -25,6 +24,7 @@ from smartgrid.auth.authenticator import Authenticator, KeysAwayError
 from smartgrid.auth.principal import EVERYONE, Principal
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ, GRID_SERVICE
 from smartgrid.auth.tokens import TokenError
+from smartgrid.http_server.hosts import host_of
 from smartgrid.protocol.headers import INTERNAL, OWNER, OWNER_PATTERN, RESIDENCY, RESIDENCY_PATTERN, TOKEN
 from smartgrid.web.problems import ProblemError
 
@@ -46,11 +46,6 @@ def _in_environ(header: str) -> str:
 
 
 _STRIPPED, _TOKEN = [_in_environ(name) for name in INTERNAL], _in_environ(TOKEN)
-
-
-def _host(environ: Mapping[str, Any]) -> str:
-    """The name that the request is for, without a port."""
-    return urlsplit("//" + str(environ.get("HTTP_HOST", ""))).hostname or ""
 
 
 def needs(*scopes: str) -> Callable[[ViewT], ViewT]:
@@ -116,7 +111,7 @@ class Guard:
             environ.update(told)
         if not wanted:
             return
-        if not caller.is_service and self.service_hosts and _host(environ) in self.service_hosts:
+        if not caller.is_service and self.service_hosts and host_of(environ.get("HTTP_HOST", "")) in self.service_hosts:
             raise _forbidden((GRID_SERVICE,))
         for then in self.once_known:
             then()

@@ -57,7 +57,7 @@ class _Spans:
     def begin(self) -> None:
         from opentelemetry.trace import SpanKind
 
-        if request.path.startswith(SILENT_PATHS):
+        if request.path.startswith(SILENT_PATHS) or "wait_s=" in request.environ["QUERY_STRING"]:
             return
         route = request.url_rule.rule if request.url_rule else "none"
         span = self._tracer.start_span(

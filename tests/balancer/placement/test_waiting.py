@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from balancer.parts import Parts, parts_of
+from balancer.parts import BODY, POWER, Parts, parts_of
+from smartgrid.balancer.placement.attempt import Car
 from smartgrid.balancer.placement.errors import HolderAwayError, NoPlaceError, NotKnownError, OverQuotaError
 from smartgrid.balancer.placement.placement import Placed
 from smartgrid.domain.quotas import Quota
@@ -320,3 +321,34 @@ def test_one_of_which_others_have_told_meanwhile_is_not_queued_twice(grid: Grid)
 
     assert (placed.session["session_id"], placed.replayed) == (f"two.{inner}", True)
     assert grid.charges("three") == []
+
+
+# ---------------------------------------------------------------------- a car that a balancer in front moves here
+
+
+def moved(grid: Grid, number: Number) -> Placed:
+    return grid.parts.placement.place(Car(BODY, POWER, "", number, wants_to_wait=True, moved=digest("key")))
+
+
+def test_it_is_placed_under_the_digest_of_its_key_and_does_not_wait_again(grid: Grid) -> None:
+    with pytest.raises(NoPlaceError):
+        moved(grid, (1_000, 0, 5, 0))
+    grid["two"].set_load(0.0)
+    grid.parts.see(grid["two"])
+
+    placed = moved(grid, (1_000, 0, 5, 1))
+
+    holder = grid.parts.directory.holder(digest("key"))
+    assert holder is not None
+    assert (holder.session_id, holder.number) == (placed.session["session_id"], (1_000, 0, 5, 1, 0, 77))
+
+
+def test_where_the_key_has_a_session_already_its_number_stays_as_it_is(grid: Grid) -> None:
+    waiting = grid.wait(number=(1_000,))
+
+    placed = moved(grid, (1_000, 0, 77, 0, 5, 1))
+
+    holder = grid.parts.directory.holder(digest("key"))
+    assert holder is not None
+    assert (placed.session["session_id"], placed.replayed) == (waiting.session["session_id"], True)
+    assert holder.number == (1_000, 0, 77)

@@ -151,10 +151,10 @@ class Placement:
             way.named = None
             match outcome:
                 case Admitted(session, replayed):
-                    self._note(way, name, session)
+                    self._note(way, name, session, replayed=replayed)
                     return Placed(session, name, way.attempts, replayed)
                 case Waiting(session, replayed, look_again_s):
-                    self._note(way, name, session)
+                    self._note(way, name, session, replayed=replayed)
                     return Placed(session, name, way.attempts, replayed, look_again_s)
                 case Superseded(by):
                     self._follow(way, session_id, by)
@@ -300,7 +300,9 @@ class Placement:
         """Half of what is left at the most, so that two silent ones do not use up the time of a third that answers."""
         return max(MIN_ATTEMPT_S, min(self._attempt_timeout_s, (way.end_s - time.monotonic()) / 2))
 
-    def _note(self, way: _Way, name: str, session: dict[str, Any]) -> None:
+    def _note(self, way: _Way, name: str, session: dict[str, Any], *, replayed: bool) -> None:
+        if way.car.moved and replayed:  # a move raises no number of a session that is there
+            return
         number = numbers.attempt(way.car.number, way.attempts - 1, self._balancer_id)
         _, inner = split(session["session_id"])
         use = _use_of(way.car) if session["ended_at"] is None else None

@@ -45,7 +45,8 @@ class WaitingViews:
     def forecast(self) -> Response:
         body = read_body(ChargeBody)
         sent = {"Content-Type": JSON, STATUS: status_header.WANTED, **access.outgoing(), **tracing.outgoing()}
-        found = self.forecasts.of(request.get_data(), body.power, sent, _end_s())
+        asked = request.get_data() if body.region is None else body.filled_in(with_region=False)
+        found = self.forecasts.of(asked, body.power, sent, _end_s())
         return answer(forecasts.earliest(found.values()).model_dump())
 
     @route("GET", "/waiting")
