@@ -8,7 +8,7 @@ An alert is converted as Grafana itself converts rules that are imported into it
 fires, also one whose value is 0 or not a number, as with Prometheus; no series is well.
 
 The texts are templates of Go's in both. Prometheus' `$value` is a number, and Grafana's a description of all values, so
-it becomes the value of the one named `query`, written so that nobody takes it for a value of a Helm chart; and `$labels`
+it becomes the value of the one named `query`, written so that no one takes it for a value of a Helm chart; `$labels`
 becomes `.Labels`, as Grafana replaces what follows a `$` in a file by variables of its environment. To a `query` within
 a text it answers nothing, for which the texts have an `else`.
 """
