@@ -8,8 +8,9 @@ An alert is converted as Grafana itself converts rules that are imported into it
 fires, also one whose value is 0 or not a number, as with Prometheus; no series is well.
 
 The texts are templates of Go's in both. Prometheus' `$value` is a number, and Grafana's a description of all values, so
-it becomes `.Values.query.Value`; and `$labels` becomes `.Labels`, as Grafana replaces what follows a `$` in a file by
-variables of its environment. To a `query` within a text it answers nothing, for which the texts have an `else`.
+it becomes the value of the one named `query`, written so that no one takes it for a value of a Helm chart; `$labels`
+becomes `.Labels`, as Grafana replaces what follows a `$` in a file by variables of its environment. To a `query` within
+a text it answers nothing, for which the texts have an `else`.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 _EXISTS = f"is_number(${QUERY}) || is_nan(${QUERY}) || is_inf(${QUERY})"
+_VALUE = f'(index .Values "{QUERY}").Value'
 _ABOVE_0 = {"evaluator": {"type": "gt", "params": [0]}}
 
 
@@ -90,7 +92,7 @@ def _query(ref_id: str, datasource: str, model: dict[str, Any]) -> dict[str, Any
 
 
 def _text(text: str) -> str:
-    return re.sub(r"\$value\b", f".Values.{QUERY}.Value", text).replace("$labels.", ".Labels.")
+    return re.sub(r"\$value\b", _VALUE, text).replace("$labels.", ".Labels.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 from smartgrid.balancer.tries import Tries
 from smartgrid.protocol.headers import NUMBER
+from smartgrid.protocol.numbers import MAX_PARTS
 from support.grid import Grid, car
 
 NOW_S = 1_800_000_000.0
@@ -26,7 +27,7 @@ def test_the_gateways_number_is_taken_where_it_can_be_believed(number: tuple[int
     assert Tries().number(number, NOW_S) == number
 
 
-@pytest.mark.parametrize("number", [None, (NOW + 61 * 10**6,), (1,) * 8])
+@pytest.mark.parametrize("number", [None, (NOW + 61 * 10**6,), (1,) * (MAX_PARTS - 1)])
 def test_else_it_is_the_balancers_own_time(number: tuple[int, ...] | None) -> None:
     assert own(Tries().number(number, NOW_S))
 

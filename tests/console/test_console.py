@@ -92,11 +92,13 @@ def test_who_waits_is_seen_with_its_place_and_its_start(balancer: Process, open_
         assert balancer.call("POST", "/charge", json=body).status == 202
     page = open_page(balancer.url + "/")
 
-    expect(page.locator(".substation .sessions")).to_have_text("1 car · 2 wait")
+    expect(page.locator(".substation .state")).to_have_text("2 wait")
+    expect(page.locator(".substation .sessions")).to_have_text("1 car")
     expect(page.locator("#total-waiting")).to_have_text("2")
-    expect(page.locator("#total-waiting-power")).to_have_text("for 110.0 kW")
+    expect(page.locator("#total-waiting-power")).to_have_text("110.0 kW")
     page.locator(".substation button").click()
 
+    expect(page.locator("#details-state")).to_contain_text("1 car, 2 wait")
     expect(page.locator("#waiting-title")).to_have_text("2 wait for power")
     rows = page.locator("#waiting-rows tr")
     expect(rows.locator("td:first-child")).to_have_text(["1", "2"])

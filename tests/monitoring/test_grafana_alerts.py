@@ -58,8 +58,8 @@ def test_its_texts_have_nothing_that_grafana_would_take_for_a_variable_of_its_en
     for text in RULES[name]["annotations"].values():
         assert "$" not in text
     described = RULES[name]["annotations"]["description"]
-    assert ".Values.query.Value" in described or "query" in described
-    back = described.replace(".Values.query.Value", "$value").replace(".Labels.", "$labels.")
+    assert '(index .Values "query").Value' in described or "query" in described
+    back = described.replace('(index .Values "query").Value', "$value").replace(".Labels.", "$labels.")
     assert back == ALERTS[name]["annotations"]["description"]
 
 

@@ -335,6 +335,14 @@ def test_one_that_is_superseded_waits_no_more(books: Books) -> None:
         books.wait(rigid(), "k", (7,))
 
 
+def test_one_that_is_not_superseded_is_shown_as_it_waits(books: Books) -> None:
+    books.charge(rigid())
+    waiting = books.wait(rigid(), "k", (7,)).record
+    told = books.ledger.supersede(waiting.session_id, (6,), "../s1.x")
+    assert told is not None
+    assert told.record == waiting
+
+
 def test_whoever_waits_has_a_part_of_the_quota(open_books: Callable[..., Books]) -> None:
     books = open_books(limits=Limits(quota=Quota(sessions=2)))
     books.charge(rigid())

@@ -417,7 +417,7 @@ class Ledger:
         if ticket is not None:
             self._expect_written(ticket)
         record = told.record if told is not None else self._from_disk(session_id, holding, owner)
-        return None if record is None else Told(record, status)
+        return None if record is None else self._with_outlook(Told(record, status))
 
     def _expect_session(self, ticket: Ticket, holding: Holding) -> None:
         """Return once what a car is to be told is on the disk."""

@@ -138,8 +138,8 @@ class Console:
         return sample(self._fleet.totals(), *self._counts())
 
     def _counts(self) -> tuple[int, int]:
-        """Cars admitted and rejected since the process started."""
-        return self._metrics.count("admitted"), self._metrics.count("rejected")
+        """Cars placed, to charge or to wait, and rejected since the process started."""
+        return self._metrics.count("admitted") + self._metrics.count("waiting"), self._metrics.count("rejected")
 
 
 def _position(session: dict[str, Any]) -> int:

@@ -47,7 +47,8 @@ export class Details {
       byId("details-state"),
       `${format.power(substation.load_kw)} of ${format.power(substation.capacity_kw)} kW given, ` +
         `${format.power(substation.committed_kw)} guaranteed, ${format.power(substation.demand_kw)} wanted, ` +
-        format.cars(substation.sessions, substation.waiting),
+        format.cars(substation.sessions) +
+        (substation.waiting ? `, ${format.waiting(substation.waiting)}` : ""),
     );
   }
 
@@ -64,7 +65,7 @@ export class Details {
     if (more) setText(problem, `Only the ${format.count(sessions.length + waiting.length)} newest are shown.`);
     byId("details-empty").hidden = sessions.length > 0;
     byId("waiting").hidden = waiting.length === 0;
-    setText(byId("waiting-title"), `${format.count(waiting.length)} ${waiting.length === 1 ? "waits" : "wait"} for power`);
+    setText(byId("waiting-title"), `${format.waiting(waiting.length)} for power`);
     this.charging.show(sessions);
     this.waiting.show(waiting);
   }

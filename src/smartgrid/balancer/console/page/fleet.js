@@ -128,6 +128,7 @@ function fill(card, substation, maxAgeS, scale) {
   const load = share(substation.load_kw, substation);
   setData(card.root, "state", substation.state);
   setData(card.root, "stale", String(stale));
+  setData(card.root, "waiting", String(Boolean(substation.waiting)));
   setData(card.root, "level", format.level(load));
   setShare(card.fill, load / scale);
   setShare(card.guaranteed, share(substation.committed_kw, substation) / scale);
@@ -143,7 +144,7 @@ function fill(card, substation, maxAgeS, scale) {
   }
   setText(card.load, format.power(substation.load_kw));
   setText(card.rest, ` of ${format.power(substation.capacity_kw)} kW · wants ${format.power(substation.demand_kw)}`);
-  setText(card.sessions, format.cars(substation.sessions, substation.waiting));
+  setText(card.sessions, format.cars(substation.sessions));
   const label = `${substation.name}, ${card.state.textContent}, ${card.numbers.textContent}, guaranteed ${format.power(
     substation.committed_kw,
   )} kW, ${card.sessions.textContent}`;
@@ -155,5 +156,7 @@ function stateText(substation, stale) {
     return `no answer for ${format.duration(substation.age_s)}`;
   }
   if (stale) return `${format.duration(substation.age_s)} old`;
+  // Where cars wait there is no room: that it is available would say too much.
+  if (substation.state === "Available" && substation.waiting) return format.waiting(substation.waiting);
   return STATES[substation.state] ?? substation.state;
 }

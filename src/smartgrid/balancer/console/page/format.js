@@ -17,11 +17,8 @@ export const percent = (share) => `${whole.format(100 * share)} %`;
 export const time = (date) => clock.format(date);
 export const shortTime = (date) => shortClock.format(date);
 
-// "7 cars", and where some wait "7 cars · 3 wait".
-export function cars(number, waiting) {
-  const there = `${count(number)} ${number === 1 ? "car" : "cars"}`;
-  return waiting ? `${there} · ${count(waiting)} ${waiting === 1 ? "waits" : "wait"}` : there;
-}
+export const cars = (number) => `${count(number)} ${number === 1 ? "car" : "cars"}`;
+export const waiting = (number) => `${count(number)} ${number === 1 ? "waits" : "wait"}`;
 
 export function duration(seconds) {
   if (seconds < 60) return `${Math.max(0, Math.floor(seconds))} s`;

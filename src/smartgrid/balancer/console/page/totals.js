@@ -43,7 +43,7 @@ export function show(substations, total, perSecond) {
   setText(byId("total-demand"), format.power(total.demand_kw));
   setText(byId("total-sessions"), format.count(total.sessions));
   setText(byId("total-waiting"), format.count(total.waiting));
-  setText(byId("total-waiting-power"), total.waiting ? `for ${format.power(total.waiting_kw)} kW` : "");
+  setText(byId("total-waiting-power"), total.waiting ? `${format.power(total.waiting_kw)} kW` : "");
   setText(byId("total-substations"), format.count(substations.length));
   const out = substations.length - total.rotation;
   setText(byId("total-rotation"), out ? `${format.count(out)} without new cars` : "all take cars");
