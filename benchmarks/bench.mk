@@ -15,6 +15,9 @@ bench-substation: $(VENV)/run.stamp ## Measure what an event costs a substation,
 bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, at 20 and 200 sessions and cars waiting
 	@$(BIN)/python benchmarks/bench_waiting.py
 
+bench-letting-wait: $(VENV)/dev.stamp ## Measure a car that is let wait, beside one that is admitted and one that is refused
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_letting_wait.py
+
 bench-backlogs: $(VENV)/run.stamp ## Measure what it costs to know where a car would wait least, from 10 to 10,000 substations
 	@$(BIN)/python benchmarks/bench_backlogs.py
 
@@ -66,4 +69,4 @@ bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by 
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
