@@ -7,6 +7,7 @@ import time
 import pytest
 
 from smartgrid.balancer.tries import Tries
+from smartgrid.protocol.numbers import MAX_PARTS
 from smartgrid.protocol.headers import NUMBER
 from support.grid import Grid, car
 
@@ -26,7 +27,7 @@ def test_the_gateways_number_is_taken_where_it_can_be_believed(number: tuple[int
     assert Tries().number(number, NOW_S) == number
 
 
-@pytest.mark.parametrize("number", [None, (NOW + 61 * 10**6,), (1,) * 8])
+@pytest.mark.parametrize("number", [None, (NOW + 61 * 10**6,), (1,) * MAX_PARTS])
 def test_else_it_is_the_balancers_own_time(number: tuple[int, ...] | None) -> None:
     assert own(Tries().number(number, NOW_S))
 
