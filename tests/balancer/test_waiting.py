@@ -220,13 +220,19 @@ def test_a_long_poll_is_answered_when_the_car_is_moved(grid: ScriptedGrid) -> No
 def test_of_a_car_that_was_moved_it_waits_for_the_session_that_it_has(grid: ScriptedGrid) -> None:
     waiting = wait_at(grid, "substation-0")
     now = moved(grid, "substation-1")
-    thread, replies = in_background(lambda: look(grid, waiting["session_id"], "?wait_s=60"))
+    thread, replies = in_background(lambda: look(grid, waiting["session_id"], "?wait_s=60&while=Charging"))
     wait_until(lambda: bool(held_polls(grid["substation-1"])), 60, "it is under way")
 
     grid["substation-1"].end(now.session_id)
     thread.join(60)
 
     assert replies[0].json()["end_reason"] == "Stopped"
+
+
+def test_a_car_that_has_started_before_the_question_is_told_of_at_once(grid: ScriptedGrid) -> None:
+    waiting = wait_at(grid, "substation-0")
+    grid["substation-0"].begin(waiting["session_id"].partition(".")[2])
+    assert look(grid, waiting["session_id"], "?wait_s=60").json()["state"] == "Charging"
 
 
 def test_a_long_poll_ends_within_the_time_that_the_asker_has(grid: ScriptedGrid) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from smartgrid.domain.session import SessionState
 from smartgrid.gateway.long_poll import SLICE_S, poll
 from smartgrid.http_client.answer import Answer, Headers
+from smartgrid.web.charge_views import WaitQuery
 
 WAITING = b'{"session_id": "s.1", "state": "Waiting"}'
 CHARGING = b'{"session_id": "s.1", "state": "Charging"}'
@@ -26,7 +28,7 @@ class Upstream:
         return Answer(status, Headers(), body)
 
     def poll(self, wait_s: int, is_ending: Callable[[], bool] = lambda: False) -> Answer:
-        return poll(self.ask, wait_s, is_ending, lambda: self.now_s)
+        return poll(self.ask, WaitQuery(wait_s, SessionState.WAITING), is_ending, lambda: self.now_s)
 
 
 def test_without_a_change_it_takes_its_time_and_no_more() -> None:
@@ -50,9 +52,15 @@ def test_a_change_is_told_when_it_comes() -> None:
 
 
 def test_a_change_between_two_questions_is_told_with_the_second() -> None:
-    upstream = Upstream((200, WAITING, None), (200, CHARGING, None))
+    upstream = Upstream((200, WAITING, None), (200, CHARGING, 0))
     assert upstream.poll(60).body == CHARGING
     assert len(upstream.asked) == 2
+
+
+def test_a_change_before_the_first_question_is_told_with_it() -> None:
+    upstream = Upstream((200, CHARGING, 0))
+    assert upstream.poll(60).body == CHARGING
+    assert len(upstream.asked) == 1
 
 
 def test_who_has_no_place_to_wait_at_the_balancer_is_answered_at_once() -> None:

@@ -128,6 +128,23 @@ def test_it_starts_by_itself_at_the_time_that_was_expected(tmp_path: Path) -> No
     assert (started["state"], started["started_at"]) == ("Charging", told["expected_start"])
 
 
+def test_a_look_that_waits_is_answered_at_once_where_the_state_is_another_than_the_asker_knows(
+    substation: Process,
+) -> None:
+    (charging,) = substation.call("GET", "/charge?state=Charging").json()["sessions"]
+    path = f"/charge/{charging['session_id']}?wait_s=60"
+    assert substation.call("GET", path).json()["state"] == "Charging"
+    with ThreadPoolExecutor(1) as threads:
+        look = threads.submit(lambda: substation.call("GET", f"{path}&while=Charging"))
+        stop_who_charges(substation)
+        assert look.result(60).json()["end_reason"] == "Stopped"
+
+
+def test_a_state_that_there_is_not_is_refused(substation: Process) -> None:
+    reply = substation.call("GET", "/charge/x?wait_s=1&while=Idling")
+    assert (reply.status, reply.json()["code"]) == (422, "invalid-request")
+
+
 def test_a_look_that_waits_is_answered_when_its_time_is_up(substation: Process) -> None:
     path = f"/charge/{waits(substation)['session_id']}?wait_s=1"
     began_s = time.monotonic()

@@ -265,7 +265,7 @@ class ScriptedSubstation:
         if request.method == "DELETE":
             self._stop(held, request.query)
         elif "wait_s" in request.query:
-            await self._until_another(held, held.state, int(request.query["wait_s"]))
+            await self._until_another(held, request.query["while"], int(request.query["wait_s"]))
         return Response(200, self.shown(held))
 
     async def _until_another(self, held: Held, state: str, wait_s: int) -> None:

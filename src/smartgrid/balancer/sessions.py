@@ -30,7 +30,7 @@ from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.session_id import MAX_UP, is_above, is_path, path_down, split
 from smartgrid.web import access, paging
 from smartgrid.web.app import MAX_WAIT_S
-from smartgrid.web.charge_views import Superseding
+from smartgrid.web.charge_views import WHILE, Superseding, WaitQuery
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 
 TIMEOUT_S = 1.7
@@ -68,17 +68,17 @@ class Sessions:
         with `as_of`. Raises a problem: 404, or 503 where its substation is away and nothing is known of it."""
         return self._followed(self._look, self._look(session_id, end_s), end_s)
 
-    def wait(self, session_id: str, wait_s: int, end_s: float = math.inf) -> dict[str, Any]:
-        """One session as soon as its state is another than now, or after `wait_s`; else as `get`."""
+    def wait(self, session_id: str, asked: WaitQuery, end_s: float = math.inf) -> dict[str, Any]:
+        """One session as soon as its state is another than the asker knows, or after `wait_s`; else as `get`."""
         if self._directory.is_superseded(session_id):  # then it is the other one that may change
             found = self.get(session_id, end_s)
-            if found["ended_at"] is not None or found["session_id"] == session_id:
+            if found["state"] != asked.known or found["session_id"] == session_id:
                 return found
             session_id = found["session_id"]
         name, _ = split(session_id)
         most_s = MAX_REGION_WAIT_S if self._fleet.is_balancer(name) else MAX_WAIT_S
-        held_s = int(max(0.0, min(wait_s, most_s, end_s - time.monotonic() - WAY_S)))
-        found = self._look(session_id, end_s, f"?wait_s={held_s}", held_s + TIMEOUT_S)
+        held_s = int(max(0.0, min(asked.wait_s, most_s, end_s - time.monotonic() - WAY_S)))
+        found = self._look(session_id, end_s, f"?wait_s={held_s}&{WHILE}={asked.known}", held_s + TIMEOUT_S)
         return self._followed(self._look, found, end_s)
 
     def stop(self, session_id: str, superseding: Superseding | None = None, end_s: float = math.inf) -> dict[str, Any]:

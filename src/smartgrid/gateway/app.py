@@ -32,12 +32,11 @@ from smartgrid.protocol.models import ChargeBody, SessionBody, SessionPage
 from smartgrid.runtime import logs
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
-from smartgrid.web import access, auditing, parameters
+from smartgrid.web import access, auditing, charge_views, parameters
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     JSON,
     KEY_HEADER,
-    MAX_WAIT_S,
     PAGE_QUERY,
     answer,
     create_app,
@@ -45,7 +44,6 @@ from smartgrid.web.app import (
     idempotency_key,
     page_limit,
     query_choice,
-    query_int,
     read_body,
 )
 from smartgrid.web.auditing import audited
@@ -64,7 +62,6 @@ RETRY_MS = (2000, 4000)
 EVENTS_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """nginx, as an ingress, would collect events until a buffer is full."""
 PREFER_HEADER = {PREFER: parameters.Parameter("`respond-async`: as `wait` in the body (RFC 7240).", {"type": "string"})}
-WAIT_QUERY = {"wait_s": parameters.whole("Longest wait in seconds.", 0, MAX_WAIT_S)}
 LAST_EVENT_HEADER = {
     LAST_EVENT: parameters.Parameter("The id of the last event, as browsers send it.", {"type": "string"})
 }
@@ -120,26 +117,28 @@ class Api:
 
     @route("GET", "/sessions/<session_id>")
     @operation(
-        "One session; with wait_s once its state is another than now",
+        "One session; with `wait_s` once its state is another",
         answers={200: SessionBody},
         problems=(404, 422, 429, 503),
-        query=WAIT_QUERY,
+        query=charge_views.WAIT_QUERY,
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        path, wait_s = _path(session_id), query_int("wait_s", 0, 0, MAX_WAIT_S)
+        path, asked = _path(session_id), charge_views.wait_query()
 
         def at_once() -> Answer:
             return self.balancer.call("GET", path)
 
         def later() -> Answer:
             return poll(
-                lambda slice_s: self.balancer.call("GET", f"{path}?wait_s={slice_s}", wait_s=slice_s),
-                wait_s,
+                lambda slice_s: self.balancer.call(
+                    "GET", f"{path}?wait_s={slice_s}&{charge_views.WHILE}={asked.known}", wait_s=slice_s
+                ),
+                asked,
                 lambda: self._lifecycle.ending,
             )
 
-        return _passed_on(self._polls.answer(later, at_once) if wait_s else at_once())
+        return _passed_on(self._polls.answer(later, at_once) if asked.wait_s else at_once())
 
     @route("GET", "/sessions/<session_id>/events")
     @operation(

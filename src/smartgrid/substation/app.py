@@ -39,7 +39,6 @@ from smartgrid.web import access, auditing, charge_views, deadlines
 from smartgrid.web.access import Guard
 from smartgrid.web.app import (
     KEY_HEADER,
-    MAX_WAIT_S,
     PAGE_QUERY,
     answer,
     create_app,
@@ -167,7 +166,7 @@ class Api:
 
     @route("GET", "/charge/<session_id>")
     @operation(
-        "One session; with `wait_s`, once its state is another",
+        "One session; with `wait_s` once its state is another",
         answers={200: SessionBody},
         problems=(404, 422, 503),
         query=charge_views.WAIT_QUERY,
@@ -175,14 +174,15 @@ class Api:
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        wait_s, owner = query_int("wait_s", 0, 0, MAX_WAIT_S), access.owner()
-        told = (
-            self._polls.answer(
-                lambda: self.ledger.find(session_id, owner, wait_s), lambda: self.ledger.find(session_id, owner)
-            )
-            if wait_s
-            else self.ledger.find(session_id, owner)
-        )
+        asked, owner = charge_views.wait_query(), access.owner()
+
+        def at_once() -> Told | None:
+            return self.ledger.find(session_id, owner)
+
+        def later() -> Told | None:
+            return self.ledger.find(session_id, owner, asked.wait_s, asked.known)
+
+        told = self._polls.answer(later, at_once) if asked.wait_s else at_once()
         if told is None:
             raise not_found(f"session {session_id}")
         return self._session(told)

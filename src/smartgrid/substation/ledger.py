@@ -237,8 +237,14 @@ class Ledger:
             page = book.log.since(keys_position if known else 0)
         return status, page if known else page._replace(reset=True)
 
-    def find(self, session_id: str, owner: str | None = None, wait_s: float = 0) -> Told | None:
-        """A session, waited for up to `wait_s` until its state is another; None as for `stop`.
+    def find(
+        self,
+        session_id: str,
+        owner: str | None = None,
+        wait_s: float = 0,
+        known: SessionState = SessionState.WAITING,
+    ) -> Told | None:
+        """A session, waited for up to `wait_s` until its state is another than the known one; None as for `stop`.
 
         Raises UnreadableError.
         """
@@ -246,7 +252,7 @@ class Ledger:
             self._look()
             holding = self._book.find(session_id, owner)
             if wait_s and holding is not None and holding.ended_wall_s is None:
-                self._await_another_state(holding, wait_s)
+                self._await_another_state(holding, known, wait_s)
                 holding = self._book.find(session_id, owner)
             status = self._book.status()
             record = self._book.shown(holding) if holding is not None and holding.live is not None else None
@@ -357,9 +363,8 @@ class Ledger:
             return self._commits.join()
         return None
 
-    def _await_another_state(self, holding: Holding, wait_s: float) -> None:
-        state = holding.state
-        self._changed.wait_for(lambda: self._ending or holding.state is not state, wait_s)
+    def _await_another_state(self, holding: Holding, known: SessionState, wait_s: float) -> None:
+        self._changed.wait_for(lambda: self._ending or holding.state is not known, wait_s)
         self._look()
 
     def _copies(self, surprises: int | None) -> Copies | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
+from smartgrid.domain.session import SessionState
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import (
     KEY_DIGEST,
@@ -22,8 +23,8 @@ from smartgrid.protocol.headers import (
 from smartgrid.protocol.keys import DIGEST_LENGTH, DIGEST_PATTERN
 from smartgrid.protocol.numbers import Number
 from smartgrid.web import access
-from smartgrid.web.app import MAX_WAIT_S, query_int
-from smartgrid.web.parameters import text, whole
+from smartgrid.web.app import MAX_WAIT_S, query_choice, query_int
+from smartgrid.web.parameters import Parameter, text, whole
 from smartgrid.web.problems import ProblemError
 
 MOST = 10**18
@@ -48,8 +49,16 @@ OWNER_HEADER = {
         "Whose session it will be, or whose alone may be seen and stopped, between services.", OWNER_PATTERN, 22
     )
 }
+WHILE = "while"
 WAIT_QUERY = {
-    "wait_s": whole("Wait until its state is another than now, for so many seconds at the longest.", 0, MAX_WAIT_S)
+    "wait_s": whole(
+        "Answer once its state is another than `while`, after so many seconds at the latest.", 0, MAX_WAIT_S
+    ),
+    WHILE: Parameter(
+        "With `wait_s`: the state that the asker knows. By default `Waiting`, so a car that has started meanwhile is "
+        "told of at once.",
+        {"type": "string", "enum": [state.value for state in SessionState], "default": SessionState.WAITING.value},
+    ),
 }
 NUMBER_HEADER = {NUMBER: text("The number of the try, between services.", numbers.PATTERN, numbers.MAX_TEXT)}
 WAITING_HEADERS = {
@@ -61,6 +70,20 @@ RESIDENCY_HEADER = {
 }
 SUPERSEDED_BY = re.compile(SUPERSEDED_BY_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitQuery:
+    """How a look at a session waits: for `wait_s` at the longest, 0 for not at all, while the session is `known`."""
+
+    wait_s: int
+    known: SessionState
+
+
+def wait_query() -> WaitQuery:
+    """The query of `GET /charge/{id}` or `/sessions/{id}`; a problem (422) for what cannot be."""
+    known = query_choice(WHILE, SessionState) or SessionState.WAITING
+    return WaitQuery(query_int("wait_s", 0, 0, MAX_WAIT_S), known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from smartgrid.domain.session import SessionState
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.protocol.models import SessionBody, SessionPage
 from smartgrid.web import charge_views, deadlines
-from smartgrid.web.app import MAX_WAIT_S, PAGE_QUERY, answer, page_limit, query_choice, query_int
+from smartgrid.web.app import PAGE_QUERY, answer, page_limit, query_choice
 from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
@@ -57,15 +57,15 @@ class SessionViews:
         needs=(CHARGE_READ, GRID_READ),
     )
     def session(self, session_id: str) -> Response:
-        wait_s, end_s = query_int("wait_s", 0, 0, MAX_WAIT_S), deadlines.work_end_s()
+        asked, end_s = charge_views.wait_query(), deadlines.work_end_s()
 
         def at_once() -> dict[str, Any]:
             return self.sessions.get(session_id, end_s)
 
         def later() -> dict[str, Any]:
-            return self.sessions.wait(session_id, wait_s, end_s)
+            return self.sessions.wait(session_id, asked, end_s)
 
-        found = self.polls.answer(later, at_once) if wait_s else at_once()
+        found = self.polls.answer(later, at_once) if asked.wait_s else at_once()
         return answer(found, headers=age(found.get(AS_OF), time.time()))
 
     @route("DELETE", "/charge/<session_id>")
