@@ -18,6 +18,9 @@ bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, 
 bench-backlogs: $(VENV)/run.stamp ## Measure what it costs to know where a car would wait least, from 10 to 10,000 substations
 	@$(BIN)/python benchmarks/bench_backlogs.py
 
+bench-waiting-service: $(VENV)/dev.stamp ## Measure how far a real substation's expected starts are off, and what its list costs a request
+	@$(BIN)/python benchmarks/bench_waiting_service.py
+
 bench-peers: $(VENV)/run.stamp ## Measure HAProxy, NGINX and our policies side by side (needs both from Debian)
 	@$(BIN)/python benchmarks/bench_peers.py
 
@@ -63,4 +66,4 @@ bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by 
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-followers bench-http-client bench-keys bench-ledger bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

@@ -5,7 +5,7 @@ make bench-waiting-service
 First a substation whose clock runs fast is asked for more than it has, by cars of mix b that come at random: the start
 that each car was told when it joined is compared with its start, once with all staying until they are full, and once
 with every fifth leaving earlier, which nobody can foresee. Then the CPU of a process by request: with nobody waiting,
-and with 20 and 199 waiting beside 20 rigid sessions, in turns.
+and with 20 and 198 waiting beside 20 rigid sessions, in turns.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def fill(substation: Process, waiting: int) -> Caller:
 
 def report_costs() -> None:
     kinds = ("charge", "stop", "join", "look", "forecast", "status")
-    counts = (0, 20, 199)
+    counts = (0, 20, 198)
     calls = {count: {kind: Calls() for kind in kinds} for count in counts}
     with ExitStack() as stack:
         callers = {}

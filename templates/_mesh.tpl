@@ -83,8 +83,8 @@ metadata:
 {{- end -}}
 
 {{/*
-No retries on the way here: a proxy's repeat of a car has no number of its own (docs/protocol.md), and a refusal for want of
-room (503) is an answer, not a fault. No time limit either, as long polls take theirs.
+No retries on the way here: a proxy's repeat of a car has no number of its own, or at a gateway no key (docs/protocol.md), and
+a refusal for want of room (503) is an answer, not a fault. No time limit either, as long polls take theirs.
 */}}
 {{- define "smart-grid.meshRoute" -}}
 {{- $api := "networking.istio.io/v1/VirtualService" -}}
@@ -102,7 +102,7 @@ spec:
         - destination:
             host: {{ include "smart-grid.fullname" . }}
             port:
-              number: 8080
+              number: {{ .Values.service.port | default 8080 }}
 {{- end }}
 {{- end -}}
 

@@ -132,5 +132,6 @@ def test_server_that_knows_istio_takes_what_istio_is_told(helm: Helm, api: KubeA
         "peerauthentication.security.istio.io/grid-substation",
         "requestauthentication.security.istio.io/grid-gateway",
         "virtualservice.networking.istio.io/grid-balancer",
+        "virtualservice.networking.istio.io/grid-gateway",
         "virtualservice.networking.istio.io/grid-substation",
     ]

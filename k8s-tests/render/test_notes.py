@@ -80,3 +80,10 @@ def test_they_say_who_sees_the_fleet_where_nobody_is_asked_for_a_token(notes: Re
     assert kept_out in notes()
     assert kept_out not in notes({"balancer.networkPolicy.enabled": False})
     assert told not in notes({"global.auth.issuers": [issuer]})
+
+
+def test_who_has_substations_scaled_is_not_told_to_scale_them(notes: Read) -> None:
+    text = notes({"substation.autoscaling.enabled": True})
+    assert "with 2 to 10 substation(s)" in text
+    assert "kubectl -n power get horizontalpodautoscaler grid-substation" in text
+    assert "scale statefulset" not in text

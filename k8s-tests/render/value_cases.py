@@ -237,6 +237,7 @@ SUBSTATION = [
     _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
     _settings("maxActiveSessions", 1_000_000, "substation", "MAX_ACTIVE", "1000000"),
     _settings("maxSessionHours", 0.5, "substation", "MAX_SESSION_H", "0.5"),
+    _settings("maxWaitingCars", 0, "substation", "MAX_WAITING", "0"),
     _settings("keepEndedSessions", 2_000_000, "substation", "KEEP_ENDED", "2000000"),
     _settings("maxClockBackSeconds", 0, "substation", "MAX_CLOCK_BACK_S", "0"),
     *(

@@ -181,6 +181,7 @@ SUBSTATION = (
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),
         "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+        "maxWaitingCars": whole(0, 200),
         "keepEndedSessions": whole(0),
         "maxClockBackSeconds": {"type": "number", "minimum": 0},
         "persistence": strict(

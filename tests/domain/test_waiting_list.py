@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
@@ -210,3 +212,43 @@ def test_a_newcomer_is_told_when_it_would_start_and_nothing_has_changed(rule: st
     assert station.line.expected_starts_s(station.substation, newcomer)["c"] == 2 * HOUR_S
     assert station.waiting == ["b"]
     assert station.line.expected_starts_s(station.substation) == {"b": HOUR_S}
+
+
+# ---------------------------------------------------------------------- what keeps everyone from starting
+
+
+def test_nobody_starts_beyond_the_bound_on_sessions() -> None:
+    substation, line = Substation(100.0, 0.0), WaitingList(RULES["spare-backfill"], most_active=lambda _: 2)
+    cars = [a_car(name, 10, 1) for name in "abc"]
+    assert [bool(line.ask(car, substation)) for car in cars] == [True, True, False]
+    assert line.join(cars[2], substation) == []
+    assert line.expected_starts_s(substation) == {"c": HOUR_S}
+    assert [session.session_id for session in line.advance(substation, HOUR_S).started] == ["c"]
+
+
+def test_nobody_starts_while_the_list_is_held() -> None:
+    station = Station("spare-backfill").come(a_car("a", 80, 1))
+    station.line.held = True
+    assert station.come(a_car("b", 80, 1)).advance(2 * HOUR_S).waiting == ["b"]
+    assert station.line.ask(a_car("c", 10, 1), station.substation) is None
+    assert station.line.expected_starts_s(station.substation) == {"b": 2 * HOUR_S}  # as if that were over now
+    station.line.held = False
+    assert [session.session_id for session in station.line.start_due(station.substation)] == ["b"]
+
+
+def test_who_starts_at_a_coarser_clock_starts_at_a_time_that_it_knows() -> None:
+    """Sessions end when they are full all the same."""
+    line = WaitingList(RULES["spare-backfill"], first_time_s=lambda time_s: math.ceil(time_s / 1000) * 1000.0)
+    substation = Substation(100.0, 0.0)
+    for name in "abc":
+        line.join(a_car(name, 80, 1), substation)
+    changes = line.advance(substation, 8000)
+    assert [(session.session_id, session.started_s) for session in changes.started] == [("b", 4000), ("c", 8000)]
+    assert [(session.session_id, session.ended_s) for session in changes.ended] == [("a", 3600), ("b", 7600)]
+
+
+def test_the_list_knows_what_its_cars_want() -> None:
+    station = Station("spare-backfill").come(a_car("a", 100, 9), a_car("b", 80, 0.5), a_car("c", 40, 2))
+    assert (station.line.power_kw, station.line.energy_kwh) == (120, 120)
+    station.line.leave("b")
+    assert (station.line.power_kw, station.line.energy_kwh) == (40, 80)

@@ -44,8 +44,17 @@ verdicts = st.one_of(
     st.builds(Verdict, st.just(Result.SUCCEEDED), substation=st.text(min_size=1, max_size=30)),
     st.builds(Verdict, st.sampled_from([Result.REJECTED, Result.FAILED]), reason=st.text(min_size=1)),
 )
+waits = st.builds(Wait, st.floats(0, 1e5), st.none() | st.floats(0, 1e5))
 outcomes = st.builds(
-    Outcome, st.integers(0, 10), st.floats(0, 1e5), st.floats(0, 1e5), st.floats(0, 1e6), st.floats(0.5, 60), verdicts
+    Outcome,
+    st.integers(0, 10),
+    st.floats(0, 1e5),
+    st.floats(0, 1e5),
+    st.floats(0, 1e6),
+    st.floats(0.5, 60),
+    verdicts,
+    st.booleans(),
+    st.none() | waits,
 )
 samples = st.builds(FleetSample, st.floats(0, 1e5), st.dictionaries(st.text(max_size=5), st.floats(0, 300), min_size=1))
 runs = st.builds(Run, st.just(STARTED_AT), st.just(0.0) | st.floats(1e-3, 1e5), st.lists(outcomes), st.lists(samples))
@@ -234,6 +243,7 @@ def test_the_page_holds_every_chart_and_loads_nothing() -> None:
 def test_the_page_shows_how_long_cars_waited() -> None:
     page = page_of(report_of(MAY_WAIT, WITH_WAITS), WITH_WAITS)
     assert 'aria-label="Histogram of waits"' in page
+    assert 'aria-label="Waiting cars over the run"' in page
     assert "cars waited; 1 started, 1 left" in page
     assert "Histogram of waits" not in page_of(report_of(MAY_WAIT, RUN), RUN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 
@@ -90,6 +91,15 @@ def test_it_never_goes_back_and_never_runs_much_faster(changes: list[tuple[float
 def test_there_and_back_is_the_same_time(time_scale: float) -> None:
     scale = TimeScale(time_scale)
     assert scale.to_wall_s(scale.to_grid_s(1.8e9)) == pytest.approx(1.8e9, abs=1e-6)
+
+
+@given(st.floats(1e9, 2e9), st.sampled_from([0.001, 0.3, 1, 7.3, 60, 600, 99_999]))
+def test_the_first_wall_time_is_not_before_and_the_one_before_it_is(wall_s: float, time_scale: float) -> None:
+    scale = TimeScale(time_scale)
+    grid_s = math.nextafter(scale.to_grid_s(wall_s), math.inf)
+    first_s = scale.first_wall_s(grid_s)
+    assert scale.to_grid_s(math.nextafter(first_s, 0)) < grid_s <= scale.to_grid_s(first_s)
+    assert first_s - wall_s < 1e-6
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,14 @@ def test_a_look_that_waits_is_answered_when_it_starts(substation: Process) -> No
         look = threads.submit(lambda: substation.call("GET", path))
         stop_who_charges(substation)
         assert look.result(60).json()["state"] == "Charging"
+
+
+def test_it_starts_by_itself_at_the_time_that_was_expected(tmp_path: Path) -> None:
+    with Process("substation", tmp_path, name="s0", capacity_kw=100, time_scale=600) as fast:
+        charge(fast, energy_kwh=27)  # two seconds
+        told = waits(fast)
+        started = fast.call("GET", f"/charge/{told['session_id']}?wait_s=60").json()
+    assert (started["state"], started["started_at"]) == ("Charging", told["expected_start"])
 
 
 def test_a_look_that_waits_is_answered_when_its_time_is_up(substation: Process) -> None:

@@ -7,6 +7,7 @@ SMARTGRID_TIME_SCALE: {{ .Values.timeScale | quote }}
 SMARTGRID_MAX_ACTIVE: {{ int64 . | quote }}
 {{- end }}
 SMARTGRID_MAX_SESSION_H: {{ .Values.maxSessionHours | quote }}
+SMARTGRID_MAX_WAITING: {{ int64 .Values.maxWaitingCars | quote }}
 SMARTGRID_KEEP_ENDED: {{ int64 .Values.keepEndedSessions | quote }}
 SMARTGRID_MAX_CLOCK_BACK_S: {{ .Values.maxClockBackSeconds | quote }}
 {{- end -}}

@@ -149,18 +149,18 @@ def stacked_columns(columns: Sequence[Mapping[str, int]], duration_s: float) -> 
     return Chart("Requests over the run", shapes, frame, _dots(list(columns[0])))
 
 
-def loads(series: Mapping[str, Sequence[tuple[float, float]]]) -> Chart:
-    """Load in % of each substation over the run; with few of them, a legend."""
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], y_title: str, label: str, least_top: float) -> Chart:
+    """Values over the run, of each name; a legend if there are several, and few. `least_top` is on the axis."""
     times = [at_s for samples in series.values() for at_s, _ in samples]
     x = linear_scale(max(times))
-    y = linear_scale(max(100.0, *(load for samples in series.values() for _, load in samples)))
+    y = linear_scale(max(least_top, *(value for samples in series.values() for _, value in samples)))
     shapes = [
         Line(f"series s{position % COLOURS}", _places(samples, x, y), name)
         for position, (name, samples) in enumerate(series.items())
     ]
     few = [("line", f"series s{position}", name) for position, name in enumerate(series)]
-    frame = _frame(x, y, "seconds since the start", "load in %")
-    return Chart("Load of the substations", shapes, frame, few if len(few) <= COLOURS else ())
+    frame = _frame(x, y, "seconds since the start", y_title)
+    return Chart(label, shapes, frame, few if 1 < len(few) <= COLOURS else ())
 
 
 def bars(rows: Mapping[str, float], unit: str, digits: int, label: str) -> Chart:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from smartgrid.loadtest.charts import Chart, Point, bars, histogram, loads, scatter, stacked_columns
+from smartgrid.loadtest.charts import Chart, Point, bars, histogram, lines, scatter, stacked_columns
 from smartgrid.loadtest.outcomes import Outcome
 from smartgrid.loadtest.report import Report, Run
 from smartgrid.loadtest.request import Result
@@ -65,10 +65,9 @@ def _charts(report: Report, run: Run) -> Iterator[tuple[str, Chart]]:
         yield f"Load of the substations{'' if len(names) < 2 else f' ({len(names)})'}", _loads(run, names)
     waits_s = [outcome.wait.lasted_s for outcome in run.outcomes if outcome.wait is not None]
     if waits_s:
-        yield (
-            "How long cars waited",
-            histogram(waits_s, "seconds until it charged or left", "cars", "Histogram of waits"),
-        )
+        waits = histogram(waits_s, "seconds until it charged or left", "cars", "Histogram of waits")
+        yield "How long cars waited", waits
+        yield "Cars that waited at the same time", _waiting_over_time(run.outcomes)
     if report["distribution"]:
         yield "Cars admitted by each substation", _by_substation(report, "requests", "cars", 0)
         yield "Energy that these cars asked for", _by_substation(report, "energy_kwh", "kWh", 1)
@@ -84,9 +83,19 @@ def _over_time(outcomes: Sequence[Outcome]) -> Chart:
 
 
 def _loads(run: Run, names: Sequence[str]) -> Chart:
-    return loads(
-        {name: [(s.at_s, s.load_percentages[name]) for s in run.fleet if name in s.load_percentages] for name in names}
-    )
+    series = {
+        name: [(s.at_s, s.load_percentages[name]) for s in run.fleet if name in s.load_percentages] for name in names
+    }
+    return lines(series, "load in %", "Load of the substations", least_top=100.0)
+
+
+def _waiting_over_time(outcomes: Sequence[Outcome]) -> Chart:
+    """How many cars waited at once, of those whose wait has ended."""
+    waits = [(o.sent_s, o.sent_s + o.wait.lasted_s) for o in outcomes if o.wait is not None]
+    last_s = max(end_s for _, end_s in waits)
+    moments_s = [last_s * position / COLUMNS_OVER_TIME for position in range(COLUMNS_OVER_TIME + 1)]
+    counts = [(at_s, float(sum(begin_s <= at_s < end_s for begin_s, end_s in waits))) for at_s in moments_s]
+    return lines({"waiting": counts}, "cars", "Waiting cars over the run", least_top=1.0)
 
 
 def _by_substation(report: Report, field: str, unit: str, digits: int) -> Chart:

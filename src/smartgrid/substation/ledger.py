@@ -448,6 +448,8 @@ class Ledger:
         return Told(record, status, replayed=True)
 
     def _with_outlook(self, told: Told) -> Told:
+        if told.record.position is None:
+            return told
         return replace(told, record=self._with_starts([told.record])[0])
 
     def _with_starts(self, records: list[Record]) -> list[Record]:

@@ -36,14 +36,6 @@ def test_more_demand_keeps_more_at_once() -> None:
     assert emptying.kept(AUTOSCALER, 700.0, 1_201.0) == 10
 
 
-def test_without_an_autoscaler_nothing_is_emptied_and_one_that_comes_back_is_watched_anew() -> None:
-    emptying = Emptying()
-    emptying.kept(AUTOSCALER, 0.0, 0.0)
-    assert emptying.kept(None, 0.0, 700.0) is None
-    assert emptying.kept(AUTOSCALER, 0.0, 710.0) is None
-    assert emptying.kept(AUTOSCALER, 0.0, 1_310.0) == 2
-
-
 def test_a_window_of_nothing_is_over_with_the_next_look() -> None:
     at_once, emptying = Autoscaler(70.0, 1, 10, 0.0), Emptying()
     assert [

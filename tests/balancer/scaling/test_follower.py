@@ -153,10 +153,15 @@ def test_members_by_hand_never_leave() -> None:
     assert fleet.leaving() == {"substation-1"}
 
 
-def test_without_an_autoscaler_none_leaves() -> None:
-    fleet = fleet_of(1, 0)
-    scaling_of(fleet).work()
-    assert fleet.leaving() == frozenset()
+def test_without_an_autoscaler_none_leaves_any_more_and_one_that_comes_back_is_watched_anew() -> None:
+    fleet, slow = fleet_of(1, 0), Autoscaler(70.0, 1, 10, settle_s=600.0)
+    answers = [AT_ONCE, None, slow]
+    scaling = Scaling("substation", fleet, set, lambda: None, lambda: answers.pop(0))
+    left = []
+    while answers:
+        scaling.work()
+        left.append(fleet.leaving())
+    assert left == [{"substation-1"}, frozenset(), frozenset()]
 
 
 def test_one_that_joins_above_what_is_asked_for_is_asked_last_from_the_beginning_of_the_next_look() -> None:

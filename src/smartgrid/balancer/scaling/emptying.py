@@ -36,12 +36,8 @@ class Emptying:
         self._wish = 0
         self._wishes: deque[tuple[float, int]] = deque()  # until when each was one; each greater than all after it
 
-    def kept(self, autoscaler: Autoscaler | None, demand_kw: float, now_s: float) -> int | None:
-        """How many substations stay, as far as demand asks for them; None where none is to be emptied."""
-        if autoscaler is None:
-            self._since_s, self._wish = None, 0
-            self._wishes.clear()
-            return None
+    def kept(self, autoscaler: Autoscaler, demand_kw: float, now_s: float) -> int | None:
+        """How many substations stay, as far as demand asks for them; None where none is to be emptied yet."""
         if self._since_s is None:
             self._since_s = now_s
         before, self._wish = self._wish, autoscaler.wish(demand_kw)

@@ -60,12 +60,13 @@ class Scaling(Periodic):
     def work(self) -> None:
         """Read what the autoscaler is set to, and have the substations above what demand asks for asked last."""
         self._look()
-        now = self.wanted()
-        if now is None:
-            return
-        kept = self._emptying.kept(self._autoscaler, now.demand_kw, time.monotonic())
-        names = (each.name for each in self._fleet.substations())
-        self._fleet.set_leaving(frozenset(each for each in names if self._is_above(each, kept)))
+        if self._autoscaler is None:
+            self._emptying = Emptying()
+            self._fleet.set_leaving(frozenset())
+        elif (now := self.wanted()) is not None:
+            kept = self._emptying.kept(self._autoscaler, now.demand_kw, time.monotonic())
+            names = (each.name for each in self._fleet.substations())
+            self._fleet.set_leaving(frozenset(each for each in names if self._is_above(each, kept)))
 
     def _look(self) -> None:
         problem, found = "", self._autoscaler
