@@ -7,8 +7,8 @@ import time
 import pytest
 
 from smartgrid.balancer.tries import Tries
-from smartgrid.protocol.numbers import MAX_PARTS
 from smartgrid.protocol.headers import NUMBER
+from smartgrid.protocol.numbers import MAX_PARTS
 from support.grid import Grid, car
 
 NOW_S = 1_800_000_000.0
