@@ -98,7 +98,7 @@ def test_series_stay_bounded_when_a_thousand_substations_come_and_go() -> None:
         fleet.leave(f"substation-{number}")
     counted.forget_absent(each.name for each in fleet.substations())
 
-    assert len(with_all) - len(before) == 8 * MANY
+    assert len(with_all) - len(before) == 9 * MANY
     assert series(app) == before
 
 
