@@ -170,8 +170,7 @@ def _responses(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _answer(answer: Model | str | None) -> dict[str, Any]:
     if answer is None:
         return {}
-    text = {"schema": {"type": "string"}}
-    return {"content": {answer: text} if isinstance(answer, str) else _content("application/json", answer)}
+    return {"content": {answer: {}} if isinstance(answer, str) else _content("application/json", answer)}
 
 
 def _parameter(where: str, name: str, told: Parameter, *, required: bool = False) -> dict[str, Any]:
