@@ -97,7 +97,7 @@ class Api:
     @audited("charge")
     def charge(self) -> Response:
         body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
-        until_s = _waits_until_s(body) if body.wait and charge_views.may_wait_here() else None
+        until_s = _waits_until_s(body) if charge_views.may_wait_here() and body.wait else None
         try:
             told = self.ledger.charge(
                 self._request(body),

@@ -121,8 +121,11 @@ def try_number() -> Number | None:
 
 
 def may_wait_here() -> bool:
-    """Whether a car that wants to wait may do so here, as far as its sender says."""
-    return request.headers.get(WAIT) != NO_WAIT
+    """Whether a car may wait here, as far as its sender says; a problem (422) for what is no word for it."""
+    found = request.headers.get(WAIT)
+    if found not in (None, NO_WAIT):
+        raise ProblemError(422, "invalid-request", f"{WAIT} must be {NO_WAIT}, or left out.")
+    return found is None
 
 
 def key_digest() -> str | None:

@@ -69,10 +69,11 @@ class PlacingViews:
     )
     @audited("charge")
     def charge(self) -> Response:
-        begun_s, body, moved = time.monotonic(), read_body(ChargeBody), charge_views.key_digest()
-        key = "" if moved else idempotency_key() or secrets.token_hex(16)
+        begun_s, body = time.monotonic(), read_body(ChargeBody)
+        named, moved = idempotency_key(), charge_views.key_digest()
+        key = "" if moved else named or secrets.token_hex(16)
         number = self.tries.number(charge_views.try_number(), time.time())
-        may_wait = body.wait and charge_views.may_wait_here()
+        may_wait = charge_views.may_wait_here() and body.wait
         wish = Wish(body.regions, access.residency())
         sent = request.get_data() if body.region is None else body.filled_in(with_region=False)
         car = Car(sent, body.power, key, number, access.owner(), body.wait, may_wait, moved, wish)
