@@ -102,6 +102,10 @@ def test_it_starts_where_it_waits_as_soon_as_power_frees_there(grid: Grid) -> No
 # ---------------------------------------------------------------------- moves
 
 
+def have_ended(found: list[dict[str, Any]]) -> list[bool]:
+    return [session["ended_at"] is not None for session in found]
+
+
 def test_a_car_is_moved_to_where_power_frees_and_its_first_id_stays_good(grid: Grid) -> None:
     filled = fill_all(grid)
     session = let_wait(grid, "EV-moved")
@@ -110,10 +114,9 @@ def test_a_car_is_moved_to_where_power_frees_and_its_first_id_stays_good(grid: G
 
     assert others[0].call("DELETE", f"/charge/{filled[name][0]}").status == 200
     wait_until(lambda: bool(counting([others[0]], "EV-moved")), 60, "it is moved")
-    for balancer in grid.balancers:
-        wait_settled(balancer)
+    wait_until(lambda: len(counting(grid.substations, "EV-moved")) == 1, 60, "it waits no more")
 
-    [now] = counting(grid.substations, "EV-moved")
+    [now] = counting([others[0]], "EV-moved")
     found = grid.gateway.call("GET", f"/sessions/{session['session_id']}").json()
     assert (found["session_id"], found["state"]) == (f"{name}.{now['session_id']}", "Charging")
     again = charge(grid.gateways[1], "EV-moved", key="key-EV-moved", wait=True)
@@ -133,9 +136,9 @@ def test_the_cars_of_a_substation_that_is_drained_are_moved(grid: Grid) -> None:
             for session_id in filled[str(other.settings["name"])][: len(waiting) // 2]:
                 assert other.call("DELETE", f"/charge/{session_id}").status == 200
         wait_until(lambda: not sessions(drained, state="Waiting"), 60, "its list is empty")
-        wait_settled(grid.balancer)
-
-        assert all(len(counting(grid.substations, vehicle)) == 1 for vehicle in there)
+        wait_until(
+            lambda: all(len(counting(grid.substations, vehicle)) == 1 for vehicle in there), 60, "each has one session"
+        )
     finally:
         drained.call("PUT", "/draining", json={"draining": False})
 
@@ -154,11 +157,11 @@ def test_a_stop_while_cars_are_moved_holds(grid: Grid) -> None:
     freeing.join()
 
     assert {reply.status for reply in stopped} == {200}
-    for balancer in grid.balancers:
-        wait_settled(balancer)
-    for each in waiting:
-        found = counting(grid.substations, each["vehicle_id"])
-        assert [session["ended_at"] is not None for session in found] == [True]
+    wait_until(
+        lambda: all(have_ended(counting(grid.substations, each["vehicle_id"])) == [True] for each in waiting),
+        60,
+        "each has one session, which has ended",
+    )
 
 
 # ---------------------------------------------------------------------- faults

@@ -55,4 +55,4 @@ def test_the_wait_of_a_car_is_a_row_of_its_own(stub: Stub) -> None:
 def test_a_refusal_is_a_failure_with_its_reason(stub: Stub) -> None:
     stub.fault = "full"
     (row,) = locust(stub)
-    assert row["num_failures"] == row["num_requests"] == len(stub.keys)
+    assert row["num_failures"] == row["num_requests"] > 0

@@ -6,10 +6,9 @@ Cars are rigid unless said otherwise, at a substation of 100 kW; an hour at 80 k
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,29 +33,6 @@ from support.books import START_WALL_S, Books, SetClock, a_car
 from support.processes import wait_until
 
 HOUR_S = 3600.0
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-def open_books(tmp_path: Path, clock: SetClock) -> Iterator[Callable[..., Books]]:
-    opened: list[Books] = []
-
-    def open_at(folder: Path = tmp_path / "data", **options: Any) -> Books:
-        opened.append(Books(folder, clock, **options))
-        return opened[-1]
-
-    yield open_at
-    for books in opened:
-        books.close()
-
-
-@pytest.fixture
-def books(open_books: Callable[..., Books]) -> Books:
-    return open_books()
 
 
 def rigid(kw: float = 80.0, hours: float = 1.0, departure_s: float | None = None) -> ChargeRequest:
