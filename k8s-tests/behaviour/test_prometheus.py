@@ -27,6 +27,8 @@ from harness.namespace import restricted_namespace
 
 SERVICES = ("substation", "balancer", "gateway")
 SCRAPE_INTERVAL_S = 10
+WAITS = {"vehicle_id": "EV-waits", "energy_kwh": 20, "max_power_kw": 100, "min_power_kw": 100, "wait": True}
+"""A car that needs a whole substation, which it has to wait for."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def test_every_query_of_panels_and_rules_returns_data(
 
     def all_have_data() -> bool:
         nonlocal missing
+        watched.ask_gateway("POST", "/charge", json=WAITS)
         missing = [query for query in missing if not observer.has_data(query.expression)]
         return not missing
 
