@@ -108,18 +108,18 @@ def have_ended(found: list[dict[str, Any]]) -> list[bool]:
 
 def test_a_car_is_moved_to_where_power_frees_and_its_first_id_stays_good(grid: Grid) -> None:
     filled = fill_all(grid)
-    session = let_wait(grid, "EV-moved")
+    session = let_wait(grid, "EV-waits-and-moves")
     _, others = at(grid, session)
     name = str(others[0].settings["name"])
 
     assert others[0].call("DELETE", f"/charge/{filled[name][0]}").status == 200
-    wait_until(lambda: bool(counting([others[0]], "EV-moved")), 60, "it is moved")
-    wait_until(lambda: len(counting(grid.substations, "EV-moved")) == 1, 60, "it waits no more")
+    wait_until(lambda: bool(counting([others[0]], "EV-waits-and-moves")), 60, "it is moved")
+    wait_until(lambda: len(counting(grid.substations, "EV-waits-and-moves")) == 1, 60, "it waits no more")
 
-    [now] = counting([others[0]], "EV-moved")
+    [now] = counting([others[0]], "EV-waits-and-moves")
     found = grid.gateway.call("GET", f"/sessions/{session['session_id']}").json()
     assert (found["session_id"], found["state"]) == (f"{name}.{now['session_id']}", "Charging")
-    again = charge(grid.gateways[1], "EV-moved", key="key-EV-moved", wait=True)
+    again = charge(grid.gateways[1], "EV-waits-and-moves", key="key-EV-waits-and-moves", wait=True)
     assert (again.status, again.json()["session_id"]) == (201, found["session_id"])
     stopped = grid.gateway.call("DELETE", f"/sessions/{session['session_id']}").json()
     assert (stopped["session_id"], stopped["end_reason"]) == (found["session_id"], "Stopped")
