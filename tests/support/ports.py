@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import resource
 import socket
 from contextlib import ExitStack
 
@@ -18,12 +20,20 @@ def free_port() -> int:
 
 def free_ports(count: int) -> range:
     """So many, one after the other."""
+    _may_open_more()
     rng = random.SystemRandom()
     for _ in range(TRIES):
         first = rng.randrange(PORTS.start, PORTS.stop - count + 1)
         if _take(found := range(first, first + count)):
             return found
     raise RuntimeError("no free ports")
+
+
+@functools.cache
+def _may_open_more() -> None:
+    """Each port that was given holds a file, and a worker gives more than the 1,024 files of a plain user."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _take(ports: range) -> bool:
