@@ -265,6 +265,7 @@ def absurd(**changes: object) -> Script:
     [
         absurd(digest="short"),
         absurd(number="1.2.x"),
+        absurd(number="9000000000000000"),
         absurd(session_id="../etc"),
         absurd(fingerprint="B" * 16),
         absurd(owner="me"),
@@ -284,6 +285,17 @@ def test_of_a_list_that_cannot_be_no_car_is_moved(grid: Grid, script: Script) ->
     grid.look()
 
     assert grid["free"].asked("POST /charge") == []
+
+
+def test_a_list_of_which_the_first_twenty_fit_nowhere_is_read_to_its_end(grid: Grid) -> None:
+    *large, small = grid.wait_at("full", 21)
+    for each in large:
+        each.body = b'{"vehicle_id": "EV-1", "energy_kwh": 10, "max_power_kw": 60, "min_power_kw": 50}'
+    grid.free("free", room_kw=40)
+
+    grid.look()
+
+    assert [each.digest for each in grid["free"].charging()] == [small.digest]
 
 
 # ---------------------------------------------------------------------- what may go wrong

@@ -491,7 +491,7 @@ def test_a_car_whose_joining_was_not_written_has_never_been(books: Books) -> Non
     with pytest.raises(StorageError):
         books.wait(rigid(), "k")
     books.store.full = False
-    assert line(books) == [kept]
+    wait_until(lambda: line(books) == [kept])
     wait_until(lambda: books.ledger.storage_fault() is None)
     assert books.wait(rigid(), "k").replayed is False
 
@@ -543,3 +543,48 @@ def test_a_substation_that_was_drained_starts_nobody_when_it_comes_back(
     ledger.close()
     assert told is not None
     assert told.record.state == "Waiting"
+
+
+# ---------------------------------------------------------------------- clocks, faults and limits
+
+
+def test_a_join_of_the_future_is_put_right_on_the_disk_too(open_books: Callable[..., Books], clock: SetClock) -> None:
+    """The clock is set back; else the file would say again and again that it was alive later than now."""
+    books = open_books()
+    books.charge(rigid(hours=10))
+    waiting = books.wait(rigid(), "k").record.session_id
+    books.close()
+    clock.pass_s(-500)
+    open_books().close()
+    again = open_books()
+    joined_s = found(again, waiting).joined_wall_s
+    assert joined_s is not None
+    assert joined_s <= clock.wall_s()
+    assert sum(r.delivered_kwh for r in again.ledger.page(10, None, SessionState.CHARGING)) < 1
+
+
+def test_a_move_by_a_number_that_cannot_be_believed_is_refused_and_not_numbered_anew(books: Books) -> None:
+    ahead = int((START_WALL_S + 10**6) * 10**6)
+    with pytest.raises(NoRoomError) as refused:
+        books.ledger.charge(rigid(), number=(ahead, 0, 77, 1), digest=keys.digest("k"), fingerprint=repr(rigid()))
+    assert refused.value.status is not None
+
+
+def test_nobody_is_offered_to_others_while_the_disk_takes_no_changes(books: Books) -> None:
+    """A move could not be noted here."""
+    books.charge(rigid())
+    waiting = books.wait(rigid()).record.session_id
+    books.store.full = True
+    with pytest.raises(StorageError):
+        books.charge(rigid(10))
+    assert line(books) == []
+    books.store.full = False
+    wait_until(lambda: line(books) == [waiting])
+
+
+def test_a_car_that_can_never_start_any_more_keeps_no_room(books: Books) -> None:
+    books.charge(rigid(30))
+    books.wait(rigid(80))
+    assert books.ledger.status().largest_free_kw == 0
+    books.ledger.set_capacity(60)
+    assert books.ledger.status().largest_free_kw == 30

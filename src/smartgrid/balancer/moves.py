@@ -37,7 +37,7 @@ from smartgrid.balancer.placement import attempt
 from smartgrid.balancer.placement.attempt import Admitted, Asked, Car, NotSent, Unknown
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.keys_under_way import KeyBusyError, KeysUnderWay
-from smartgrid.balancer.waiting_lists import MOST_CARS, WaitingCar, WaitingLists, in_turn
+from smartgrid.balancer.waiting_lists import ALL_CARS, MOST_CARS, WaitingCar, WaitingLists, in_turn
 from smartgrid.domain.sharing import TOLERANCE_KW
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
@@ -128,9 +128,7 @@ class Mover(Periodic):
 
     def _move_one_of(self, source: str, room_kw: float) -> bool:
         """Whether a car of this list charges elsewhere now."""
-        member = self._fleet.substation(source)
-        cars = self._lists.read(member, MOST_CARS) if member is not None else None
-        for car in fitting(cars or (), room_kw):
+        for car in self._fitting(source, room_kw):
             try:
                 with self._keys.holding(car.digest, 0.0):
                     result = self._move(car, source)
@@ -142,6 +140,16 @@ class Mover(Periodic):
             if result == NOT_KNOWN:
                 return False
         return False
+
+    def _fitting(self, source: str, room_kw: float) -> list[WaitingCar]:
+        """The first of the list that fit; of all of it where none of the very first does."""
+        member = self._fleet.substation(source)
+        for limit in (MOST_CARS, ALL_CARS):
+            cars = self._lists.read(member, limit) if member is not None else None
+            found = list(fitting(cars or (), room_kw))
+            if found or cars is None or len(cars) < limit:
+                return found
+        return []
 
     def _move(self, car: WaitingCar, source: str) -> str:
         """Have it placed elsewhere, unless the key's session is not the one that waits."""

@@ -23,14 +23,14 @@ from smartgrid.protocol import numbers, status_header
 from smartgrid.protocol import session_id as ids
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import OWNER_PATTERN, STATUS
-from smartgrid.protocol.keys import DIGEST_PATTERN
+from smartgrid.protocol.keys import DIGEST_PATTERN, FEED_TOLERANCE_S
 from smartgrid.protocol.models import ChargeBody
 from smartgrid.protocol.numbers import Number
 
-MOST_CARS = 20
-"""Of one list at once: who comes later has its turn when these are gone."""
+MOST_CARS, ALL_CARS = 20, 200
+"""Of one list at once; and where none of these fits, which may be so for long."""
 TIMEOUT_S = 1.0
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 256 * 1024
 
 
 def in_turn(lists: Mapping[str, Status]) -> list[str]:
@@ -129,7 +129,9 @@ def _car(member: str, wire: Any) -> WaitingCar | None:
     except (ValidationError, ValueError, TypeError):
         return None
     number = numbers.decode(listed.number)
-    if number is None or fingerprint(body) != listed.fingerprint:
+    if number is None or not numbers.is_believable(number, time.time(), FEED_TOLERANCE_S):
+        return None
+    if fingerprint(body) != listed.fingerprint:
         return None
     session_id = ids.prefixed(member, listed.session_id)
     return WaitingCar(

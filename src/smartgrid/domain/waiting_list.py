@@ -173,6 +173,11 @@ class WaitingList:
         has_place = len(self._cars) < self.most_cars and not substation.draining
         return has_place and _is_possible(car, substation) and car.leaves_s > substation.now_s
 
+    def holds_room(self, substation: Substation) -> bool:
+        """Whether somebody waits for room that there can be here; one that is larger than the whole substation, as its
+        limit is by now, holds nobody back."""
+        return any(_is_possible(car, substation) for car in self._cars)
+
     def ask(self, car: WaitingCar, substation: Substation) -> Session | None:
         """Start it now if the rule lets it, as if it had joined; else None, and nothing has changed."""
         if not self._cars:

@@ -278,11 +278,11 @@ class Book:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""
         found = self._substation.status()
         full = found.active_sessions >= self._limits.most_active(found.capacity_kw)
-        room_kw = 0.0 if full or self._line or self.fault is not None else found.largest_free_kw
+        has_room = not full and self.fault is None and not self._line.holds_room(self._substation)
         return replace(
             found,
             epoch=self.epoch,
-            largest_free_kw=room_kw,
+            largest_free_kw=found.largest_free_kw if has_room else 0.0,
             waiting_sessions=len(self._line),
             waiting_kw=self._line.power_kw,
             waiting_kwh=self._line.energy_kwh,
@@ -303,7 +303,10 @@ class Book:
         return to_record(holding, self._line.position(holding.session_id) if holding.waits else None)
 
     def waiting(self, limit: int) -> list[Holding]:
-        """The first in the list, as far as they are on the disk."""
+        """The first in the list, as far as they are on the disk; none while it takes no changes: that they have been
+        moved could not be noted, and after a crash they would start here."""
+        if self.fault is not None:
+            return []
         found = (self._rows.find(car.session_id) for car in self._line)
         return list(islice((holding for holding in found if holding and not self.is_pending(holding)), limit))
 

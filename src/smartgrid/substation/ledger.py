@@ -47,6 +47,7 @@ from smartgrid.substation.pending import Taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     LedgerError,
+    NoRoomError,
     NotDurableError,
     StorageError,
     SupersededError,
@@ -149,18 +150,22 @@ class Ledger:
         """The session of the owner's key: the one that it has, or one that starts now, or waits.
 
         A request without key or number gets them here; `digest` stands for a key that only its client knows, of a car
-        that a balancer moves.
+        that a balancer moves; its number only means something beside that of the session that waits, so a number from
+        too far ahead is refused, and not replaced.
         `waits_until_s` is until when the car waits if need be, in wall time: infinite for as long as it takes, None
         for one that does not. Raises NoRoomError, QuotaError, DrainingError, DepartureError,
         KeyReusedError, SupersededError, StorageError or UnknownOutcomeError.
         """
         is_move = digest is not None
+        may_move = not is_move or number is None or is_believable(number, time.time())
         if digest is None:
             digest = secrets.token_urlsafe(16) if key is None else keys.digest(key, owner)
         number = self._believed(number)
         with self._lock:
             wall_s = self._look()
             try:
+                if not may_move:
+                    raise NoRoomError
                 holding, replayed = self._book.charge(
                     request, digest, number, fingerprint, wall_s, owner, waits_until_s, is_move=is_move
                 )

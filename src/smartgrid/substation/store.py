@@ -37,6 +37,7 @@ _CHANGING = (
     "number",
     "superseded_by",
     "leaves_wall_s",
+    "joined_wall_s",
     "started_wall_s",
     "started_event",
     "delivered_kwh",

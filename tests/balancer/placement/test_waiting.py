@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from balancer.parts import BODY, POWER, Parts, parts_of
 from smartgrid.balancer.placement.attempt import Car
 from smartgrid.balancer.placement.errors import HolderAwayError, NoPlaceError, NotKnownError, OverQuotaError
+from smartgrid.balancer.placement.forecasts import Forecasts
 from smartgrid.balancer.placement.placement import Placed
 from smartgrid.domain.quotas import Quota
 from smartgrid.protocol.keys import KeyEntry, digest
@@ -181,6 +183,20 @@ def test_when_the_shortest_lists_take_nobody_the_next_are_asked() -> None:
         stubs["s11"].scripts.clear()
 
         assert grid.wait().member == "s11"
+
+
+def test_a_region_asks_on_until_one_of_its_own_takes_the_car() -> None:
+    with ScriptedSubstations(f"s{i}" for i in range(12)) as stubs, parts_of(stubs) as parts:
+        Grid(stubs, parts)
+        for stub in stubs:
+            stub.scripts["POST /forecast"] = answers(Response(200, {"expected_start_in_s": None, "takes": False}))
+        stubs["s11"].scripts.clear()
+
+        found = Forecasts(parts.fleet).earliest(BODY, POWER, {}, time.monotonic() + 60)
+        assert (found.takes, found.expected_start_in_s) == (True, 60.0)
+
+        stubs["s11"].scripts.update(stubs["s1"].scripts)
+        assert Forecasts(parts.fleet).earliest(BODY, POWER, {}, time.monotonic() + 60).takes is False
 
 
 # ---------------------------------------------------------------------- who may wait

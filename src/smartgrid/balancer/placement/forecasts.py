@@ -91,6 +91,16 @@ class Forecasts:
         }
         return {name: answer.result() for name, answer in answers.items()}
 
+    def earliest(self, body: bytes, power: PowerRange, headers: Mapping[str, str], end_s: float) -> Forecast:
+        """What a region says of itself: the earliest of the first few of whom one takes the car, by `end_s`."""
+        asked: list[str] = []
+        while time.monotonic() < end_s and (found := self.of(body, power, headers, end_s, asked)):
+            best = earliest(found.values())
+            if best.takes:
+                return best
+            asked += found
+        return NOWHERE
+
     def _ask(self, member: Substation, question: _Question) -> Forecast | None:
         left_s = question.end_s - time.monotonic()
         if left_s < MIN_TIMEOUT_S:

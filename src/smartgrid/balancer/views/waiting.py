@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from smartgrid.auth.scopes import CHARGE_WRITE, GRID_SERVICE
-from smartgrid.balancer.placement import forecasts
 from smartgrid.balancer.placement.attempt import JSON
 from smartgrid.balancer.placement.forecasts import Forecasts
 from smartgrid.balancer.waiting_lists import MOST_CARS as DEFAULT_CARS
@@ -46,8 +45,7 @@ class WaitingViews:
         body = read_body(ChargeBody)
         sent = {"Content-Type": JSON, STATUS: status_header.WANTED, **access.outgoing(), **tracing.outgoing()}
         asked = request.get_data() if body.region is None else body.filled_in(with_region=False)
-        found = self.forecasts.of(asked, body.power, sent, _end_s())
-        return answer(forecasts.earliest(found.values()).model_dump())
+        return answer(self.forecasts.earliest(asked, body.power, sent, _end_s()).model_dump())
 
     @route("GET", "/waiting")
     @operation(
