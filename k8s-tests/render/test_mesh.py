@@ -9,7 +9,7 @@ import pytest
 
 from render.charts import LONG_RUNNING
 from render.manifests import ISTIO_APIS, Chart, Manifest, at, pod_template
-from render.value_cases import WORKLOADS
+from render.value_cases import OF_REGIONS, WORKLOADS
 
 MODES = ("istio-sidecar", "istio-ambient")
 DRIVERS = {"issuer": "https://login.example.com", "audience": "grid", "jwks": "https://login.example.com/keys"}
@@ -114,6 +114,11 @@ def test_in_ambient_mode_a_service_calls_the_next_by_the_meshs_port(chart: Chart
     objects = installed(chart, "istio-ambient")
     assert policy(objects, "gateway")["egress"][1]["ports"] == [{"port": 8080, "protocol": "TCP"}, HBONE]
     assert policy(objects, "balancer")["egress"][1]["ports"] == [{"port": 8080, "protocol": "TCP"}, HBONE]
+
+
+def test_in_ambient_mode_a_balancer_of_regions_calls_them_by_the_meshs_port_too(chart: Chart) -> None:
+    objects = chart.objects({**OF_REGIONS, "global.mesh": "istio-ambient"})
+    assert {"ports": [HBONE]} in policy(objects, "balancer")["egress"]
 
 
 def test_in_ambient_mode_the_kubelet_probes_from_an_address_of_the_meshs(chart: Chart) -> None:

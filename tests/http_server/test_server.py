@@ -249,6 +249,24 @@ def test_a_head_that_trickles_is_given_up_at_the_same_time() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+def test_one_that_is_closed_just_as_its_time_is_up_does_not_end_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread has got the end of the connection before the clock asks for it."""
+    expired = threading.Semaphore(0)
+
+    def closed_meanwhile(ended: connection.Connection) -> None:
+        ended.close()
+        expired.release()
+
+    with serving() as served:
+        with monkeypatch.context() as patched, closing(served.connect()):
+            patched.setattr(connection.Connection, "expire", closed_meanwhile)
+            assert expired.acquire(timeout=LONGEST_S)
+        with closing(served.connect()) as silent:
+            assert read_all(silent) == b""
+        served.server._open.clear()  # what was closed behind its back
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_kept_connection_that_is_idle_is_closed_in_the_end() -> None:
     with serving() as served, closing(served.connect()) as made:
         made.sendall(GET)

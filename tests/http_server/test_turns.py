@@ -27,6 +27,8 @@ def fill(some: Turns[str], kind: Kind, number: int) -> list[Turn]:
         ("GET", b"/charge", b"", Kind.READ),
         ("GET", b"/status", b"", Kind.READ),
         ("GET", b"/status", b"epoch=1&since=2&wait_s=60", Kind.POLL),
+        ("GET", b"/status", b"since=2", Kind.POLL),
+        ("GET", b"/charge/x", b"wait%5Fs=60", Kind.POLL),
         ("GET", b"/health", b"", Kind.PROBE),
         ("HEAD", b"/ready", b"", Kind.PROBE),
         ("GET", b"/metrics", b"", Kind.PROBE),

@@ -12,6 +12,10 @@
 {{- $urls = append $urls .url }}
 {{- end }}
 {{- include "smart-grid.egressToPortsOf" $urls }}
+{{- with include "smart-grid.meshPort" . }}
+- ports:
+    {{- . | nindent 4 }}
+{{- end }}
 {{- else }}
 {{ include "smart-grid.serviceEgress" (dict "component" "substation" "root" .) }}
 {{- end }}

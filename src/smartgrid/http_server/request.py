@@ -54,6 +54,8 @@ class Request:
     body: bytes
     keep_alive: bool
     came_s: float = 0.0
+    may_wait: bool = False
+    """Whether it has the place of a long poll, so that nobody else waits while it does."""
     """When it had come whole, on the monotonic clock; set by who received it."""
 
 

@@ -230,10 +230,11 @@ class HttpServer:
             connection.stream.cut()
             return
         if self._waiting.get(connection.fd) is connection:
-            del self._waiting[connection.fd]
+            self._waiting.pop(connection.fd, None)
             connection.expire()
             self._waiting[connection.fd] = connection
-            self._epoll.modify(connection.fd, IN)  # whoever gets it finds it ended, and closes it
+            with suppress(OSError):  # the client has ended it just now, and a thread has closed it already
+                self._epoll.modify(connection.fd, IN)  # whoever gets it finds it ended, and closes it
 
     def _wait_for(self, connection: Connection, event: int) -> None:
         """The client's turn. From here on the connection belongs to whoever gets the event."""
@@ -293,6 +294,7 @@ class HttpServer:
         kind = kind_of(request.method, request.path, request.query)
         with self._lock:
             place = self._turns.place_for(kind)
+            request.may_wait = place is Kind.POLL
             job = (connection, request, place)
             turn = self._turns.begin(place, job, now_s)
             if turn is Turn.NOW:
@@ -364,22 +366,27 @@ class HttpServer:
     # ------------------------------------------------------------------ time
 
     def _look(self) -> None:
-        """End what has run out of time."""
+        """End what has run out of time, again and again, whatever happens."""
         while not self._stopped:
             time.sleep(LOOK_S)
-            if self._tls is not None:
-                self._tls.look()
-            now_s = time.monotonic()
-            with self._lock:
-                late = self._turns.expired(now_s)
-            for job in late:
-                self._shed(job)
-            for connection in list(self._waiting.values()):
-                if connection.end_s <= now_s:
-                    self._expire(connection)
-            if not self._stopping:
-                with suppress(OSError):
-                    self._epoll.modify(self._listener_fd, IN)
+            try:
+                self._look_once(time.monotonic())
+            except Exception:
+                log.exception("unexpected error in the server's clock")
+
+    def _look_once(self, now_s: float) -> None:
+        if self._tls is not None:
+            self._tls.look()
+        with self._lock:
+            late = self._turns.expired(now_s)
+        for job in late:
+            self._shed(job)
+        for connection in list(self._waiting.values()):
+            if connection.end_s <= now_s:
+                self._expire(connection)
+        if not self._stopping:
+            with suppress(OSError):
+                self._epoll.modify(self._listener_fd, IN)
 
 
 def _files() -> int:

@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
 
 MAX_WAITING = 512
 MAX_WAIT_S = 2.0
@@ -47,7 +48,8 @@ def kind_of(method: str, path: bytes, query: bytes) -> Kind:
         return Kind.START
     if path in PROBES:
         return Kind.PROBE
-    return Kind.POLL if b"wait_s=" in query else Kind.READ
+    asked = unquote_to_bytes(query) if b"%" in query else query  # as the application will read it
+    return Kind.POLL if b"wait_s=" in asked or b"since=" in asked else Kind.READ
 
 
 def budgets(threads: int) -> dict[Kind, int]:

@@ -19,6 +19,8 @@ WsgiApp = Callable[..., Iterable[bytes]]
 Headers = Sequence[tuple[str, str]]
 CAME_S = "smartgrid.came_s"
 """When the request had come whole, on the monotonic clock, in its environment: what it waits for its turn counts."""
+MAY_WAIT = "smartgrid.may_wait"
+"""Whether the request has the place of a long poll, in its environment: any other is to be answered at once."""
 STREAM = "smartgrid.stream"
 """In the environment where an answer goes on: whom to call with its `stream.Stream`, once the answer has been sent."""
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ def environ(base: Mapping[str, Any], request: Request) -> dict[str, Any]:
         "SERVER_PROTOCOL": f"HTTP/{request.version}",
         "wsgi.input": BytesIO(request.body),
         CAME_S: request.came_s,
+        MAY_WAIT: request.may_wait,
     }
     for name, value in request.headers:
         if b"_" in name:
