@@ -37,14 +37,16 @@ from smartgrid.balancer.placement import attempt
 from smartgrid.balancer.placement.attempt import Admitted, Asked, Car, NotSent, Unknown
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.placement.keys_under_way import KeyBusyError, KeysUnderWay
-from smartgrid.balancer.waiting_lists import ALL_CARS, MOST_CARS, WaitingCar, WaitingLists, in_turn
+from smartgrid.balancer.waiting_lists import WaitingCar, WaitingLists, in_turn
 from smartgrid.domain.sharing import TOLERANCE_KW
+from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyEntry, OwnUse
 from smartgrid.protocol.models import LEAST_POWER_KW
 from smartgrid.protocol.numbers import Number
 from smartgrid.protocol.session_id import split
+from smartgrid.web.charge_views import FIRST_CARS
 
 LOOK_S = 0.25
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
@@ -144,7 +146,7 @@ class Mover(Periodic):
     def _fitting(self, source: str, room_kw: float) -> list[WaitingCar]:
         """The first of the list that fit; of all of it where none of the very first does."""
         member = self._fleet.substation(source)
-        for limit in (MOST_CARS, ALL_CARS):
+        for limit in (FIRST_CARS, MOST_CARS):
             cars = self._lists.read(member, limit) if member is not None else None
             found = list(fitting(cars or (), room_kw))
             if found or cars is None or len(cars) < limit:

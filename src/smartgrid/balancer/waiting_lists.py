@@ -27,8 +27,6 @@ from smartgrid.protocol.keys import DIGEST_PATTERN, FEED_TOLERANCE_S
 from smartgrid.protocol.models import ChargeBody
 from smartgrid.protocol.numbers import Number
 
-MOST_CARS, ALL_CARS = 20, 200
-"""Of one list at once; and where none of these fits, which may be so for long."""
 TIMEOUT_S = 1.0
 MAX_BYTES = 256 * 1024
 

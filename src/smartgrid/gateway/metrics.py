@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from smartgrid.gateway.upstream import Balancer
+from smartgrid.http_server.turns import is_long_poll
 from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.web.metrics import LATENCY_BUCKETS_S
 
@@ -85,7 +86,7 @@ class GatewayMetrics:
 
     def _end(self, response: Response) -> Response:
         seen = request._get_current_object()  # type: ignore[attr-defined]
-        if "wait_s=" in seen.environ["QUERY_STRING"]:
+        if is_long_poll(seen.query_string):
             return response
         route = seen.url_rule.rule if seen.url_rule else "none"
         method = seen.method if seen.url_rule else "other"  # a made-up method must not make a new series

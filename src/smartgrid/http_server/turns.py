@@ -48,8 +48,13 @@ def kind_of(method: str, path: bytes, query: bytes) -> Kind:
         return Kind.START
     if path in PROBES:
         return Kind.PROBE
+    return Kind.POLL if is_long_poll(query) else Kind.READ
+
+
+def is_long_poll(query: bytes) -> bool:
+    """Whether a request with this query asks to be held."""
     asked = unquote_to_bytes(query) if b"%" in query else query  # as the application will read it
-    return Kind.POLL if b"wait_s=" in asked or b"since=" in asked else Kind.READ
+    return b"wait_s=" in asked or b"since=" in asked
 
 
 def budgets(threads: int) -> dict[Kind, int]:

@@ -13,7 +13,6 @@ from smartgrid.auth.scopes import CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.domain.status import Status
-from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol import keys, status_header
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import REPLAYED, STATUS
@@ -52,14 +51,12 @@ from smartgrid.web.app import (
 from smartgrid.web.auditing import audited
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
-from smartgrid.web.parameters import whole
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import add_routes, route
 
 MAX_CURSOR = 2**53
 MAX_RETRY_S = 60.0
 """After so long whoever waits may look again, even where the start is expected later: cars may leave before."""
-WAITING_LIMIT = 20
 REFUSALS = ("no-capacity", "draining", "quota-exceeded")
 UNTIL_A_RELEASE = ("no-capacity", "quota-exceeded")
 """Refusals that stand until a session ends: an owner's own ends no earlier than the first of all."""
@@ -141,12 +138,11 @@ class Api:
         "The first cars on the waiting list, for a balancer that has a place for one of them",
         answers={200: WaitingPage},
         problems=(422,),
-        query={"limit": whole("Cars at the most.", 1, MOST_CARS)},
+        query=charge_views.WAITING_QUERY,
         needs=(GRID_SERVICE,),
     )
     def waiting(self) -> Response:
-        limit = query_int("limit", WAITING_LIMIT, 1, MOST_CARS)
-        return answer({"cars": [to_waiting(record) for record in self.ledger.waiting(limit)]})
+        return answer({"cars": [to_waiting(record) for record in self.ledger.waiting(charge_views.waiting_limit())]})
 
     @route("GET", "/charge")
     @operation(

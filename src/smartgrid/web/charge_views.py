@@ -9,6 +9,7 @@ from flask import request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.domain.session import SessionState
+from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol import numbers
 from smartgrid.protocol.headers import (
     KEY_DIGEST,
@@ -49,6 +50,9 @@ OWNER_HEADER = {
         "Whose session it will be, or whose alone may be seen and stopped, between services.", OWNER_PATTERN, 22
     )
 }
+WAITING_QUERY = {"limit": whole("Cars at the most.", 1, MOST_CARS)}
+FIRST_CARS = 20
+"""Of a waiting list, where `GET /waiting` names no limit: who comes later mostly has its turn when these are gone."""
 WHILE = "while"
 WAIT_QUERY = {
     "wait_s": whole(
@@ -118,6 +122,11 @@ def try_number() -> Number | None:
         detail = f"{NUMBER} must be whole numbers separated by dots, microseconds since 1970 first."
         raise ProblemError(422, "invalid-request", detail)
     return number
+
+
+def waiting_limit() -> int:
+    """How many cars `GET /waiting` asks for; a problem (422) for a number out of bounds."""
+    return query_int("limit", FIRST_CARS, 1, MOST_CARS)
 
 
 def may_wait_here() -> bool:

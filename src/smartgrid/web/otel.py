@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
+from smartgrid.http_server.turns import is_long_poll
 from smartgrid.protocol import tracing
 from smartgrid.runtime.start_error import StartError
 
@@ -57,7 +58,7 @@ class _Spans:
     def begin(self) -> None:
         from opentelemetry.trace import SpanKind
 
-        if request.path.startswith(SILENT_PATHS) or "wait_s=" in request.environ["QUERY_STRING"]:
+        if request.path.startswith(SILENT_PATHS) or is_long_poll(request.query_string):
             return
         route = request.url_rule.rule if request.url_rule else "none"
         span = self._tracer.start_span(

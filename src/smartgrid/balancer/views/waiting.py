@@ -10,16 +10,13 @@ from flask import Response, request
 from smartgrid.auth.scopes import CHARGE_WRITE, GRID_SERVICE
 from smartgrid.balancer.placement.attempt import JSON
 from smartgrid.balancer.placement.forecasts import Forecasts
-from smartgrid.balancer.waiting_lists import MOST_CARS as DEFAULT_CARS
 from smartgrid.balancer.waiting_lists import WaitingLists
-from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol import status_header, tracing
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.models import ChargeBody, ForecastBody, WaitingPage
 from smartgrid.web import access, charge_views, deadlines
-from smartgrid.web.app import answer, query_int, read_body
+from smartgrid.web.app import answer, read_body
 from smartgrid.web.openapi import operation
-from smartgrid.web.parameters import whole
 from smartgrid.web.routes import route
 
 TIMEOUT_S = 1.7
@@ -52,11 +49,11 @@ class WaitingViews:
         "The cars that wait, list by list, those first that are most in need of another place",
         answers={200: WaitingPage},
         problems=(422,),
-        query={"limit": whole("Cars at the most.", 1, MOST_CARS)},
+        query=charge_views.WAITING_QUERY,
         needs=(GRID_SERVICE,),
     )
     def waiting(self) -> Response:
-        return answer({"cars": self.lists.shown(query_int("limit", DEFAULT_CARS, 1, MOST_CARS), _end_s())})
+        return answer({"cars": self.lists.shown(charge_views.waiting_limit(), _end_s())})
 
 
 def _end_s() -> float:
