@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := balancer loadtest simulation tracing
+EXTRAS := balancer edge loadtest simulation tracing
 TEST_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
@@ -62,7 +62,7 @@ format: $(VENV)/dev.stamp ## Format the code
 
 lock: $(VENV)/dev.stamp ## Write the lock files in requirements/ anew
 	@set -e; compile() { out=$$1; shift; $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$$@" pyproject.toml --output-file requirements/$$out.txt; }; \
-	for service in substation gateway balancer loadtest; do compile $$service --extra $$service --extra tracing; done; \
+	for service in substation gateway balancer edge loadtest; do compile $$service --extra $$service --extra tracing; done; \
 	compile run $(EXTRAS:%=--extra %); \
 	compile dev --all-extras --group dev
 

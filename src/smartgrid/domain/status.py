@@ -20,6 +20,8 @@ class Status:
     minimum that would be admitted now: of a single substation its room, of a fleet the room of its roomiest member.
     Of the cars that wait, `waiting_sessions` is the number, `waiting_kw` the sum of their maximums (not in
     `demand_kw`), `waiting_kwh` the energy that they want. A substation where one waits has no room for others.
+    `connectors` is how many connectors of chargers are there, and `free_connectors` how many of them a car can still be
+    promised; None where no chargers are known, so that cars need none.
     """
 
     capacity_kw: float
@@ -35,6 +37,8 @@ class Status:
     waiting_sessions: int = 0
     waiting_kw: float = 0.0
     waiting_kwh: float = 0.0
+    connectors: int | None = None
+    free_connectors: int | None = None
 
     @property
     def load_percentage(self) -> float:
@@ -69,7 +73,7 @@ class Status:
             return known is None or self.revision > known.revision
         return self._numbers() != known._numbers()
 
-    def _numbers(self) -> tuple[float | int | bool, ...]:
+    def _numbers(self) -> tuple[float | int | bool | None, ...]:
         return (
             self.capacity_kw,
             self.load_kw,
@@ -81,4 +85,6 @@ class Status:
             self.waiting_sessions,
             self.waiting_kw,
             self.waiting_kwh,
+            self.connectors,
+            self.free_connectors,
         )

@@ -228,6 +228,8 @@ class StatusBody(WireModel):
     waiting_kw: float = Field(description="Sum of the maximums of those that wait; not in demand_kw.")
     revision: int = Field(description="Grows with every change within one epoch; never goes back.")
     epoch: int = Field(description="Drawn when the process starts: revisions of two epochs do not compare.")
+    connectors: int | None = Field(None, description="Connectors of chargers; absent where no chargers are known.")
+    free_connectors: int | None = Field(None, description="How many of them a car can still be promised.")
     keys: dict[str, Any] | None = Field(None, description="With `keys`: a page of the log of keys (docs/protocol.md).")
 
 

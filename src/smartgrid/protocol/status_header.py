@@ -42,6 +42,8 @@ class StatusHeader(BaseModel):
     waiting_sessions: int = Field(0, ge=0, le=MAX_SESSIONS)
     waiting_kw: PowerKw = 0.0
     waiting_kwh: float = Field(0.0, ge=0, le=MAX_ENERGY_KWH)
+    connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
+    free_connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
 
     @model_validator(mode="after")
     def _room_within_capacity(self) -> StatusHeader:
@@ -66,6 +68,8 @@ class StatusHeader(BaseModel):
             waiting_sessions=self.waiting_sessions,
             waiting_kw=self.waiting_kw,
             waiting_kwh=self.waiting_kwh,
+            connectors=self.connectors,
+            free_connectors=self.free_connectors,
         )
 
 
@@ -79,8 +83,8 @@ def encode(name: str, status: Status, release_in_s: float | None) -> str:
 
 
 def wire_status(name: str, status: Status) -> dict[str, Any]:
-    """`GET /status` as the design fixes it."""
-    return {
+    """`GET /status` as the design fixes it, and the connectors where there are chargers."""
+    shown: dict[str, Any] = {
         "name": name,
         "state": "Draining" if status.draining else "Available",
         "capacity_kw": round(status.capacity_kw, 9),
@@ -94,6 +98,9 @@ def wire_status(name: str, status: Status) -> dict[str, Any]:
         "revision": status.revision,
         "epoch": status.epoch,
     }
+    if status.connectors is not None:
+        shown["connectors"], shown["free_connectors"] = status.connectors, status.free_connectors or 0
+    return shown
 
 
 def decode(value: str | None, now_s: float) -> tuple[str, Status] | None:
