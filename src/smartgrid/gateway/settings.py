@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from smartgrid.gateway import client_address, rate
+from smartgrid.http_server import client_address, rate
 from smartgrid.runtime.settings import CallingSettings
 
 OFF = "off"
