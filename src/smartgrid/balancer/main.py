@@ -14,7 +14,6 @@ from smartgrid.balancer.console import sign_in
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
-from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
@@ -47,6 +46,7 @@ from smartgrid.domain.routing import make_policy
 from smartgrid.http_server import hosts
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
+from smartgrid.runtime.event_loop import EventLoop
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.quotas import parse_quotas

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from smartgrid.gateway import client_address, rate
+from smartgrid.gateway import rate
+from smartgrid.http_server import client_address
 from smartgrid.runtime.settings import CallingSettings
 
 OFF = "off"
