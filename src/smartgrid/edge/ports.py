@@ -223,12 +223,13 @@ class SessionReport:
     """The state of one open session, for its substation; the latest counts (docs/chargers-protocol.md).
 
     `number` is of the last offer that was adopted; `held_kw` the most that may be drawn until the lease ends whatever
-    else happens, `fallback_kw` what may be drawn after. `energy_kwh` is since the session's start, absolute.
+    else happens, None where that is not known (no limit was confirmed on this connection yet): what is booked stays.
+    `fallback_kw` is what may be drawn after. `energy_kwh` is since the session's start, absolute.
     """
 
     session_id: str
     number: int
-    held_kw: float
+    held_kw: float | None
     fallback_kw: float
     rating_kw: float
     is_controlled: bool = True
@@ -273,7 +274,7 @@ class EndOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session of a charger, as its substation tells it."""
+    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`."""
 
     session_id: str
     vehicle_id: str
@@ -286,6 +287,7 @@ class OpenSession:
     meter_kwh: float
     position: int | None = None
     expected_start: str | None = None
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,9 @@ class Grid(Protocol):
 
     def report(self, substation: str, report: SessionReport) -> None:
         """Soon, with the others of its substation, the latest of each session; sent again until it has arrived."""
+
+    def claim(self, substation: str, session_id: str, number: int) -> None:
+        """Become the edge that holds the session, if `number` is still its number there; `is_ours` tells."""
 
     def connectors(self, substation: str, total: int, free: int) -> None:
         """How many there are, and how many have neither a car nor a fault."""
