@@ -46,9 +46,9 @@ def call_of(body: CommandBody, version: OcppVersion, transaction_id: str | None,
 
 
 def key_call(key: str, version: OcppVersion) -> Call:
-    """Give the charger another Basic key. In 1.6 it travels as the hexadecimal of its bytes (security extensions)."""
+    """Give the charger another Basic key, which is hexadecimal text: so 1.6 has it (security extensions)."""
     if version is OcppVersion.V16:
-        return Call("ChangeConfiguration", {"key": "AuthorizationKey", "value": key.encode().hex()})
+        return Call("ChangeConfiguration", {"key": "AuthorizationKey", "value": key})
     return Call("SetVariables", {"setVariableData": [{"attributeValue": key, **_KEY_COMPONENT}]})
 
 

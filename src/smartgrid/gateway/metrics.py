@@ -21,6 +21,7 @@ OTHER_CODES = (
     "bad-request",
     "bad-upstream",
     "body-too-large",
+    "charger-in-use",
     "charger-offline",
     "charger-silent",
     "deadline-exceeded",
@@ -32,6 +33,7 @@ OTHER_CODES = (
     "malformed-json",
     "method-not-allowed",
     "no-edge",
+    "no-key",
     "not-found",
     "not-ready",
     "overloaded",
@@ -41,6 +43,7 @@ OTHER_CODES = (
     "storage-unavailable",
     "substation-unavailable",
     "superseded",
+    "too-many-chargers",
     "unauthenticated",
     "unsupported-media-type",
 )

@@ -8,10 +8,16 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from smartgrid.protocol.models import WireModel
 
-CHARGER_PATTERN = r"[A-Za-z0-9*+=:|@._-]{1,48}"
-"""An identifier as OCPP 2.0.1 has it. One in a URL may stand there percent-encoded."""
+MAX_NAME = 48
 MAX_CONNECTORS = 32
 MIN_KEY, MAX_KEY = 16, 64
+
+
+def is_charger(text: str) -> bool:
+    """Whether this can name a charger: printable, without slashes, at most 48 characters, and no step in a path."""
+    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not set(text) & set("/\\") and text not in (".", "..")
+
+
 Connector = Annotated[int, Field(ge=1, le=MAX_CONNECTORS)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -11,13 +10,13 @@ from flask import Response, request
 
 from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
 from smartgrid.protocol.chargers import (
-    CHARGER_PATTERN,
     ChargerBody,
     ChargersPage,
     ChargerSpecBody,
     CommandBody,
     CommandResult,
     DiagnosticsBody,
+    is_charger,
 )
 from smartgrid.protocol.models import MEMBER_NAME
 from smartgrid.web import auditing, paging, parameters
@@ -27,8 +26,11 @@ from smartgrid.web.openapi import operation
 from smartgrid.web.problems import ProblemError, not_found, retry_after
 from smartgrid.web.routes import route
 
-NO_EDGE, OFFLINE, SILENT, UNREACHABLE = "no-edge", "charger-offline", "charger-silent", "edge-unavailable"
-"""Codes of problems: this grid has no edge; the charger is not connected; it does not answer; its edge is away."""
+NO_EDGE, UNREACHABLE = "no-edge", "edge-unavailable"
+"""Codes of problems: this grid has no edge; the edge is away."""
+OFFLINE, SILENT, IN_USE, NO_KEY = "charger-offline", "charger-silent", "charger-in-use", "no-key"
+"""The charger is not connected; it does not answer; it charges a car; it has no key that could be changed."""
+FULL = "too-many-chargers"
 COMMAND_TIMEOUT_S = 20.0
 """How long a charger's answer to an operator is waited for at the most: some take many seconds, as for a reset."""
 MAX_COMMANDS = 8
@@ -38,7 +40,6 @@ LIST_QUERY = {
     "limit": parameters.whole("Chargers a page.", 1, MAX_PAGE_LIMIT),
     "cursor": parameters.Parameter("`next_cursor` of the page before.", {"type": "string"}),
 }
-_CHARGER = re.compile(CHARGER_PATTERN)
 
 
 class Place(NamedTuple):
@@ -114,7 +115,7 @@ class ChargerViews:
     @operation(
         "Remove a charger; its connection is closed, and no other let in",
         answers={200: ChargerBody},
-        problems=(404, 429, 503),
+        problems=(404, 409, 429, 503),
         needs=(GRID_OPERATE,),
     )
     @audited("unregister-charger")
@@ -172,6 +173,6 @@ def unknown(place: Place) -> ProblemError:
 def _place(substation: str, charger: str) -> Place:
     """Raises a problem (404) for names that no charger can have."""
     place = Place(substation, charger)
-    if not MEMBER_NAME.fullmatch(substation) or not _CHARGER.fullmatch(charger):
+    if not MEMBER_NAME.fullmatch(substation) or not is_charger(charger):
         raise unknown(place)
     return place
