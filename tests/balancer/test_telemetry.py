@@ -12,9 +12,9 @@ import pytest
 
 from balancer.parts import Parts, parts_of
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.telemetry import AT_ONCE, INTERVAL_S, JITTER, Pace, Telemetry
 from smartgrid.protocol.keys import digest
+from smartgrid.runtime.event_loop import EventLoop
 from support.processes import wait_until
 from support.scripted_substation import (
     Request,

@@ -30,7 +30,6 @@ from pydantic_core import from_json
 from smartgrid.auth.credentials import Credential
 from smartgrid.balancer import clock_skew, loops
 from smartgrid.balancer.clock_skew import ClockSkew
-from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
 from smartgrid.balancer.poll_client import PollClient
@@ -39,6 +38,7 @@ from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyPage, from_wire
+from smartgrid.runtime.event_loop import EventLoop
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
