@@ -50,7 +50,4 @@ class Common:
 def always(answer: Mapping[str, Any]) -> Handler:
     """A handler that takes notice of nothing."""
 
-    def handle(charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply(answer)
-
-    return handle
+    return lambda charger, payload, reply: reply(answer)

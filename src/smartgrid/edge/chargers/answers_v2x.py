@@ -36,8 +36,6 @@ NO_AUTHORIZATION = "NoAuthorization"
 
 
 class AnswersV2x:
-
-
     def __init__(self, common: Common) -> None:
         self._common, self._desk, self._times = common, common.desk, common.times
         self.handlers: Mapping[str, Handler] = {

@@ -22,6 +22,7 @@ class Connector:
 
     __slots__ = (
         "car",
+        "fallback_a",
         "is_stopping",
         "last_energy",
         "limit",
@@ -51,6 +52,8 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
+        self.fallback_a: float | None = None
+        """The safe current that it is to have."""
         self.limit_for: Transaction | None = None
         """The transaction that the limit has begun for."""
         self.unanswered: Transaction | None = None

@@ -286,4 +286,3 @@ class Desk:
 def _of(charger: Charger, connector: int | None = None) -> dict[str, object]:
     found: dict[str, object] = {"substation": charger.id.substation, "charger": charger.id.charger}
     return found if connector is None else {**found, "connector": connector}
-

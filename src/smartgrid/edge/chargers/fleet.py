@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
 from smartgrid.edge.chargers.answers_v2x import AnswersV2x
@@ -30,16 +29,18 @@ from smartgrid.edge.chargers.answers_v16 import AnswersV16
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.desk import Desk
+from smartgrid.edge.chargers.picture import Counts, counts_of, state_of
 from smartgrid.edge.chargers.reporting import Reporting
 from smartgrid.edge.chargers.set_up import SetUp
 from smartgrid.edge.chargers.steering import Steering
-from smartgrid.edge.chargers.substations import SubstationSeen
+from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import (
     ChargerId,
     ChargerSpec,
+    ConnectorSpec,
     Grid,
     Link,
     OcppVersion,
@@ -48,6 +49,8 @@ from smartgrid.edge.ports import (
     OpenSession,
     Payload,
 )
+from smartgrid.edge.registry.store import About, Registry
+from smartgrid.edge.state import ChargerState
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
@@ -56,16 +59,14 @@ from smartgrid.edge.transactions.transaction import Transaction
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 KEEP_EVERY_S = 60.0
+PAGE = 1000
 STOPPING = "Stopping"
 ENDED = "Idle"
+_SAYS_LITTLE = frozenset(
+    {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification"}
+)
 WAITING = "Waiting"
 GOING_AWAY = 1001
-
-
-class Registry(Protocol):
-    """Which chargers there are; `registry.store.ChargerStore` is it."""
-
-    def find(self, charger: ChargerId) -> ChargerSpec | None: ...
 
 
 class Fleet:
@@ -149,6 +150,8 @@ class Fleet:
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
             self.desk.tick()
+            for seen in self._substations.values():
+                seen.is_plan_due = True
             for charger in self._chargers.values():
                 self._forget(charger)
 
@@ -167,6 +170,7 @@ class Fleet:
         charger = self._charger(link.charger)
         now_s = self._times.now()
         charger.link, charger.connected_wall_s, charger.is_heard = link, self._times.wall(), False
+        self._refresh(charger)
         if charger.version is not link.version:
             self._make_limits(charger, link.version, now_s)
         for connector in charger.connectors.values():
@@ -197,11 +201,16 @@ class Fleet:
         handler = self._handlers[link.version].get(action)
         if charger is None or charger.link is not link:
             return
-        charger.is_heard = True
+        charger.is_heard |= action not in _SAYS_LITTLE
         if handler is None:
             link.refuse(message_id, "NotImplemented", f"{action} is not known here")
             return
+        ahead_s = charger.clock.ahead_s
         self._handle(handler, charger, link, message_id, payload)
+        if charger.clock.ahead_s != ahead_s:
+            for connector in charger.connectors.values():
+                if connector.limit is not None:
+                    connector.limit.clock(charger.clock.ahead_s)
 
     def _handle(self, handler: Handler, charger: Charger, link: Link, message_id: str, payload: Payload) -> None:
         try:
@@ -215,8 +224,7 @@ class Fleet:
         seen = self._substation(offers.substation)
         seen.take(offers)
         if seen.is_plan_due:
-            self._tell_plan(offers.substation, seen, self._times.now())
-        assert seen.sessions is not None
+            self._tell_plan(seen, self._times.now())
         for name in seen.sessions:
             charger = self._chargers.get(ChargerId(offers.substation, name))
             if charger is not None:
@@ -241,7 +249,7 @@ class Fleet:
     def _apply_sessions(self, charger: Charger) -> None:
         """What the newest offers say of this charger."""
         seen = self._substation(charger.id.substation)
-        if seen.sessions is None or seen.offers is None:
+        if seen.offers is None:
             return
         for session in seen.sessions.get(charger.id.charger, ()):
             try:
@@ -322,9 +330,145 @@ class Fleet:
     def _charger(self, charger_id: ChargerId) -> Charger:
         found = self._chargers.get(charger_id)
         if found is None:
-            spec = self._registry.find(charger_id) or ChargerSpec()
-            found = self._chargers[charger_id] = Charger(charger_id, spec, self.set_up.quirks_of(spec, Booted()))
+            known = self._registry.find(charger_id)
+            about = About() if known is None else known.about
+            spec = self._registry.get(charger_id) or ChargerSpec()
+            booted = Booted(about.vendor, about.model, about.firmware)
+            found = self._chargers[charger_id] = Charger(charger_id, spec, self.set_up.quirks_of(spec, booted))
+            found.booted = booted
+            for number in range(len(found.connectors) + 1, about.connectors + 1):
+                found.connector(number)
             seen = self._substation(charger_id.substation)
             seen.chargers.append(found)
             seen.is_plan_due = True
         return found
+
+    def _substation(self, name: str) -> SubstationSeen:
+        found = self._substations.get(name)
+        if found is None:
+            found = self._substations[name] = SubstationSeen(name)
+        return found
+
+    def _watch(self, substation: str) -> None:
+        self._grid.watch(substation)
+
+    def _make_limits(self, charger: Charger, version: OcppVersion, now_s: float) -> None:
+        """Anew: another version, registration or model is another charger, and what the old one held is not known."""
+        charger.version = version
+        for connector in charger.connectors.values():
+            self._make_limit(charger, connector)
+
+    def _make_limit(self, charger: Charger, connector: Connector) -> None:
+        assert charger.version is not None
+        connector.limit = ConnectorLimit(
+            connector.number, connector.spec, charger.quirks, charger.version, charger.pace
+        )
+        connector.limit_for = None
+
+    def _refresh(self, charger: Charger) -> None:
+        """It may have been registered anew since it was here."""
+        spec = self._registry.get(charger.id)
+        if spec is None or spec == charger.spec:
+            return
+        charger.spec, charger.version = spec, None
+        charger.quirks = self.set_up.quirks_of(spec, charger.booted)
+        for number, each in enumerate(spec.connectors, 1):
+            connector = charger.connector(number)
+            if connector is not None:
+                connector.spec = each
+        self._substation(charger.id.substation).is_plan_due = True
+
+    def _booted(self, charger: Charger, booted: Booted) -> None:
+        """What it says it is; its profiles may be gone, so they are written again."""
+        is_news, charger.booted = booted != charger.booted, booted
+        if is_news:
+            self._learn(charger)
+        quirks = self.set_up.quirks_of(charger.spec, booted)
+        if quirks != charger.quirks and charger.version is not None:
+            charger.quirks = quirks
+            self._make_limits(charger, charger.version, self._times.now())
+            self._apply_plan(charger, self._times.now())
+            self._apply_sessions(charger)
+        for connector in list(charger.connectors.values()):
+            if connector.limit is not None:
+                connector.limit.reconnected(self._times.now(), rebooted=True)
+            self.steering.look(charger, connector)
+
+    def _learn(self, charger: Charger) -> None:
+        about = charger.booted
+        self._registry.learn(charger.id, About(about.vendor, about.model, about.firmware, max(charger.connectors)))
+
+    def _forget(self, charger: Charger) -> None:
+        for each in charger.transactions.forget():
+            self._sessions.pop(each.session_id, None)
+
+    # ------------------------------------------------------------------ safe currents, free connectors
+
+    def _tell_plans(self, now_s: float) -> None:
+        for seen in self._substations.values():
+            if seen.is_plan_due:
+                self._tell_plan(seen, now_s)
+
+    def _tell_plan(self, seen: SubstationSeen, now_s: float) -> None:
+        if seen.offers is not None and seen.plan(self._connectors_of(seen), now_s):
+            for charger in seen.chargers:
+                self._apply_plan(charger, now_s)
+                for connector in list(charger.connectors.values()):
+                    self.steering.look(charger, connector)
+
+    def _apply_plan(self, charger: Charger, now_s: float) -> None:
+        safe_a = self._substation(charger.id.substation).safe_a
+        for connector in charger.connectors.values():
+            current_a = safe_a.get(place_of(charger.id.charger, connector.number))
+            connector.fallback_a = current_a
+            if current_a is not None and connector.limit is not None:
+                connector.limit.fallback(current_a, now_s)
+
+    def _connectors_of(self, seen: SubstationSeen) -> list[tuple[str, ConnectorSpec]]:
+        """All that are registered or were here, also those that are away: they have their safe current, too."""
+        found: dict[str, ConnectorSpec] = {}
+        after: ChargerId | None = None
+        while page := self._registry.page(PAGE, after, seen.name):
+            for row in page:
+                for number, spec in enumerate(row.spec.connectors, 1):
+                    found[place_of(row.charger.charger, number)] = spec
+            after = page[-1].charger
+        for charger in seen.chargers:
+            for connector in charger.connectors.values():
+                found[place_of(charger.id.charger, connector.number)] = connector.spec
+        return sorted(found.items())
+
+    def _connectors_changed(self, charger: Charger) -> None:
+        self._substation(charger.id.substation).are_connectors_due = True
+
+    def _tell_connectors(self) -> None:
+        for seen in self._substations.values():
+            if seen.are_connectors_due:
+                seen.are_connectors_due = False
+                counted = seen.count_connectors()
+                if counted != seen.connectors_told:
+                    seen.connectors_told = counted
+                    self._grid.connectors(seen.name, *counted)
+
+    # ------------------------------------------------------------------ pictures for the API and the metrics
+
+    def state(self, charger: ChargerId) -> ChargerState | None:
+        """How it stands now; None of one that is not known here."""
+        found = self._chargers.get(charger)
+        return None if found is None else state_of(found, self._times.now())
+
+    def states(self, substation: str | None = None) -> Iterable[ChargerState]:
+        """Of all, or of one substation's."""
+        now_s = self._times.now()
+        of_these = self._chargers.values() if substation is None else self._of(substation)
+        return [state_of(each, now_s) for each in of_these]
+
+    def counts(self) -> Counts:
+        return counts_of(self._chargers.values(), self._times.wall())
+
+    def _of(self, substation: str) -> list[Charger]:
+        return self._substation(substation).chargers
+
+
+def _names(charger: ChargerId) -> dict[str, object]:
+    return {"substation": charger.substation, "charger": charger.charger}

@@ -19,7 +19,7 @@ from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.payloads import set_charging_profile
 from smartgrid.edge.messages.lenient import text
-from smartgrid.edge.ports import Answer, CallFailure, Link, LimitOrder, OcppVersion, Payload
+from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Payload
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Steering:
             if order is None:
                 return
             limit.sent(order, now_s)
-            action, payload = set_charging_profile(order, link.version, self._times.wall())
+            action, payload = set_charging_profile(order, link.version, self._times.wall(), charger.clock.ahead_s)
             link.call(
                 action,
                 payload,

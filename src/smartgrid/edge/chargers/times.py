@@ -20,4 +20,4 @@ class Times:
 
     @classmethod
     def of_loop(cls, loop: AbstractEventLoop) -> Times:
-        return cls(time.monotonic, time.time, lambda delay_s, work: loop.call_later(delay_s, work))
+        return cls(time.monotonic, time.time, loop.call_later)

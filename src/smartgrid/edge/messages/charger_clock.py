@@ -44,12 +44,13 @@ def utc_text(wall_s: float) -> str:
 class ChargerClock:
     """What one charger's clock is off by; all times are wall times in seconds."""
 
-    __slots__ = ("_anchor_off_s", "_anchor_s", "_unset_off_s", "off_s")
+    __slots__ = ("_anchor_off_s", "_anchor_s", "_is_unset", "_unset_off_s", "off_s")
 
     def __init__(self) -> None:
         self.off_s = 0.0
         """To be added to what the charger tells."""
         self._unset_off_s: float | None = None
+        self._is_unset = False
         self._anchor_s = self._anchor_off_s = float("-inf")
 
     def told(self, time_s: float | None, received_s: float, *, is_live: bool = False) -> None:
@@ -57,6 +58,7 @@ class ChargerClock:
         if time_s is None:
             return
         off_s = received_s - time_s
+        self._is_unset = time_s < NEVER_SET_BEFORE_S
         if time_s < NEVER_SET_BEFORE_S:
             if is_live or self._unset_off_s is None or off_s < self._unset_off_s:
                 self._unset_off_s = off_s
@@ -66,6 +68,11 @@ class ChargerClock:
         is_steady = received_s - self._anchor_s >= STEADY_FOR_S
         if is_live or is_steady or off_s < self.off_s - TOLERANCE_S:
             self.off_s = off_s if abs(off_s) > TOLERANCE_S else 0.0
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much it is ahead of ours at present; negative if it is behind."""
+        return -(self._unset_off_s or 0.0) if self._is_unset else -self.off_s
 
     def right(self, time_s: float | None, received_s: float) -> float:
         """The true time of what the charger says happened at `time_s`: never in the future."""

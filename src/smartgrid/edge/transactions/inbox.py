@@ -61,7 +61,7 @@ class Inbox:
         self._thread.start()
 
     def keep(self, transactions: Sequence[Transaction], done: Done | None = None) -> None:
-        """Write them as they are now; `done` is told, in the loop, once they are on the disk, or that they never will."""
+        """Write them as they are now; `done` is told, in the loop, once they are on the disk, or that they won't be."""
         wall_s = self._wall()
         with self._changed:
             is_full = self._is_closing or (done is not None and len(self._waiting) >= self._most_waiting)
