@@ -292,7 +292,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked."""
+    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked (`asked_s`)."""
 
     substation: str
     epoch: int
@@ -301,6 +301,7 @@ class Offers:
     capacity_kw: float
     firm_capacity_kw: float
     sessions: Sequence[OpenSession] = field(default_factory=tuple)
+    asked_s: float = float("inf")
 
 
 class Outcome(StrEnum):

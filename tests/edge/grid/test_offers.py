@@ -218,7 +218,7 @@ def answer(**changes: object) -> bytes:
 def test_a_newer_substation_may_say_more() -> None:
     found, lease_s = read("s0", answer(more=1, sessions=[offer(more={})]), 100.0, "e")
 
-    assert (found.lease_end_s, lease_s) == (1000.0, 900.0)
+    assert (found.asked_s, found.lease_end_s, lease_s) == (100.0, 1000.0, 900.0)
 
 
 @pytest.mark.parametrize(

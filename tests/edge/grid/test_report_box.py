@@ -147,6 +147,19 @@ def test_a_batch_is_bounded_and_the_rest_follows_at_once() -> None:
     assert len(told(box)) == 5
 
 
+def test_a_full_batch_has_room_in_a_request() -> None:
+    box = ReportBox()
+    for number in range(MAX_BATCH):
+        whole = report(
+            f"{number:022}", number=2**31, held_kw=1 / 3, power_kw=2 / 3, energy_kwh=100 / 3, measured_wall_s=1.8e9,
+            fallback_kw=4.1400000000000006, car=CarState.SUSPENDED_EVSE
+        )  # fmt: skip
+        box.add(whole, 0.0)
+        box.claim(f"{number:022}", 2**31, 0.0)
+
+    assert len(encode(box.take(), 2**53, "edge-63/12345678")) < 64 * 1024
+
+
 def test_sessions_are_bounded_and_those_that_are_known_go_on() -> None:
     box = ReportBox()
     for number in range(MAX_SESSIONS):

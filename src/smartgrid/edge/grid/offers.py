@@ -80,6 +80,7 @@ def read(substation: str, body: bytes, asked_s: float, edge: str) -> tuple[Offer
         found.capacity_kw,
         found.firm_capacity_kw,
         sessions,
+        asked_s,
     ), found.lease_s
 
 

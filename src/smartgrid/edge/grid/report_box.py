@@ -23,7 +23,8 @@ from smartgrid.edge.ports import SessionReport
 from smartgrid.runtime.clock import rfc3339
 
 GATHER_S = 1.0
-MAX_BATCH = 1000
+MAX_BATCH = 150
+"""A request has at most 64 KiB: so many reports have about 40."""
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_SESSIONS = 10_000
 
