@@ -380,6 +380,7 @@ class Fleet:
 
     def _booted(self, charger: Charger, booted: Booted) -> None:
         """What it says it is; its profiles may be gone, so they are written again."""
+        charger.clock.booted()
         is_news, charger.booted = booted != charger.booted, booted
         if is_news:
             self._learn(charger)

@@ -243,7 +243,7 @@ class ChargerTransactions:
         for each in reversed(there):
             if each.wants_end or (each.wants_start and not has_later):
                 wanting = each
-            has_later = has_later or (each.is_open and bool(each.session_id))
+            has_later = has_later or (bool(each.session_id) and not each.is_end_delivered)
         return wanting
 
     def _of_stop(self, told: StopTold) -> Transaction | None:
