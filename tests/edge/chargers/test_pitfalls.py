@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.edge_fleet import World
 
 from smartgrid.edge.ports import CallFailure, OcppVersion, Outcome
+from support.edge_fleet import World
 
 V201 = OcppVersion.V201
 TAG = {"idToken": "TAG", "type": "ISO14443"}

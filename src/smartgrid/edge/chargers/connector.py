@@ -27,6 +27,7 @@ class Connector:
         "last_energy",
         "limit",
         "limit_for",
+        "newcomer",
         "number",
         "offer",
         "position",
@@ -58,6 +59,8 @@ class Connector:
         """The transaction that the limit has begun for."""
         self.unanswered: Transaction | None = None
         """One whose start has no answer yet: no profile may name it."""
+        self.newcomer: Transaction | None = None
+        """One whose car has come just now: no earlier profile can be its."""
         self.offer: Offer | None = None
         self.position: int | None = None
         self.reading: Reading | None = None

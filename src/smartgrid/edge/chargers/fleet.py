@@ -35,7 +35,6 @@ from smartgrid.edge.chargers.set_up import SetUp
 from smartgrid.edge.chargers.steering import Steering
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import (
     ChargerId,
@@ -60,6 +59,9 @@ log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 KEEP_EVERY_S = 60.0
 PAGE = 1000
+MANY = 8
+"""A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
+IN_VAIN_S = 60.0
 STOPPING = "Stopping"
 ENDED = "Idle"
 _SAYS_LITTLE = frozenset(
@@ -101,6 +103,7 @@ class Fleet:
             grid,
             times.later,
             times.rng,
+            times.wall,
             next_of=self._next_of,
             start_order=lambda transaction: self.desk.start_order(transaction, self._chargers[transaction.charger]),
             told=self._told,
@@ -123,6 +126,8 @@ class Fleet:
                 continue
             if transaction.session_id:
                 self._sessions[transaction.session_id] = transaction
+            elif transaction.is_orphan and not transaction.is_refused:
+                self.desk.orphans_noted[transaction.key] = self._times.now(), transaction
         for charger in self._chargers.values():
             self._forget(charger)
             if len(charger.transactions):
@@ -169,10 +174,13 @@ class Fleet:
     def connected(self, link: Link) -> None:
         charger = self._charger(link.charger)
         now_s = self._times.now()
+        if charger.link is not None:
+            self._lose(charger, now_s)
         charger.link, charger.connected_wall_s, charger.is_heard = link, self._times.wall(), False
         self._refresh(charger)
         if charger.version is not link.version:
-            self._make_limits(charger, link.version, now_s)
+            charger.version = link.version
+            charger.make_limits()
         for connector in charger.connectors.values():
             connector.offer = None
             if connector.limit is not None:
@@ -189,11 +197,16 @@ class Fleet:
         charger = self._chargers.get(link.charger)
         if charger is None or charger.link is not link:
             return
+        self._lose(charger, self._times.now())
+        for connector in charger.connectors.values():
+            self.steering.look(charger, connector)
+
+    def _lose(self, charger: Charger, now_s: float) -> None:
+        """Its connection is over; what it has been told goes on until it runs out."""
         charger.link, charger.connected_wall_s = None, None
         for connector in charger.connectors.values():
             if connector.limit is not None:
-                connector.limit.disconnected(self._times.now())
-            self.steering.look(charger, connector)
+                connector.limit.disconnected(now_s)
         self._connectors_changed(charger)
 
     def called(self, link: Link, message_id: str, action: str, payload: Payload) -> None:
@@ -205,12 +218,16 @@ class Fleet:
         if handler is None:
             link.refuse(message_id, "NotImplemented", f"{action} is not known here")
             return
-        ahead_s = charger.clock.ahead_s
+        ahead_s, known = charger.clock.ahead_s, len(charger.connectors)
         self._handle(handler, charger, link, message_id, payload)
         if charger.clock.ahead_s != ahead_s:
             for connector in charger.connectors.values():
                 if connector.limit is not None:
                     connector.limit.clock(charger.clock.ahead_s)
+        if len(charger.connectors) != known:
+            self._learn(charger)
+            self._connectors_changed(charger)
+            self._substation(charger.id.substation).is_plan_due = True
 
     def _handle(self, handler: Handler, charger: Charger, link: Link, message_id: str, payload: Payload) -> None:
         try:
@@ -238,6 +255,9 @@ class Fleet:
             charger = None if transaction is None else self._chargers.get(transaction.charger)
             if transaction is None or charger is None or charger.id.substation != substation:
                 continue
+            connector = charger.connectors.get(transaction.connector)
+            if connector is not None and connector.is_stopping:
+                continue
             del self._sessions[session_id]
             if transaction.is_open and transaction.session_id == session_id:
                 transaction.session_id = ""
@@ -260,11 +280,20 @@ class Fleet:
                 continue
             if is_news:
                 self._sessions[session.session_id] = transaction
-                self.desk.keep(transaction)
+                self.desk.taken_over(charger, transaction)
+            elif self._is_told_in_vain(transaction):
+                transaction.is_end_delivered = False
                 self.deliveries.look(charger.id, transaction.connector)
             connector = charger.connector(transaction.connector)
             if connector is not None and charger.transaction_on(connector) is transaction:
                 self._apply(charger, connector, session, seen.offers)
+
+    def _is_told_in_vain(self, transaction: Transaction) -> bool:
+        """Its substation was told of its end, and has it open all the same: it was restored from a backup."""
+        ended_wall_s = transaction.ended_wall_s
+        if ended_wall_s is None or not transaction.is_end_delivered:
+            return False
+        return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
 
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
         link = charger.link
@@ -294,13 +323,13 @@ class Fleet:
         charger = self._chargers[transaction.charger]
         if session is not None:
             self._sessions[session.session_id] = transaction
-        if transaction.is_closed:
-            self._sessions.pop(transaction.session_id, None)
         self.desk.keep(transaction)
+        if transaction.is_closed and len(charger.transactions) > MANY:
+            self._forget(charger)
         connector = charger.connector(transaction.connector)
         if connector is None or charger.transaction_on(connector) is not transaction:
             return
-        if session is not None and session.state == ENDED:
+        if transaction.is_refused or (session is not None and session.state == ENDED):
             self.steering.stop(charger, connector)
         elif session is not None and charger.link is not None:
             connector.was_ours = True
@@ -316,14 +345,12 @@ class Fleet:
 
     def _give_up_orphans(self, offers: Offers) -> None:
         """A stop whose transaction the substation does not know either will never be told to it."""
-        for charger in self._with_orphans(offers.substation):
-            for each in charger.transactions:
-                if each.is_orphan and not each.session_id and not each.is_refused:
-                    each.is_refused = True
-                    self.desk.keep(each)
-
-    def _with_orphans(self, substation: str) -> Iterable[Charger]:
-        return (each for each in self._of(substation) if any(t.is_orphan for t in each.transactions))
+        for noted_s, transaction in list(self.desk.orphans_noted.values()):
+            if transaction.charger.substation == offers.substation and noted_s < offers.asked_s:
+                del self.desk.orphans_noted[transaction.key]
+                if not transaction.session_id:
+                    transaction.is_refused = True
+                    self.desk.keep(transaction)
 
     # ------------------------------------------------------------------ chargers
 
@@ -352,19 +379,6 @@ class Fleet:
     def _watch(self, substation: str) -> None:
         self._grid.watch(substation)
 
-    def _make_limits(self, charger: Charger, version: OcppVersion, now_s: float) -> None:
-        """Anew: another version, registration or model is another charger, and what the old one held is not known."""
-        charger.version = version
-        for connector in charger.connectors.values():
-            self._make_limit(charger, connector)
-
-    def _make_limit(self, charger: Charger, connector: Connector) -> None:
-        assert charger.version is not None
-        connector.limit = ConnectorLimit(
-            connector.number, connector.spec, charger.quirks, charger.version, charger.pace
-        )
-        connector.limit_for = None
-
     def _refresh(self, charger: Charger) -> None:
         """It may have been registered anew since it was here."""
         spec = self._registry.get(charger.id)
@@ -387,7 +401,7 @@ class Fleet:
         quirks = self.set_up.quirks_of(charger.spec, booted)
         if quirks != charger.quirks and charger.version is not None:
             charger.quirks = quirks
-            self._make_limits(charger, charger.version, self._times.now())
+            charger.make_limits()
             self._apply_plan(charger, self._times.now())
             self._apply_sessions(charger)
         for connector in list(charger.connectors.values()):

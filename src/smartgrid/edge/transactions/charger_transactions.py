@@ -124,7 +124,7 @@ class ChargerTransactions:
         """One that is under way, and no one knows how it began. Raises TooManyError."""
         return self.add(
             Transaction(
-                key=key_of(self.charger, f"{connector}|found|{transaction_id}"),
+                key=key_of(self.charger, f"{connector}|found|{transaction_id}|{wall_s}"),
                 charger=self.charger,
                 connector=connector,
                 transaction_id=transaction_id,
