@@ -62,7 +62,7 @@ class Charger:
     def _make_limit(self, connector: Connector) -> None:
         if self.version is not None:
             connector.limit = ConnectorLimit(connector.number, connector.spec, self.quirks, self.version, self.pace)
-            connector.limit_for = None
+            connector.limit_for, connector.is_known = None, False
 
     def transaction_on(self, connector: Connector) -> Transaction | None:
         return self.transactions.open_on(connector.number)

@@ -23,6 +23,7 @@ class Connector:
     __slots__ = (
         "car",
         "fallback_a",
+        "is_known",
         "is_stopping",
         "last_energy",
         "limit",
@@ -77,11 +78,19 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_known = False
+        """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
+        have been at another edge."""
         self.was_ours = False
 
     @property
     def rating_kw(self) -> float:
         return kw_of(self.spec.rating_a, self.spec.phases)
+
+    @property
+    def still_a(self) -> float:
+        """The highest current that may stand at the charger as its safe one."""
+        return 0.0 if self.limit is None else 1000 * self.limit.fallback_kw / (NOMINAL_V * self.spec.phases)
 
     @property
     def least_kw(self) -> float:

@@ -63,6 +63,8 @@ class Desk:
         self.orphans = 0
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
         """Those whose transaction the substation may yet know, since when."""
+        self.is_full = False
+        """Whether substations were not told of so many transactions that there may be no more."""
         self.refused_full = 0
         self._unkept: dict[str, Transaction] = {}
 
@@ -75,6 +77,8 @@ class Desk:
             log.warning("a start on a connector that no charger has", extra=_of(charger, told.connector))
             return
         try:
+            if self.is_full and not charger.transactions.knows_start(told):
+                raise TooManyError
             started = charger.transactions.start(told)
         except TooManyError:
             self._full(charger)
@@ -105,6 +109,8 @@ class Desk:
             log.warning("an event of an EVSE that no charger has", extra=_of(charger, number))
             return
         try:
+            if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
+                raise TooManyError
             transaction, before, is_news = charger.transactions.event(told, number)
         except TooManyError:
             self._full(charger)
@@ -308,7 +314,7 @@ class Desk:
 
     def _full(self, charger: Charger) -> None:
         self.refused_full += 1
-        log.error("too many transactions of a charger wait for its substation: it keeps this one", extra=_of(charger))
+        log.error("too many transactions wait for their substation: the charger keeps this one", extra=_of(charger))
 
 
 def _of(charger: Charger, connector: int | None = None) -> dict[str, object]:

@@ -21,6 +21,7 @@ its charger is here; one that was ours and is another's now means that our conne
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
@@ -62,6 +63,11 @@ PAGE = 1000
 MANY = 8
 """A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
 IN_VAIN_S = 60.0
+MOST_UNTOLD = 100_000
+COUNT_EVERY_S = 5.0
+UNPLANNED_S = 5.0
+"""A charger that is here for so long, at a substation whose firm capacity nobody has told yet, has 0 A as safe current:
+without any profile it would have no limit at all."""
 STOPPING = "Stopping"
 ENDED = "Idle"
 _SAYS_LITTLE = frozenset(
@@ -83,13 +89,21 @@ class Fleet:
         *,
         allows: Callable[[str], bool] = lambda id_tag: True,
         heartbeat_s: float = HEARTBEAT_S,
+        has_peers: bool = False,
+        most_untold: int = MOST_UNTOLD,
     ) -> None:
+        """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
+
+        `most_untold`: with more transactions that substations were not told of, starts are not answered.
+        """
         self._grid, self._registry, self._times, self.inbox = grid, registry, times, inbox
+        self._has_peers, self._most_untold = has_peers, most_untold
         self._chargers: dict[ChargerId, Charger] = {}
         self._substations: dict[str, SubstationSeen] = {}
         self._sessions: dict[str, Transaction] = {}
         self._is_running = False
-        self._kept_s = times.now()
+        self._kept_s = self._counted_s = times.now()
+        self._unplanned: deque[tuple[float, Charger]] = deque()
         self.reporting = Reporting(grid, times)
         self.desk = Desk(
             times,
@@ -148,10 +162,14 @@ class Fleet:
         """What is due; twice a second."""
         now_s = self._times.now()
         self._tell_plans(now_s)
+        self._stay_safe(now_s)
         self.steering.tick(now_s)
         self.reporting.tick()
         self._tell_connectors()
         self.set_up.tick(now_s)
+        if now_s - self._counted_s >= COUNT_EVERY_S:
+            self._counted_s = now_s
+            self.desk.is_full = self.counts().untold >= self._most_untold
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
             self.desk.tick()
@@ -183,6 +201,7 @@ class Fleet:
             charger.make_limits()
         for connector in charger.connectors.values():
             connector.offer = None
+            connector.is_known &= not self._has_peers
             if connector.limit is not None:
                 connector.limit.reconnected(now_s)
         self._watch(charger.id.substation)
@@ -192,6 +211,8 @@ class Fleet:
         for connector in list(charger.connectors.values()):
             self.steering.look(charger, connector)
         self.set_up.begin(charger)
+        if any(connector.fallback_a is None for connector in charger.connectors.values()):
+            self._unplanned.append((now_s + UNPLANNED_S, charger))
 
     def disconnected(self, link: Link) -> None:
         charger = self._chargers.get(link.charger)
@@ -308,7 +329,7 @@ class Fleet:
                 self._grid.claim(offers.substation, session.session_id, session.number)
             return
         connector.was_ours = True
-        if offers.asked_s < link.opened_s:
+        if self._has_peers and offers.asked_s < link.opened_s:
             return
         connector.position = session.position if session.state == WAITING else None
         connector.offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
@@ -341,7 +362,9 @@ class Fleet:
 
     def _has_offers(self, charger: Charger) -> bool:
         offers = self._substation(charger.id.substation).offers
-        return offers is not None and charger.link is not None and offers.asked_s >= charger.link.opened_s
+        if offers is None or charger.link is None:
+            return False
+        return offers.asked_s >= charger.link.opened_s or not self._has_peers
 
     def _give_up_orphans(self, offers: Offers) -> None:
         """A stop whose transaction the substation does not know either will never be told to it."""
@@ -429,6 +452,15 @@ class Fleet:
             for charger in seen.chargers:
                 self._apply_plan(charger, now_s)
                 for connector in list(charger.connectors.values()):
+                    self.steering.look(charger, connector)
+
+    def _stay_safe(self, now_s: float) -> None:
+        """0 A for those whose safe current is still not known."""
+        while self._unplanned and self._unplanned[0][0] <= now_s:
+            _, charger = self._unplanned.popleft()
+            for connector in list(charger.connectors.values()):
+                if connector.fallback_a is None and connector.limit is not None:
+                    connector.limit.fallback(0.0, now_s)
                     self.steering.look(charger, connector)
 
     def _apply_plan(self, charger: Charger, now_s: float) -> None:

@@ -18,9 +18,9 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
-from smartgrid.edge.limits.payloads import set_charging_profile
+from smartgrid.edge.limits.payloads import composite_limit, get_composite_schedule, set_charging_profile
 from smartgrid.edge.messages.lenient import text
-from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Offer, Payload
+from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Offer, Payload, RateUnit
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ class Steering:
             connector.limit.end(now_s)
         if transaction is not None:
             is_new = connector.newcomer is transaction
+            connector.is_known |= is_new
             connector.limit.begin(transaction.transaction_id or None, now_s, is_new=is_new)
             connector.limit.offered(connector.offer, now_s)
         connector.limit_for = transaction
@@ -121,9 +122,28 @@ class Steering:
             self.profiles[_RESULTS[is_accepted]] += 1
             if connector.limit is limit and charger.link is link:
                 limit.answered(order, is_accepted, self._times.now())
+                connector.is_known |= is_accepted is True and order.duration_s is not None
                 self.look(charger, connector)
+                self._ask(charger, connector, link, limit)
 
         return answered
+
+    def _ask(self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit) -> None:
+        """Which limit the charger says that it applies: accepted is not applied."""
+        if not limit.is_to_ask():
+            return
+
+        def answered(answer: Answer) -> None:
+            if answer.payload is None and answer.failure is not CallFailure.REFUSED:
+                return
+            told = None if answer.payload is None else composite_limit(answer.payload, link.version)
+            if connector.limit is limit and charger.link is link:
+                limit.schedule_told(None if told is None else told[0], unit if told is None else told[1], self._times.now())
+                self.look(charger, connector)
+
+        unit = RateUnit.AMPERES
+        action, payload = get_composite_schedule(connector.number, link.version, unit)
+        link.call(action, payload, answered, slot=f"{action}/{connector.number}")
 
     def _stop(self, charger: Charger, connector: Connector, transaction: Transaction, now_s: float) -> None:
         delay_s = min(MOST_STOP_S, FIRST_STOP_S * 2.0**connector.stop_tries)

@@ -82,6 +82,11 @@ class ChargerTransactions:
 
     # ------------------------------------------------------------------ OCPP 1.6
 
+    def knows_start(self, told: StartTold) -> bool:
+        """Whether it is a repeat."""
+        key = key_of(self.charger, told.identity)
+        return any(each.key == key for each in self._all)
+
     def start(self, told: StartTold) -> Started:
         """Raises TooManyError."""
         key = key_of(self.charger, told.identity)
