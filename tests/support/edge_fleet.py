@@ -260,6 +260,7 @@ class World:
     def __init__(self, data_dir: Path, connectors: int = 1) -> None:
         self.clock, self.grid, self.known = Clock(), ScriptedGrid(), Known()
         self.refused_tags: set[str] = set()
+        self.has_peers, self.most_untold = False, 1000
         self._data_dir = data_dir
         self._default = ChargerSpec(connectors=ChargerSpec().connectors * connectors)
         self._revisions = itertools.count(1)
@@ -267,7 +268,15 @@ class World:
 
     def _begin(self) -> None:
         self.inbox = Inbox(self._data_dir, self.clock)
-        self.fleet = Fleet(self.grid, self.inbox, self.known, self.clock.times(), allows=self._allows)
+        self.fleet = Fleet(
+            self.grid,
+            self.inbox,
+            self.known,
+            self.clock.times(),
+            allows=self._allows,
+            has_peers=self.has_peers,
+            most_untold=self.most_untold,
+        )
         self.fleet.begin()
 
     def _allows(self, id_tag: str) -> bool:
@@ -285,17 +294,33 @@ class World:
         self.clock.run()
         return link
 
-    def offer(self, *powers_kw: float, firm_kw: float = 100.0, number: int | None = None, **changes: Any) -> None:
+    def offer(
+        self,
+        *powers_kw: float,
+        firm_kw: float = 100.0,
+        number: int | None = None,
+        asked_ago_s: float = 0,
+        **changes: Any,
+    ) -> None:
         """The substation offers its sessions this, in the order of their starts; those that have ended get nothing."""
         revision = next(self._revisions)
         number = revision if number is None else number
         open_sessions = [each for each in self.grid.sessions.values() if each.state != "Idle"]
         sessions = tuple(
             replace(session, **{"number": number, "offer_kw": power_kw, **changes})
-            for session, power_kw in itertools.zip_longest(open_sessions, powers_kw, fillvalue=0.0)
+            for session, power_kw in zip(open_sessions, itertools.chain(powers_kw, itertools.repeat(0.0)), strict=False)
         )
         self.fleet.offered(
-            Offers(SUBSTATION, 1, revision, self.clock.now_s + LEASE_S, 100.0, firm_kw, sessions, self.clock.now_s)
+            Offers(
+                SUBSTATION,
+                1,
+                revision,
+                self.clock.now_s + LEASE_S,
+                100.0,
+                firm_kw,
+                sessions,
+                self.clock.now_s - asked_ago_s,
+            )
         )
         self.clock.run()
 

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
 """A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
 SETTLE_S = 10.0
+STOPS_ITSELF_S = 10.0
+"""A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
 FOUND_AFTER_S = 15.0
 FOUND_AGAIN_S = 300.0
 LEAST_DRAWN_KW = 0.5
@@ -239,6 +241,8 @@ class Desk:
                 connector.unanswered = None
             self.deliveries.look(charger.id, connector.number)
             self._connectors_changed(charger)
+            if transaction.is_refused and charger.transaction_on(connector) is transaction:
+                self.steering.stop(charger, connector, STOPS_ITSELF_S)
             self.steering.look(charger, connector)
 
         self.keep(*((transaction,) if before is None else (before, transaction)), then=kept)

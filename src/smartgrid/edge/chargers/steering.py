@@ -74,10 +74,10 @@ class Steering:
                 connector.wake_s = math.inf
                 self.look(charger, connector)
 
-    def stop(self, charger: Charger, connector: Connector) -> None:
-        """Its session is over at its substation: the charger is asked to stop, until it does."""
+    def stop(self, charger: Charger, connector: Connector, in_s: float = 0.0) -> None:
+        """There is no session (any more) for its car: the charger is asked to stop, until it does."""
         if not connector.is_stopping:
-            connector.is_stopping, connector.stop_tries, connector.stop_s = True, 0, self._times.now()
+            connector.is_stopping, connector.stop_tries, connector.stop_s = True, 0, self._times.now() + in_s
             self.look(charger, connector)
 
     def _begin_or_end(self, connector: Connector, transaction: Transaction | None, now_s: float) -> None:
@@ -138,7 +138,9 @@ class Steering:
                 return
             told = None if answer.payload is None else composite_limit(answer.payload, link.version)
             if connector.limit is limit and charger.link is link:
-                limit.schedule_told(None if told is None else told[0], unit if told is None else told[1], self._times.now())
+                limit.schedule_told(
+                    None if told is None else told[0], unit if told is None else told[1], self._times.now()
+                )
                 self.look(charger, connector)
 
         unit = RateUnit.AMPERES
