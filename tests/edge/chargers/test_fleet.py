@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
 from smartgrid.edge.ports import CallFailure, CarState, ChargerId, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
+from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
 V201 = OcppVersion.V201
 TAG = {"idToken": "TAG", "type": "ISO14443"}
