@@ -16,6 +16,7 @@ COMMANDS = {
     "gateway": "smartgrid.gateway.main",
     "up": "smartgrid.cli.up",
     "token": "smartgrid.cli.token",
+    "charger": "smartgrid.cli.charger",
     "loadtest": "smartgrid.loadtest.main",
     "simulate": "smartgrid.simulation.main",
 }
