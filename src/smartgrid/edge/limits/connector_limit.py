@@ -189,7 +189,7 @@ class ConnectorLimit:
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
-        bound_kw = self._bound_kw(now_s)
+        bound_kw = self._written_kw(now_s) if self._trial_a is not None else self._bound_kw(now_s)
         self._metered_kw, self._metered_s = power_kw, now_s
         if now_s >= self._fell_s + REACTION_S and power_kw <= bound_kw * (1 + METER_TOLERANCE) + _SAME:
             self._lingering_kw = 0.0
@@ -256,7 +256,11 @@ class ConnectorLimit:
     @property
     def fallback_kw(self) -> float:
         """What may be drawn once every profile with an end has ended. The rating, where no TxDefaultProfile is sure."""
-        if not self.is_controlled or not self._has_base:
+        return self._last_kw if self.is_controlled else self.rating_kw
+
+    @property
+    def _last_kw(self) -> float:
+        if not self._has_base:
             return self.rating_kw
         slot = self._base if self._base.is_known else self._tx
         return min(self.rating_kw, max((self._kw(w, w.last) for w in slot.possible()), default=self.rating_kw))
@@ -303,9 +307,14 @@ class ConnectorLimit:
         return self._tx.standing is not None and all(w.then_limit is not None for w in self._tx.possible())
 
     def _bound_kw(self, now_s: float) -> float:
-        if not self.is_controlled or not self._tx.is_known or not self._has_base:
+        """What may be drawn by all that may stand at the charger."""
+        return self._written_kw(now_s) if self.is_controlled else self.rating_kw
+
+    def _written_kw(self, now_s: float) -> float:
+        """The same, as if it obeyed."""
+        if not self._tx.is_known or not self._has_base:
             return self.rating_kw
-        most_kw = self.fallback_kw
+        most_kw = self._last_kw
         for slot in (self._tx, self._base):
             for written in slot.possible():
                 most_kw = max(most_kw, self._kw(written, written.at(now_s)))
