@@ -102,29 +102,12 @@ def test_what_a_charger_is_in_either_version() -> None:
 
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(st.text(max_size=3))
+FIELDS = (
+    *("connectorId", "idTag", "timestamp", "meterStart", "meterStop", "transactionId", "meterValue", "status"),
+    *("evseId", "connectorStatus", "evse", "transactionInfo", "eventType", "seqNo", "idToken", "chargingStation"),
+)
 payloads = st.dictionaries(
-    st.sampled_from(
-        [
-            "connectorId",
-            "idTag",
-            "timestamp",
-            "meterStart",
-            "meterStop",
-            "transactionId",
-            "meterValue",
-            "status",
-            "evseId",
-            "connectorStatus",
-            "evse",
-            "transactionInfo",
-            "eventType",
-            "seqNo",
-            "idToken",
-            "chargingStation",
-            "transactionData",
-            "reason",
-        ]
-    ),
+    st.sampled_from(FIELDS),
     anything | st.dictionaries(st.sampled_from(["id", "transactionId", "idToken", "type"]), anything),
 )
 

@@ -125,7 +125,7 @@ class Desk:
         self._readings(charger, connector, transaction, told.readings)
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
-        if not is_news:
+        if not is_news and transaction.is_kept:
             then(transaction)
             self.steering.look(charger, connector)
         elif transaction.is_open:
@@ -207,7 +207,18 @@ class Desk:
 
     def keep(self, *transactions: Transaction, then: Then | None = None) -> None:
         """On the disk; then, if ever, `then`."""
-        done = None if then is None else lambda is_kept: then() if is_kept else None
+        for each in transactions:
+            each.changes += 1
+        changes = [each.changes for each in transactions]
+
+        def done(is_kept: bool) -> None:
+            if not is_kept:
+                return
+            for each, change in zip(transactions, changes, strict=True):
+                each.kept_changes = max(each.kept_changes, change)
+            if then is not None:
+                then()
+
         self._inbox.keep(transactions, done)
 
     def tick(self) -> None:

@@ -5,8 +5,8 @@ Messages come late, twice, in a wrong order and with ids that no one has given. 
 * A start that is repeated is known by its key, whatever its message id. A new one on a connector ends the one before
   it there, as two cars cannot be on one plug; an *older* one (from a queue) does not, it is noted beside it.
 * A stop or a value with an id is of the transaction with that id. With none (0, -1: chargers invent them offline) it
-  is of the open one on its connector; a stop names no connector, so it is of the only open one, else of the one with
-  its tag and the nearest register below. If there is none it is an *orphan*: noted and logged, answered all the same.
+  is of the open one on its connector; a stop names no connector, so it is of the one with its tag and the nearest
+  register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
 * Nothing revives what has ended. A stop that comes after the end (of a stale one, or again) may raise its energy.
 * 2.x: any event may be the first that is seen of its transaction. It begins with the first authorization and plug;
   an update of one that is not known must have begun before we came.
@@ -254,14 +254,24 @@ class ChargerTransactions:
     def _of_stop(self, told: StopTold) -> Transaction | None:
         if told.transaction_id is not None:
             return self.by_id(told.transaction_id)
+        if (again := self._stopped_then(told)) is not None:
+            return again
         candidates = [each for each in self._all if each.is_open]
-        if len(candidates) > 1:
-            candidates = [each for each in candidates if each.vehicle_id == told.id_tag] or candidates
+        if told.id_tag and any(each.vehicle_id == told.id_tag for each in self._all):
+            candidates = [each for each in candidates if each.vehicle_id == told.id_tag]
         if told.meter_kwh is not None and len(candidates) > 1:
             stop_kwh = told.meter_kwh
             candidates = [each for each in candidates if (each.start_kwh or 0.0) <= stop_kwh] or candidates
             return max(candidates, key=lambda each: each.start_kwh or 0.0)
         return candidates[0] if len(candidates) == 1 else None
+
+    def _stopped_then(self, told: StopTold) -> Transaction | None:
+        """The one that this stop has ended before, if it is a repeat."""
+        for each in reversed(self._all):
+            is_then = each.ended_wall_s is not None and abs(each.ended_wall_s - told.wall_s) < _EARLIER_S
+            if is_then and told.id_tag in ("", each.vehicle_id):
+                return each
+        return None
 
     def _succeeded(self, current: Transaction | None, new: Transaction) -> Transaction | None:
         if current is None or new.started_wall_s < current.started_wall_s - _EARLIER_S:
