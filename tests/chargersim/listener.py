@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from chargersim.wire import answer_to
@@ -68,14 +70,16 @@ class Listener:
     async def _talk(self, connection: ServerConnection) -> None:
         self.connections.append(connection)
         self.accepted += 1
-        try:
-            async for text in connection:
-                kind, message_id, *rest = json.loads(text)
-                if kind == 2:
-                    self.calls.append((rest[0], rest[1]))
-                    await connection.send(json.dumps([3, message_id, answer_to(rest[0], rest[1], 0.0)]))
-        finally:
-            self.connections.remove(connection)
+        with suppress(ConnectionClosed):
+            await self._answer(connection)
+        self.connections.remove(connection)
+
+    async def _answer(self, connection: ServerConnection) -> None:
+        async for text in connection:
+            kind, message_id, *rest = json.loads(text)
+            if kind == 2:
+                self.calls.append((rest[0], rest[1]))
+                await connection.send(json.dumps([3, message_id, answer_to(rest[0], rest[1], 0.0)]))
 
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)

@@ -278,6 +278,11 @@ class Charger:
         done = math.floor((self._now_s - self._tick_phase_s) / tick_s)
         self._next_tick_s = self._tick_phase_s + (done + 1) * tick_s
 
+    @property
+    def last_seen_s(self) -> float:
+        """The moment up to which it has lived."""
+        return self._now_s
+
     def wall_s(self) -> float:
         """By its own clock."""
         return self._now_s + self._wall_offset_s
@@ -323,6 +328,7 @@ class Charger:
             number=len(self.transactions) + 1,
             connector=place.outlet.number,
             tag=tag,
+            began_s=self._now_s,
             started_wall_s=self.wall_s(),
             register_start_kwh=place.outlet.register_kwh,
             transaction_id=self._new_id(),
@@ -503,6 +509,9 @@ class Charger:
         self.counts.profiles += 1
         if not self._takes(profile):
             return False
+        place = self.places.get(profile.connector)
+        if profile.purpose is Purpose.TX and place and place.transaction and place.transaction.limited_after_s is None:
+            place.transaction.limited_after_s = self._now_s - place.transaction.began_s
         obeys = self.behaviour.obeys
         if obeys is not Obeys.IGNORES and not (obeys is Obeys.IGNORES_TX and profile.purpose is Purpose.TX):
             self.profiles = [each for each in self.profiles if not profile.replaces(each)]

@@ -206,6 +206,10 @@ class Street:
         """`work()` in the loop's thread, without waiting for it."""
         self._loop.call_soon_threadsafe(work)
 
+    def later(self, after_s: float, work: Callable[[], Any]) -> None:
+        """`work()` so many seconds of the street's clock after its beginning; to be called in the loop's thread."""
+        self._loop.call_later(max(0.0, self.clock.real_s_until(after_s)), work)
+
     def busbar(self, substation: str) -> Busbar:
         return self.busbars.setdefault(substation, Busbar(keeps_history=self._keeps_history))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Transaction:
-    """Registers are what the meter showed, in kWh; wall times are of the charger's own clock.
+    """Registers are what the meter showed, in kWh; wall times are of the charger's own clock, `began_s` is monotonic.
 
     `transaction_id` is None until it is known: in 1.6 the other side gives it. `number` counts a charger's own.
     """
@@ -15,6 +15,7 @@ class Transaction:
     number: int
     connector: int
     tag: str
+    began_s: float
     started_wall_s: float
     register_start_kwh: float
     transaction_id: str | None = None
@@ -27,6 +28,8 @@ class Transaction:
     reason: str = "Local"
     is_settled: bool = False
     """Its end has been taken by the other side."""
+    limited_after_s: float | None = None
+    """How long after its beginning the first TxProfile came."""
 
     @property
     def energy_kwh(self) -> float | None:
