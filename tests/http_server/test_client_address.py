@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smartgrid.gateway.client_address import client_address, networks
+from smartgrid.http_server.client_address import client_address, networks
 
 PROXIES = networks("10.0.0.0/8, fd00::/8")
 
