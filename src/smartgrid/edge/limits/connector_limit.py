@@ -60,6 +60,8 @@ ANEW_S = 900.0
 METER_TOLERANCE = 0.02
 BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
 _SAME = 1e-6
+PROBE_S = 30.0
+"""Without another step of a probe for so long, it is over."""
 TRIAL_FROM_A = 8.0
 """What a car must draw for it to be seen whether it follows a limit of half of that."""
 CLEARLY_A = 2.0
@@ -237,6 +239,12 @@ class ConnectorLimit:
         self._safe_again |= rebooted
         if rebooted and not self._base.is_known:
             self._tx.is_known = False  # only a TxDefaultProfile is sure to outlive a reboot (OCPP 1.6, errata 3.37)
+
+    def probed(self, now_s: float) -> None:
+        """Somebody has written profiles past this one: all is written again once they have been through with it."""
+        self._base.is_known = self._tx.is_known = False
+        self._safe_again = self._limit_again = True
+        self._retry_s = now_s + PROBE_S
 
     # ------------------------------------------------------------------ what may be drawn
 

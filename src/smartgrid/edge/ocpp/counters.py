@@ -30,7 +30,10 @@ def _counts() -> defaultdict[str, int]:
 
 @dataclass(slots=True)
 class Counters:
-    """All keys come from fixed sets: an action from a schema's name, everything else from this code."""
+    """All keys come from fixed sets: an action from a schema's name, everything else from this code.
+
+    Who reads from another thread copies a mapping first, by `dict(...)`: keys come while it runs.
+    """
 
     messages: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     """By direction (`in`, `out`) and action, answers too."""

@@ -82,6 +82,11 @@ class ChargerTransactions:
 
     # ------------------------------------------------------------------ OCPP 1.6
 
+    def knows_start(self, told: StartTold) -> bool:
+        """Whether it is a repeat."""
+        key = key_of(self.charger, told.identity)
+        return any(each.key == key for each in self._all)
+
     def start(self, told: StartTold) -> Started:
         """Raises TooManyError."""
         key = key_of(self.charger, told.identity)
@@ -124,7 +129,7 @@ class ChargerTransactions:
         """One that is under way, and no one knows how it began. Raises TooManyError."""
         return self.add(
             Transaction(
-                key=key_of(self.charger, f"{connector}|found|{transaction_id}"),
+                key=key_of(self.charger, f"{connector}|found|{transaction_id}|{wall_s}"),
                 charger=self.charger,
                 connector=connector,
                 transaction_id=transaction_id,
@@ -243,7 +248,7 @@ class ChargerTransactions:
         for each in reversed(there):
             if each.wants_end or (each.wants_start and not has_later):
                 wanting = each
-            has_later = has_later or (each.is_open and bool(each.session_id))
+            has_later = has_later or (bool(each.session_id) and not each.is_end_delivered)
         return wanting
 
     def _of_stop(self, told: StopTold) -> Transaction | None:

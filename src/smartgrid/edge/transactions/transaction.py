@@ -67,6 +67,8 @@ class Transaction:
     ended_wall_s: float | None = None
     reason: str = ""
     is_end_delivered: bool = False
+    told_wall_s: float = 0.0
+    """When its substation took the end; not kept."""
 
     @property
     def is_open(self) -> bool:
