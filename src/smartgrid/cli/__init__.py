@@ -14,8 +14,10 @@ COMMANDS = {
     "substation": "smartgrid.substation.main",
     "balancer": "smartgrid.balancer.main",
     "gateway": "smartgrid.gateway.main",
+    "edge": "smartgrid.edge.main",
     "up": "smartgrid.cli.up",
     "token": "smartgrid.cli.token",
+    "charger": "smartgrid.cli.charger",
     "loadtest": "smartgrid.loadtest.main",
     "simulate": "smartgrid.simulation.main",
 }

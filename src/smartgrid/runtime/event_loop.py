@@ -39,6 +39,16 @@ class EventLoop:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(work, *args)
 
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """Have the loop do this, from any other thread, and wait for the result. Raises what it raises, TimeoutError
+        where it takes longer, and then cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise
+
     def task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a task; only on the loop."""
         return self._loop.create_task(work)
