@@ -22,14 +22,16 @@ from smartgrid.substation.offers_views import OffersViews
 from smartgrid.web import metrics
 from smartgrid.web.access import needs_of
 from smartgrid.web.app import create_app, finish_app
+from smartgrid.web.charger_views import ChargerViews
 from smartgrid.web.routes import add_routes
 
 PATH = Path(__file__).parents[1] / "docs" / "security.md"
 BEGIN, END = "<!-- routes, made by scripts/security_doc.py -->\n", "<!-- end of routes -->\n"
 SERVICES: dict[str, list[type]] = {
-    "gateway": [Gateway],
+    "gateway": [Gateway, ChargerViews],
     "balancer": [PlacingViews, SessionViews, WaitingViews, FleetViews, OperatingViews, ScalingViews, Console, SignIn],
     "substation": [Substation, OffersViews],
+    "edge": [ChargerViews],
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from pathlib import Path
 from typing import Literal
@@ -18,7 +17,6 @@ from smartgrid.runtime.settings import CallingSettings
 HTTP, WEBSOCKET = ("http", "https"), ("ws", "wss")
 NUMBER = "{n}"
 """In a template of peers, the place of an edge's number."""
-_ORDINAL = re.compile(r"-[0-9]+$")
 
 
 def _host_label() -> str:
@@ -92,10 +90,13 @@ class EdgeSettings(CallingSettings):
         description="All edges, this one too: `name=ws-url|http-url` with commas. Each has some of the substations.",
     )
     peer_template: str = Field(
-        "",
-        description="The same for a StatefulSet: `ws-url|http-url` with {n} for an edge's number, and `peer_count`.",
+        "", description="The same for a StatefulSet: `ws-url|http-url`, with {n} for the number of an edge."
     )
-    peer_count: int = Field(1, ge=1, le=1000, description="How many edges the template stands for.")
+    peer_secret_file: Path | None = Field(
+        None,
+        description="A file with 32 random bytes or more, the same for all edges, by which they believe what one says "
+        "of a charger that it passes on.",
+    )
 
     @field_validator("balancer_url")
     @classmethod
@@ -128,14 +129,6 @@ class EdgeSettings(CallingSettings):
                 raise PydanticCustomError("template", "Input should have {n} in the place of an edge's number")
             _peer_urls(value.replace(NUMBER, "0"))
         return value
-
-    @property
-    def all_peers(self) -> dict[str, tuple[str, str]]:
-        """Every edge's WebSocket and HTTP address by its name; empty where this one is alone."""
-        if self.peers or not self.peer_template:
-            return parse_peers(self.peers)
-        family = _ORDINAL.sub("", self.name)
-        return {f"{family}-{n}": _peer_urls(self.peer_template.replace(NUMBER, str(n))) for n in range(self.peer_count)}
 
 
 def parse_substations(text: str) -> dict[str, str]:

@@ -8,17 +8,23 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from smartgrid.protocol.models import WireModel
 
-CHARGER_PATTERN = r"[A-Za-z0-9*+=:|@._-]{1,48}"
-"""An identifier as OCPP 2.0.1 has it. One in a URL may stand there percent-encoded."""
+MAX_NAME = 48
 MAX_CONNECTORS = 32
 MIN_KEY, MAX_KEY = 16, 64
+
+
+def is_charger(text: str) -> bool:
+    """Whether this can name a charger: printable, without slashes, at most 48 characters, and no step in a path."""
+    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not set(text) & set("/\\") and text not in (".", "..")
+
+
 Connector = Annotated[int, Field(ge=1, le=MAX_CONNECTORS)]
 
 
 class ConnectorSpecBody(WireModel):
     """What is built in."""
 
-    phases: Literal[1, 2, 3] = Field(3, description="Phases to which it is wired.")
+    phases: int = Field(3, ge=1, le=3, description="Phases to which it is wired.")
     rating_a: float = Field(32, ge=6, le=1000, description="Most current that it gives, per phase.")
 
 
@@ -31,8 +37,11 @@ class ChargerSpecBody(WireModel):
         max_length=MAX_CONNECTORS,
         description="By number, from 1; in OCPP 2 these are EVSEs.",
     )
-    security_profile: Literal[0, 1, 2, 3] = Field(
-        1, description="OCPP's: 1 a key, 2 a key over TLS, 3 a certificate; 0 asks nothing, for a closed network."
+    security_profile: int = Field(
+        1,
+        ge=0,
+        le=3,
+        description="OCPP's: 1 a key, 2 a key over TLS, 3 a certificate; 0 asks nothing, for a closed network.",
     )
     key: str | None = Field(
         None,
