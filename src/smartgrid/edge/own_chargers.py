@@ -19,8 +19,9 @@ from pydantic_core import to_jsonable_python
 from smartgrid.edge import commands
 from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
+from smartgrid.edge.registry.replica import OPEN, About, Registered
 from smartgrid.edge.registry.spec import SpecError
-from smartgrid.edge.registry.store import OPEN, About, FullError, Registered, Registry, UnknownChargerError
+from smartgrid.edge.registry.store import FullError, Registry, UnknownChargerError
 from smartgrid.edge.state import ChargerState, ConnectorState
 from smartgrid.protocol.chargers import ChargerSpecBody, CommandBody
 from smartgrid.runtime.event_loop import EventLoop
