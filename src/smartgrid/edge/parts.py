@@ -25,6 +25,7 @@ from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.listener import Listener, Place
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId
+from smartgrid.edge.registry.replication import Replication
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.settings import EdgeSettings, parse_substations
 from smartgrid.edge.sharing import Sharing
@@ -53,6 +54,7 @@ class Parts:
     listener: Listener
     directory: Directory
     sharing: Sharing
+    replication: Replication
 
     def counts(self) -> Counts:
         return self.fleet.counts()
@@ -72,6 +74,7 @@ class Parts:
             await asyncio.wait_for(self.listener.stop(min(MOST_SPREAD_S, drain_timeout_s / 4)), drain_timeout_s * 0.6)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.sharing.close(), LAST_REPORTS_S)
+        await self.replication.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.grid.close(), LAST_REPORTS_S)
         self.fleet.close()
@@ -117,11 +120,13 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         pass_on=sharing.pass_on,
         vouched=sharing.vouched,
     )
-    found = Parts(registry, grid, fleet, listener, directory, sharing)
+    replication = Replication(registry, sharing.shards.http_urls, credentials)
+    found = Parts(registry, grid, fleet, listener, directory, sharing, replication)
     listener.is_ready = lambda: found.not_ready() is None
     registry.on_removed = lambda charger: _drop(loop, listener, charger)
     grid.begin(fleet)
     fleet.begin()
+    await replication.begin()  # else chargers that only the others know would be refused
     try:
         await listener.start()
     except OSError as error:

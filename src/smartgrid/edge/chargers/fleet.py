@@ -49,7 +49,8 @@ from smartgrid.edge.ports import (
     OpenSession,
     Payload,
 )
-from smartgrid.edge.registry.store import About, Registry
+from smartgrid.edge.registry.replica import About
+from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.state import ChargerState
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
