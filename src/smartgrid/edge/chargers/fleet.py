@@ -91,12 +91,13 @@ class Fleet:
         allows: Callable[[str], bool] = lambda id_tag: True,
         heartbeat_s: float = HEARTBEAT_S,
         table: Table | None = None,
+        meter_interval_s: int | None = None,
         has_peers: bool = False,
         most_untold: int = MOST_UNTOLD,
     ) -> None:
         """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
-        `most_untold`: with more transactions that substations were not told of, starts are not answered.
+        `meter_interval_s` is how often meters are read, None: by the number of connectors. `most_untold`: with more transactions that substations were not told of, starts are not answered.
         """
         self._grid, self._registry, self._times, self.inbox = grid, registry, times, inbox
         self._has_peers, self._most_untold = has_peers, most_untold
@@ -126,7 +127,7 @@ class Fleet:
             told=self._told,
         )
         self.desk.steering, self.desk.deliveries = self.steering, self.deliveries
-        self.set_up = SettingUp(times, table or Table.load(), self._learn)
+        self.set_up = SettingUp(times, table or Table.load(), self._learn, meter_interval_s)
         common = Common(self.desk, times, self._booted, heartbeat_s)
         v16, v2x = AnswersV16(common).handlers, AnswersV2x(common).handlers
         self._handlers = {OcppVersion.V16: v16, OcppVersion.V201: v2x, OcppVersion.V21: v2x}
@@ -508,7 +509,10 @@ class Fleet:
             connector.limit.fallback(current_a, now_s)
 
     def _connectors_of(self, seen: SubstationSeen) -> list[tuple[str, ConnectorSpec]]:
-        """All that are registered or were here, also those that are away: they have their safe current, too."""
+        """All that are registered or were here, also those that are away: they have their safe current, too.
+
+        First those that had power when the firm capacity changed last: who gets nothing then needs no safe current.
+        """
         found: dict[str, ConnectorSpec] = {}
         after: ChargerId | None = None
         while page := self._registry.page(PAGE, after, seen.name):
@@ -519,7 +523,7 @@ class Fleet:
         for charger in seen.chargers:
             for connector in charger.connectors.values():
                 found[place_of(charger.id.charger, connector.number)] = connector.spec
-        return sorted(found.items())
+        return sorted(found.items(), key=lambda each: (each[0] not in seen.fed, each[0]))
 
     def _connectors_changed(self, charger: Charger) -> None:
         self._substation(charger.id.substation).are_connectors_due = True
@@ -553,13 +557,6 @@ class Fleet:
         now_s = self._times.now()
         of_these = self._chargers.values() if substation is None else self._of(substation)
         return [state_of(each, now_s) for each in of_these]
-
-    def probed(self, charger: ChargerId) -> None:
-        """Somebody has written profiles to it past us: ours are written again, once that is over."""
-        found = self._chargers.get(charger)
-        for connector in found.connectors.values() if found is not None else ():
-            if connector.limit is not None:
-                connector.limit.probed(self._times.now())
 
     def counts(self) -> Counts:
         return counts_of(self._chargers.values(), self._times.wall())

@@ -32,20 +32,23 @@ FINGERPRINT, UNIT = "set-up", "unit"
 class SettingUp:
     """`learnt` is told of a charger about which something is to be remembered."""
 
-    def __init__(self, times: Times, table: Table, learnt: Callable[[Charger], None]) -> None:
+    def __init__(
+        self, times: Times, table: Table, learnt: Callable[[Charger], None], interval_s: int | None = None
+    ) -> None:
+        """`interval_s`: between meter values; None: by how many connectors there are."""
         self._times, self._table, self._learnt = times, table, learnt
         self._silent: list[tuple[float, int, Charger, Link]] = []
         self._ties = itertools.count()
         self._waiting: OrderedDict[Link, Charger] = OrderedDict()
         self._under_way: set[Link] = set()
-        self._interval_s = meter_interval_s(0)
+        self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
 
     def quirks_of(self, spec: ChargerSpec, booted: Booted) -> Quirks:
         return self._table.of(booted.vendor, booted.model, spec.quirks)
 
     def reckon(self, connectors: int) -> None:
         """How many connectors this edge has: the more, the less often each meter is read."""
-        self._interval_s = meter_interval_s(connectors)
+        self._interval_s = self._fixed_s or meter_interval_s(connectors)
 
     def connected(self, charger: Charger) -> None:
         """Look after it: whether it says anything, and whether it has been set up."""
