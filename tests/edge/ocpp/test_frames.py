@@ -68,14 +68,6 @@ def test_what_cannot_be_read_is_refused_by_the_version_s_own_code(text: bytes) -
 @pytest.mark.parametrize("value", ["3e1234", "9" * 400, "1E+999"])
 def test_a_text_that_looks_like_a_large_number_is_a_text(value: str) -> None:
     """As signatures in hexadecimal do."""
-    assert parse(f'[2,"id","DataTransfer",{{"data":["{value}"]}}]'.encode(), V16) == Call(
-        "id", "DataTransfer", {"data": [value]}
-    )
-
-
-@pytest.mark.parametrize("value", ["3e1234", "9" * 400, "1E+999"])
-def test_a_text_that_looks_like_a_large_number_is_a_text(value: str) -> None:
-    """As signatures in hexadecimal do."""
     text = f'[2,"id","DataTransfer",{{"data":["{value}"]}}]'
     assert parse(text.encode(), V16) == Call("id", "DataTransfer", {"data": [value]})
 

@@ -71,6 +71,9 @@ class Door(Protocol):
     def passed_on(self, arrival: Arrival) -> bool:
         """Whether it belongs to another edge, and has been handed to it: then the transport is no longer ours."""
 
+    def vouched(self, arrival: Arrival) -> Proof | None:
+        """What the edge that has passed it on to us has seen of it, if that is believed."""
+
     def entered(self, arrival: Arrival, version: OcppVersion, ws: ServerProtocol) -> None:
         """It is let in, and has been told."""
 
@@ -166,6 +169,7 @@ class Handshake(asyncio.BufferedProtocol):
         if self._door.passed_on(arrival):
             self._end()
             return
+        arrival = arrival._replace(proof=self._door.vouched(arrival) or arrival.proof)
         refusal = self._door.admit(arrival)
         if refusal is not None:
             self._refuse(refusal)

@@ -35,7 +35,7 @@ from typing import Any
 from websockets.server import ServerProtocol
 
 from smartgrid.edge.ocpp import admission, recent
-from smartgrid.edge.ocpp.admission import Admitted, Refusal
+from smartgrid.edge.ocpp.admission import Admitted, Proof, Refusal
 from smartgrid.edge.ocpp.connection import GOING_AWAY, POLICY, Connection
 from smartgrid.edge.ocpp.conversation import Notice
 from smartgrid.edge.ocpp.counters import Counters
@@ -89,18 +89,20 @@ class Listener:
         counters: Counters | None = None,
         is_ready: Callable[[], bool] = lambda: True,
         pass_on: Callable[[Arrival], bool] = lambda arrival: False,
+        vouched: Callable[[Arrival], Proof | None] = lambda arrival: None,
     ) -> None:
         """`knows` tells whether there is such a substation; only chargers that are not registered need it.
 
         `pass_on` is asked first of each charger that comes, before it has proved anything: who returns True has taken
-        the connection for another edge, by setting another protocol on its transport.
+        the connection for another edge, by setting another protocol on its transport. `vouched` tells what another edge
+        has seen of a charger that it has passed on to us, if that is believed.
         """
         self.bounds, self.proxies = bounds or Bounds(), place.proxies
         self.counters = counters or Counters()
         self.recent = Recent(self.bounds.max_connections)
         self.upward = upward
         self.buffer = memoryview(bytearray(READ_BYTES))
-        self.is_ready, self.passed_on = is_ready, pass_on
+        self.is_ready, self.passed_on, self.vouched = is_ready, pass_on, vouched
         self._place, self._registry, self._knows = place, registry, knows
         self._handshakes: set[Handshake] = set()
         self._prompt: set[Handshake] = set()
@@ -171,6 +173,10 @@ class Listener:
         """Its connection, if it is connected."""
         return self._current.get(charger)
 
+    def links(self) -> list[Link]:
+        """All connections that count."""
+        return list(self._current.values())
+
     def drop(self, charger: ChargerId) -> None:
         """End its connection: it is no longer registered."""
         connection = self._current.get(charger)
@@ -212,11 +218,13 @@ class Listener:
                 self._loop.add_reader(listening, self._accept, listening)
 
     def _take(self, accepted: socket.socket) -> None:
-        refusal = self._busy()
-        if refusal is not None and self._place.tls is not None:
-            self.refused(refusal.reason)  # there is no saying it before hands are shaken
+        under_way, most = len(self._handshakes), self.bounds.max_handshakes * SLOW_ONES
+        if under_way >= 2 * most or (under_way >= most and self._place.tls is not None):
+            self.refused(BUSY.reason)  # with TLS there is no saying it before hands are shaken
             accepted.close()
             return
+        is_full = len(self._all) >= self.bounds.max_connections
+        refusal = BUSY if under_way >= most else FULL if is_full else None
         accepted.setblocking(False)
         with suppress(OSError, AttributeError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -227,11 +235,6 @@ class Listener:
         task = self._loop.create_task(self._connect(accepted, handshake))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _busy(self) -> Refusal | None:
-        if len(self._handshakes) >= self.bounds.max_handshakes * SLOW_ONES:
-            return BUSY
-        return FULL if len(self._all) >= self.bounds.max_connections else None
 
     async def _connect(self, accepted: socket.socket, handshake: Handshake) -> None:
         tls = self._place.tls
