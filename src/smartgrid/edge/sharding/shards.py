@@ -80,10 +80,6 @@ class Shards:
         """Where a peer's HTTP API is. Raises KeyError for one that is not known."""
         return self._peers[name].http_url
 
-    def http_urls(self) -> dict[str, str]:
-        """Where the HTTP APIs of the peers are that are there, by name."""
-        return {name: self._peers[name].http_url for name in self._members if name != self._own_name}
-
     async def look(self) -> None:
         """Look once who is there."""
         limit = asyncio.Semaphore(LOOKS_AT_ONCE)
