@@ -73,7 +73,7 @@ def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def common_values(cluster: Backend, progress: Progress) -> dict[str, object]:
-    """What every grid is installed with: the four images, built and loaded, and who may look at it and operate it."""
+    """What every grid is installed with: the five images, built and loaded, and who may look at it and operate it."""
     with progress():
         return {**images.build_all(cluster), **OPERATED_BY_TESTS}
 
