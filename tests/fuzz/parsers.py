@@ -31,8 +31,8 @@ with atheris.instrument_imports(include=["smartgrid", "jwt"]):
     from smartgrid.balancer.console import login
     from smartgrid.balancer.console.sealed import Sealer
     from smartgrid.balancer.discovery import endpoints, static
-    from smartgrid.gateway import rate
     from smartgrid.http_client.answer import AnswerParser, BrokenAnswerError
+    from smartgrid.http_server import rate
     from smartgrid.http_server.client_address import client_address, networks
     from smartgrid.http_server.request import RefusedError, RequestParser
     from smartgrid.protocol import keys, numbers, session_id, status_header, tracing

@@ -164,7 +164,8 @@ class ProfileKind(StrEnum):
 class LimitOrder:
     """One SetChargingProfile: give `connector` this limit. `limit` is in `unit`, already rounded down.
 
-    `duration_s` is None for one that stays (TX_DEFAULT). `sequence` tells orders of a connector apart.
+    After `duration_s` it ends, or goes on with `then_limit` if there is one; `duration_s` is None for one that stays.
+    `is_relative`: the charger's clock is not to be used. `sequence` tells orders of a connector apart.
     """
 
     connector: int
@@ -177,6 +178,8 @@ class LimitOrder:
     transaction_id: str | None = None
     profile_id: int = 1
     stack_level: int = 0
+    then_limit: float | None = None
+    is_relative: bool = False
 
 
 class Obedience(StrEnum):
@@ -292,7 +295,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked."""
+    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked (`asked_s`)."""
 
     substation: str
     epoch: int
@@ -301,6 +304,7 @@ class Offers:
     capacity_kw: float
     firm_capacity_kw: float
     sessions: Sequence[OpenSession] = field(default_factory=tuple)
+    asked_s: float = float("inf")
 
 
 class Outcome(StrEnum):

@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from smartgrid.gateway import rate
-from smartgrid.http_server import client_address
+from smartgrid.http_server import client_address, rate
 from smartgrid.runtime.settings import CallingSettings
 
 OFF = "off"

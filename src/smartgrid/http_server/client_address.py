@@ -28,6 +28,12 @@ def networks(text: str) -> tuple[Network, ...]:
     return found
 
 
+def is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether this address is in one of the networks."""
+    address = _parsed(peer) if trusted else None
+    return address is not None and any(address in network for network in trusted)
+
+
 def client_address(peer: str, forwarded: str | None, trusted: tuple[Network, ...]) -> str:
     """The client's address, given that of who opened the connection; of IPv6 its network."""
     if not trusted or not forwarded:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartgrid.gateway.rate import Limiter, Rate, parse
+from smartgrid.http_server.rate import Limiter, Rate, parse
 
 TEN_A_SECOND = Rate(10, 1.0, 5)
 

@@ -1,0 +1,619 @@
+"""One connector: which limit its charger is to be told next, and what it may draw until then.
+
+**What may be drawn** (`held_kw`) is the greatest of all that may stand at the charger: the limit that it has confirmed,
+until its profile has run out; every order to which no answer is known, until that one's has; the safe current of its
+TxDefaultProfile, always, as it rules whenever no other does; and what the meter shows, if that is more. A limit that
+has fallen counts for another moment, until the meter shows that the car has followed. Where an earlier process may have
+written what this one does not know, and where a charger does not obey, it is the rating.
+
+**What is told.** A profile ends with the lease of the offer that it is for, at the latest, and within `LIFE_S`; half
+way it is renewed. A fall goes out at once. A rise waits until it is worth an ampere and a minute has passed since the
+charger's last one; only the first limit of a car goes out at once. So a charger, edge, substation or network that dies
+leaves every car at its safe current, within one life of a profile.
+
+**Two forms.** Where the TxProfile carries limits, it has a duration and lies over a TxDefaultProfile that stays. Where
+the TxDefaultProfile (or ChargePointMaxProfile) has to carry them, it is one profile of two periods: the limit, then the
+safe current. A TxProfile has this form too at a charger that takes no TxDefaultProfile at all.
+
+**The number** of an offer is adopted when it is seen: from then on no order is made for an earlier one, and what older
+orders may have left is in `held_kw`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from smartgrid.edge.limits import amps
+from smartgrid.edge.limits.obedience import Obeying, Verdict, exceeds
+from smartgrid.edge.limits.pace import Pace
+from smartgrid.edge.limits.phases import PhasesSeen
+from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.limits.slot import Slot, Written
+from smartgrid.edge.limits.ways import Ways
+from smartgrid.edge.ports import (
+    ConnectorSpec,
+    LimitOrder,
+    Obedience,
+    OcppVersion,
+    Offer,
+    ProfileKind,
+    RateUnit,
+    Reading,
+)
+
+LIFE_S = 840.0
+LEAST_LIFE_S = 5.0
+MARGIN_S = 15.0
+"""A profile ends so long before its lease, or by a tenth of it if that is less: clocks differ, and cars take time."""
+REACTION_S = 5.0
+"""A car follows within this (IEC 61851)."""
+FOLLOWED_S = 35.0
+"""After this a limit that has fallen counts as followed, if no meter says so: the slowest charger looks every 30 s."""
+ANSWER_S = 60.0
+"""How long an answer is waited for; a relative profile may begin that much late, so it is made that much shorter."""
+LATE_RENEWAL_S = 90.0
+"""Before the end of a profile, where the charger has been written to too often today."""
+RISE_A = 1.0
+RETRY_S, RETRY_MOST_S = 5.0, 60.0
+ANEW_S = 900.0
+"""A charger that does not obey gets a new chance so often."""
+METER_TOLERANCE = 0.02
+BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
+_SAME = 1e-6
+TRIAL_FROM_A = 8.0
+"""What a car must draw for it to be seen whether it follows a limit of half of that."""
+CLEARLY_A = 2.0
+_BASE = {kind: kind if kind is not ProfileKind.TX else ProfileKind.TX_DEFAULT for kind in ProfileKind}
+_IDS = {ProfileKind.TX: 1, ProfileKind.TX_DEFAULT: 2, ProfileKind.CHARGE_POINT_MAX: 3}
+
+
+class ConnectorLimit:
+    """See above. All times are of `time.monotonic`. `pace` is shared by the connectors of a charger."""
+
+    def __init__(
+        self, connector: int, spec: ConnectorSpec, quirks: Quirks, version: OcppVersion, pace: Pace | None = None
+    ) -> None:
+        self.connector = connector
+        self.spec = spec
+        self.version = version
+        self.obedience = Obedience.UNKNOWN
+        self.is_controlled = True
+        self.adopted_number = 0
+        self.transaction_id: str | None = None
+        self._quirks = quirks
+        self._pace = pace or Pace()
+        self._ways = Ways(quirks)
+        self._voltage = amps.Voltage()
+        self._phases = PhasesSeen(spec.phases)
+        self._obeying = Obeying()
+        self._tx = Slot()
+        self._base = Slot()
+        self._sequence = 0
+        self._rise_sequence = 0
+        self._first_sequence = 0
+        self._is_connected = True
+        self._is_relative = quirks.is_relative
+        self._has_car = False
+        self._is_first = False
+        self._offer: Offer | None = None
+        self._lease_end_s = -math.inf
+        self._margin_s = MARGIN_S
+        self._worthwhile_s = 0.0
+        self._safe_a: float | None = None
+        self._limit_again = self._safe_again = False
+        self._failures = 0
+        self._retry_s = -math.inf
+        self._paused_s = -math.inf
+        self._metered_kw = 0.0
+        self._metered_s = -math.inf
+        self._fell_s = -math.inf
+        self._lingering_kw = 0.0
+        self._judged_kw = 0.0
+        self._is_retried = False
+        self._anew_s = math.inf
+        self._has_chance = False
+        self._trial_a: float | None = None
+        self._asked: ProfileKind | None = None
+        self._looked_s = -math.inf
+
+    # ------------------------------------------------------------------ what happens
+
+    def begin(self, transaction_id: str | None, now_s: float, *, is_new: bool = False) -> None:
+        """A car is there. Again with the transaction's id once there is one, and the charger has been told it.
+
+        `is_new`: it has come just now, so no TxProfile of it can stand at the charger. Not to be said of a transaction
+        that was found open after a restart.
+        """
+        if self._has_car and self.transaction_id in {None, transaction_id}:
+            self.transaction_id = transaction_id
+            return
+        if self._has_car:
+            self.end(now_s)
+        self._has_car = self._is_first = True
+        self.transaction_id = transaction_id
+        self._obeying.reset(now_s)
+        if is_new:
+            self._tx.empty()
+            self._lingering_kw = 0.0
+
+    def end(self, now_s: float) -> None:
+        """The transaction is over, and its TxProfile with it."""
+        self._has_car = False
+        self.transaction_id = None
+        self._offer = None
+        self._tx.empty()
+        self._phases.reset()
+        self._metered_kw, self._metered_s = 0.0, -math.inf
+        self._lingering_kw = 0.0
+        self._limit_again = False
+        self._trial_a = None
+
+    def offered(self, offer: Offer | None, now_s: float) -> None:
+        """What the substation offers the session. None: it does not know it; what was offered falls to 0 at once."""
+        self._offer = offer
+        if offer is not None:
+            self.adopted_number = offer.number
+            self._lease_end_s = offer.lease_end_s
+            lease_s = max(offer.lease_end_s - now_s, 0.0)
+            self._margin_s = min(MARGIN_S, lease_s / 10)
+            self._worthwhile_s = min(LIFE_S, lease_s) / 4
+
+    def fallback(self, current_a: float, now_s: float) -> None:
+        """The safe current: what the TxDefaultProfile is to be."""
+        self._safe_a = current_a if current_a >= self._quirks.minimum_a else 0.0
+
+    def restore(self, fallback_a: float, unit: RateUnit) -> None:
+        """The charger is known to have this TxDefaultProfile, from before."""
+        self._base.restore(Written(self._safe_limit(fallback_a, unit), unit))
+
+    def told_unit(self, unit: RateUnit) -> None:
+        """The charger has said which unit it takes (ChargingScheduleAllowedChargingRateUnit, RateUnit)."""
+        self._ways.told_unit(unit)
+
+    def clock(self, skew_s: float) -> None:
+        """By how much the charger's clock is ahead of ours. Far off, its profiles are made not to use it."""
+        bad_s = GOOD_CLOCK_S if self._is_relative else BAD_CLOCK_S
+        is_relative = self._quirks.is_relative or abs(skew_s) > bad_s
+        self._limit_again |= is_relative != self._is_relative
+        self._is_relative = is_relative
+
+    def measured(self, reading: Reading, now_s: float) -> None:
+        """A reading of the meter. One from a queue says nothing of the present."""
+        if reading.is_late:
+            return
+        self._voltage.measured(reading.voltages_v)
+        if self._has_car:
+            self._phases.measured(reading, now_s)
+        power_kw = self._power_kw(reading)
+        if power_kw is None or not self._has_car:
+            return
+        bound_kw = self._bound_kw(now_s)
+        self._metered_kw, self._metered_s = power_kw, now_s
+        if now_s >= self._fell_s + REACTION_S and power_kw <= bound_kw * (1 + METER_TOLERANCE) + _SAME:
+            self._lingering_kw = 0.0
+        self._judge(reading, power_kw, bound_kw, now_s)
+
+    def sent(self, order: LimitOrder, now_s: float) -> None:
+        """It is on its way, or in the queue to the charger."""
+        ends_s = math.inf
+        if order.duration_s is not None:
+            ends_s = now_s + order.duration_s + self._margin_s + REACTION_S
+        duration_s = math.inf if order.duration_s is None else order.duration_s
+        written = Written(order.limit, order.unit, ends_s, order.then_limit, duration_s, now_s)
+        self._slot(order.kind).sent(order.sequence, written)
+        self._pace.wrote(now_s)
+        if order.sequence == self._rise_sequence:
+            self._pace.rose(now_s)
+        if order.duration_s is not None and self._is_first:
+            self._is_first, self._first_sequence = False, order.sequence
+
+    def answered(self, order: LimitOrder, accepted: bool | None, now_s: float) -> None:
+        """Accepted or not; None: no answer (or never sent), so that either may hold."""
+        slot = self._slot(order.kind)
+        written = slot.find(order.sequence)
+        if written is None:
+            return
+        late_s = now_s - written.written_s if order.is_relative else 0.0
+        if accepted is None:
+            slot.lost(order.sequence, late_s)
+            self._failed(now_s)
+        elif accepted:
+            self._accepted(order, slot, late_s, now_s)
+        else:
+            slot.refused(order.sequence)
+            self._refused(order, now_s)
+
+    def disconnected(self, now_s: float) -> None:
+        """What the charger has goes on until it runs out."""
+        self._is_connected = False
+        for slot in (self._tx, self._base):
+            slot.lost(None, ANSWER_S if self._is_relative else 0.0)
+
+    def reconnected(self, now_s: float, *, rebooted: bool = False) -> None:
+        """It is there again; after a reboot its profiles are written again, whatever it should have kept."""
+        self._is_connected = True
+        self._failures, self._retry_s = 0, now_s
+        self._limit_again |= rebooted
+        self._safe_again |= rebooted
+        if rebooted and not self._base.is_known:
+            self._tx.is_known = False  # only a TxDefaultProfile is sure to outlive a reboot (OCPP 1.6, errata 3.37)
+
+    # ------------------------------------------------------------------ what may be drawn
+
+    @property
+    def rating_kw(self) -> float:
+        """What is built in, at the highest voltage that is reckoned with."""
+        return self.spec.rating_a * self.spec.phases * max(self._voltage.assumed_v, amps.NOMINAL_V) / 1_000
+
+    @property
+    def fallback_kw(self) -> float:
+        """What may be drawn once every profile with an end has ended. The rating, where no TxDefaultProfile is sure."""
+        if not self.is_controlled or not self._has_base:
+            return self.rating_kw
+        slot = self._base if self._base.is_known else self._tx
+        return min(self.rating_kw, max((self._kw(w, w.last) for w in slot.possible()), default=self.rating_kw))
+
+    def held_kw(self, now_s: float) -> float:
+        """The most that may be drawn now."""
+        bound_kw = self._bound_kw(now_s)
+        if now_s < self._fell_s + FOLLOWED_S:
+            bound_kw = max(bound_kw, self._lingering_kw)
+        counts = self._metered_s >= self._fell_s + REACTION_S
+        if counts and self._metered_kw > bound_kw * (1 + METER_TOLERANCE):
+            return self._metered_kw
+        return bound_kw
+
+    @property
+    def limit_a(self) -> float | None:
+        """The confirmed limit, for each phase; None where none is."""
+        standing = self._tx.standing or self._base.standing
+        at = None if standing is None else standing.at(self._looked_s)
+        if standing is None or at is None:
+            return None
+        return amps.to_amperes(at, standing.unit, self._voltage.assumed_v, self._phases.used)
+
+    @property
+    def phases(self) -> int:
+        return self._phases.used
+
+    @property
+    def voltage_v(self) -> float:
+        return self._voltage.assumed_v
+
+    @property
+    def carrier(self) -> ProfileKind | None:
+        """The profile that carries limits; None where the charger takes none."""
+        return self._ways.carrier
+
+    @property
+    def _has_base(self) -> bool:
+        """Whether it is sure what rules when a TxProfile is over."""
+        if not self._quirks.keeps_profiles:
+            return False
+        if self._base.is_known:
+            return True
+        return self._tx.standing is not None and all(w.then_limit is not None for w in self._tx.possible())
+
+    def _bound_kw(self, now_s: float) -> float:
+        if not self.is_controlled or not self._tx.is_known or not self._has_base:
+            return self.rating_kw
+        most_kw = self.fallback_kw
+        for slot in (self._tx, self._base):
+            for written in slot.possible():
+                most_kw = max(most_kw, self._kw(written, written.at(now_s)))
+        return min(most_kw, self.rating_kw)
+
+    def _kw(self, written: Written, limit: float | None) -> float:
+        return 0.0 if limit is None else amps.to_kw(limit, written.unit, self._voltage.assumed_v, self._phases.used)
+
+    # ------------------------------------------------------------------ what is told next
+
+    def next_order(self, now_s: float) -> LimitOrder | None:
+        """What to send now. To be asked again after each of these calls, and at `next_due_s`."""
+        self._looked_s = now_s
+        if not self._is_connected:
+            return None
+        self._pass_time(now_s)
+        return self._safe_order(now_s) or self._limit_order(now_s)
+
+    def next_due_s(self) -> float:
+        """When time alone may bring another order, or lower what is held; infinite if never."""
+        times_s = [self._retry_s, self._pace.next_rise_s(), self._paused_s + self._quirks.pause_s, self._anew_s]
+        times_s += [self._fell_s + REACTION_S, self._fell_s + FOLLOWED_S]
+        for written in (*self._tx.possible(), *self._base.possible()):
+            times_s += [written.ends_s, self._renewal_s(written, False), self._renewal_s(written, True)]
+        return min((time_s for time_s in times_s if time_s > self._looked_s), default=math.inf)
+
+    def _safe_order(self, now_s: float) -> LimitOrder | None:
+        """The profile that stays: also where it carries limits, as long as there is none to carry."""
+        carrier = self._ways.carrier
+        kind = ProfileKind.TX_DEFAULT if carrier is None else _BASE[carrier]
+        unit = self._ways.unit_of(kind)
+        if self._safe_a is None or unit is None or (kind is carrier and self._life_of_limit_s(now_s) is not None):
+            return None
+        limit = self._safe_limit(self._safe_a, unit)
+        latest = self._base.in_flight
+        if latest is None and self._base.is_certain and not self._safe_again:
+            latest = self._base.standing
+        if latest is not None and (latest.unit, latest.at(now_s), latest.last) == (unit, limit, limit):
+            return None
+        is_fall = latest is not None and latest.unit is unit and limit < max(latest.limit, latest.last or 0.0) - _SAME
+        if not is_fall and (self._base.in_flight is not None or now_s < self._retry_s):
+            return None
+        return self._order(kind, unit, limit)
+
+    def _limit_order(self, now_s: float) -> LimitOrder | None:
+        kind = self._ways.carrier
+        unit = None if kind is None else self._ways.unit_of(kind)
+        life_s = self._life_of_limit_s(now_s)
+        if kind is None or unit is None or life_s is None:
+            return None
+        slot = self._slot(kind)
+        slot.forget_ended(now_s)
+        limit = self._next_limit(slot, unit, now_s, life_s)
+        if limit is None:
+            return None
+        is_alone = kind is ProfileKind.TX and self._ways.unit_of(ProfileKind.TX_DEFAULT) is None
+        has_then = is_alone or kind is not ProfileKind.TX
+        then_limit = self._safe_limit(self._safe_a or 0.0, unit) if has_then else None
+        return self._order(kind, unit, limit, life_s, then_limit)
+
+    def _life_of_limit_s(self, now_s: float) -> int | None:
+        """How long a profile with a limit may live that is written now; None where none is to be."""
+        carrier = self._ways.carrier
+        if not self._has_car or carrier is None or not (self.is_controlled or self._has_chance):
+            return None
+        if carrier is ProfileKind.TX:
+            nothing = self._offer is None and not self._draws_by_limit(now_s)
+            if nothing or self.transaction_id is None:
+                return None
+        elif self._offer is None or self._is_relative:
+            return None  # relative periods would be counted from nobody knows when: the safe current rules
+        late_s = ANSWER_S if self._is_relative else 0.0
+        life_s = math.floor(min(LIFE_S, self._lease_end_s - now_s - self._margin_s - late_s))
+        return life_s if life_s >= LEAST_LIFE_S else None
+
+    def _draws_by_limit(self, now_s: float) -> bool:
+        return any((written.at(now_s) or 0.0) > 0 for written in self._tx.possible())
+
+    def _next_limit(self, slot: Slot, unit: RateUnit, now_s: float, life_s: int) -> float | None:
+        """The limit to write, None if what stands is right for now."""
+        want = self._wanted(unit)
+        if slot.in_flight is not None:
+            return want if slot.in_flight.unit is not unit or want < slot.in_flight.limit - _SAME else None
+        standing = slot.standing
+        if standing is not None and standing.unit is not unit:
+            standing = None
+        at = self._standing_limit(standing, unit, now_s)
+        most = max((w.at(now_s) or 0.0 for w in slot.possible() if w.unit is unit), default=at)
+        is_due = now_s >= self._retry_s
+        if want < max(at, most) - _SAME:
+            return want if is_due or all(abs(w.limit - want) > _SAME for w in slot.possible()) else None
+        if not is_due or life_s < self._worthwhile_s:
+            return None
+        if want > most + _SAME and self._may_rise(want - most, most, unit, now_s):
+            self._rise_sequence = self._sequence + 1
+            return want
+        if not slot.is_certain or self._limit_again or (standing is None and self._is_first and want != at):
+            return min(want, max(at, most))
+        return at if self._is_to_renew(standing, now_s, life_s) else None
+
+    def _standing_limit(self, standing: Written | None, unit: RateUnit, now_s: float) -> float:
+        """What rules now, in this unit."""
+        at = None if standing is None else standing.at(now_s)
+        if at is not None:
+            return at
+        base = self._base.standing
+        at = base.at(now_s) if base is not None and base.unit is unit else None
+        return at or 0.0
+
+    def _may_rise(self, by: float, above: float, unit: RateUnit, now_s: float) -> bool:
+        if self._is_first:
+            return True
+        if above == 0 and now_s < self._paused_s + self._quirks.pause_s:
+            return False
+        step = amps.of_current(RISE_A, unit, self._voltage.assumed_v, self._phases.used)
+        return by >= step - _SAME and now_s >= self._pace.next_rise_s() and not self._pace.is_spent(now_s)
+
+    def _is_to_renew(self, standing: Written | None, now_s: float, life_s: int) -> bool:
+        if standing is None or math.isinf(standing.ends_s) or now_s >= standing.ends_s:
+            return False
+        base = self._base.standing
+        if self._base.is_certain and base is not None and standing.unit is base.unit and standing.limit == base.last:
+            return False  # when it ends the same limit goes on
+        gains_s = now_s + life_s - self._end_s(standing)
+        is_due = now_s >= self._renewal_s(standing, self._pace.is_spent(now_s))
+        return is_due and gains_s >= self._worthwhile_s
+
+    def _renewal_s(self, written: Written, is_late: bool) -> float:
+        half_s = written.duration_s / 2
+        return self._end_s(written) - (min(LATE_RENEWAL_S, half_s) if is_late else half_s)
+
+    def _end_s(self, written: Written) -> float:
+        """When the charger is to end it, as it was ordered."""
+        return written.written_s + written.duration_s
+
+    def _wanted(self, unit: RateUnit) -> float:
+        voltage_v, phases, least_a = self._voltage.assumed_v, self._phases.used, self._quirks.minimum_a
+        if self._trial_a is not None:
+            limit = amps.of_current(self._trial_a, unit, voltage_v, phases)
+        elif self._offer is None:
+            limit = 0.0
+        else:
+            limit = amps.limit(self._offer.power_kw, unit, voltage_v, phases, self.spec.rating_a, least_a)
+        return self._not_refused(limit, unit, phases)
+
+    def _safe_limit(self, current_a: float, unit: RateUnit) -> float:
+        """The safe current as it is written: by nominal voltage and all phases, whatever car comes."""
+        return self._not_refused(
+            amps.of_current(current_a, unit, amps.NOMINAL_V, self.spec.phases), unit, self.spec.phases
+        )
+
+    def _not_refused(self, limit: float, unit: RateUnit, phases: int) -> float:
+        if limit > 0 or self._ways.takes_zero:
+            return limit
+        return amps.of_current(self._quirks.minimum_a, unit, amps.NOMINAL_V, phases)
+
+    def _order(
+        self,
+        kind: ProfileKind,
+        unit: RateUnit,
+        limit: float,
+        life_s: int | None = None,
+        then_limit: float | None = None,
+    ) -> LimitOrder:
+        self._sequence += 1
+        by_phase = unit is RateUnit.WATTS and life_s is not None
+        return LimitOrder(
+            connector=self.connector,
+            kind=kind,
+            limit=limit,
+            unit=unit,
+            phases=self._phases.used if by_phase else self.spec.phases,
+            duration_s=life_s,
+            sequence=self._sequence,
+            transaction_id=self.transaction_id if kind is ProfileKind.TX else None,
+            profile_id=10 * self.connector + _IDS[kind],
+            stack_level=self._quirks.stack_level,
+            then_limit=then_limit,
+            is_relative=self._is_relative and life_s is not None,
+        )
+
+    # ------------------------------------------------------------------ what comes of it
+
+    def _slot(self, kind: ProfileKind) -> Slot:
+        return self._tx if kind is ProfileKind.TX else self._base
+
+    def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
+        before_kw, before = self._bound_kw(now_s), slot.standing
+        slot.accepted(order.sequence, late_s)
+        self._ways.accepted(order.unit, order.limit)
+        self._failures = 0
+        if order.duration_s is None:
+            self._safe_again = False
+        else:
+            self._limit_again = False
+            self._regained(now_s)
+        if before is not None and order.limit == 0 < before.limit:
+            self._paused_s = now_s
+        if before is None or before.limit != order.limit:
+            self._obeying.confirmed(now_s)
+        if self._bound_kw(now_s) < before_kw - _SAME:
+            lingers = now_s < self._fell_s + FOLLOWED_S
+            self._lingering_kw = max(before_kw, self._lingering_kw if lingers else 0.0)
+            self._fell_s = now_s
+
+    def _regained(self, now_s: float) -> None:
+        """A charger that had rejected all takes a limit now."""
+        if self.obedience is Obedience.REJECTS:
+            self.obedience, self.is_controlled = Obedience.UNKNOWN, True
+            self._has_chance, self._anew_s = False, math.inf
+
+    def _failed(self, now_s: float) -> None:
+        self._retry_s = now_s + min(RETRY_S * 2**self._failures, RETRY_MOST_S)
+        self._failures = min(self._failures + 1, 8)
+
+    def _refused(self, order: LimitOrder, now_s: float) -> None:
+        if order.kind is ProfileKind.TX and order.transaction_id != self.transaction_id:
+            return  # its transaction is over: that was why
+        self._ways.refused(order.kind, order.unit, order.limit)
+        self._is_first |= order.sequence == self._first_sequence
+        if self._ways.carrier is None:
+            self._lose(Obedience.REJECTS, now_s)
+
+    def _lose(self, obedience: Obedience, now_s: float) -> None:
+        self.obedience, self.is_controlled = obedience, False
+        self._has_chance, self._trial_a = False, None
+        self._anew_s = now_s + ANEW_S
+
+    def _pass_time(self, now_s: float) -> None:
+        if self.is_controlled or now_s < self._anew_s:
+            return
+        self._anew_s = now_s + ANEW_S
+        if self.obedience is Obedience.IGNORES:
+            drawn_a = 1_000 * self._metered_kw / (self._voltage.assumed_v * self._phases.used)
+            if drawn_a < TRIAL_FROM_A or not self._has_car:
+                return  # nothing could be seen of it
+            self._trial_a = float(max(self._quirks.minimum_a, drawn_a // 2))
+        self._ways.begin_anew()
+        self._has_chance = True
+
+    def _power_kw(self, reading: Reading) -> float | None:
+        """What is drawn, believed within twice the rating."""
+        power_kw = reading.power_kw
+        if power_kw is None:
+            currents_a = [current for current in reading.currents_a if current is not None]
+            if not currents_a:
+                return None
+            power_kw = sum(currents_a) * self._voltage.assumed_v / 1_000
+        return max(power_kw, 0.0) if power_kw <= 2 * self.rating_kw else None
+
+    def _judge(self, reading: Reading, power_kw: float, bound_kw: float, now_s: float) -> None:
+        if bound_kw < self._judged_kw * (1 - METER_TOLERANCE):
+            self._obeying.confirmed(now_s)  # a profile has run out meanwhile
+        self._judged_kw = bound_kw
+        per_kw = 1_000 / (self._voltage.assumed_v * self._phases.used)
+        drawn_a = power_kw * per_kw
+        standing = self._tx.standing or self._base.standing
+        if standing is not None and standing.unit is RateUnit.AMPERES:
+            drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
+        carries = self._ways.carrier is ProfileKind.TX and self._tx.standing is not None and self._ways.has_another
+        safe_a = self.fallback_kw * per_kw if carries else None
+        verdict = self._obeying.measured(
+            drawn_a, reading.offered_a, bound_kw * per_kw, safe_a, self.spec.rating_a, now_s
+        )
+        if verdict is Verdict.EXCEEDS:
+            self._disobeyed(now_s)
+        elif verdict is Verdict.STUCK:
+            self._not_applied(now_s)
+        elif verdict is Verdict.FOLLOWS and (self.is_controlled or self._trial_a is not None):
+            self.obedience, self.is_controlled = Obedience.OBEYS, True
+            self._has_chance, self._trial_a, self._is_retried, self._anew_s = False, None, False, math.inf
+
+    def _disobeyed(self, now_s: float) -> None:
+        """Once more; then by another profile; then it does not obey."""
+        self._obeying.confirmed(now_s)
+        if not self.is_controlled:
+            self._lose(self.obedience, now_s)
+        elif self._limit_again or self._safe_again:
+            return  # it is to be written again, and has not been yet
+        elif not self._is_retried:
+            self._is_retried = self._limit_again = True
+        elif self._ways.has_another:
+            self._not_applied(now_s)
+        else:
+            self._lose(Obedience.IGNORES, now_s)
+
+    def _not_applied(self, now_s: float) -> None:
+        carrier = self._ways.carrier
+        assert carrier is not None
+        self._ways.had_no_effect(carrier)
+        self._is_retried = False
+        self._is_first = True
+        self._obeying.confirmed(now_s)
+
+    # ------------------------------------------------------------------ asking the charger
+
+    def is_to_ask(self) -> bool:
+        """Whether to ask for the composite schedule: once for each profile that carries limits, when it should tell."""
+        standing = self._tx.standing
+        kind = self._ways.carrier
+        if kind is not ProfileKind.TX or self._asked is kind or standing is None or not self._base.is_certain:
+            return False
+        base_a = amps.to_amperes(self.fallback_kw, RateUnit.WATTS, self._voltage.assumed_v / 1_000, self._phases.used)
+        limit_a = amps.to_amperes(standing.limit, standing.unit, self._voltage.assumed_v, self._phases.used)
+        return abs(limit_a - base_a) >= CLEARLY_A
+
+    def schedule_told(self, limit: float | None, unit: RateUnit, now_s: float) -> None:
+        """Its answer: the limit of now; None where it did not say."""
+        standing = self._tx.standing
+        self._asked = ProfileKind.TX
+        if limit is None or standing is None or self._ways.carrier is not ProfileKind.TX or not self._ways.has_another:
+            return
+        voltage_v, phases = self._voltage.assumed_v, self._phases.used
+        told_a = amps.to_amperes(limit, unit, voltage_v, phases)
+        ordered_a = amps.to_amperes(standing.limit, standing.unit, voltage_v, phases)
+        safe_a = 1_000 * self.fallback_kw / (voltage_v * phases)
+        is_safe = abs(told_a - safe_a) <= CLEARLY_A / 2 and ordered_a - safe_a >= CLEARLY_A
+        if is_safe or exceeds(told_a, ordered_a):
+            self._not_applied(now_s)

@@ -1,0 +1,132 @@
+"""What stands in one place of a charger for a profile: what it has confirmed, and what it may have taken besides.
+
+A profile in the same place (purpose, stack level, id) replaces the one before. An order without an answer leaves two
+possibilities, the old and the new, until one later in the same place is accepted: a charger takes them in order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from smartgrid.edge.ports import RateUnit
+
+MOST_LOST = 8
+"""More orders without an answer than this are kept as one that allows what any of them allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A limit until `ends_s`, then `then_limit`; None then: this profile is over, and says nothing any more."""
+
+    limit: float
+    unit: RateUnit
+    ends_s: float = math.inf
+    then_limit: float | None = None
+    duration_s: float = math.inf
+    written_s: float = 0.0
+
+    def at(self, now_s: float) -> float | None:
+        return self.limit if now_s < self.ends_s else self.then_limit
+
+    def later(self, late_s: float) -> Written:
+        return replace(self, ends_s=self.ends_s + late_s)
+
+    @property
+    def last(self) -> float | None:
+        """What it comes to in the end."""
+        return self.limit if self.ends_s == math.inf else self.then_limit
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order to which no answer is known; `is_open` while one may come."""
+
+    sequence: int
+    written: Written
+    is_open: bool = True
+
+
+class Slot:
+    """See above. `is_known` is False where an earlier process may have written what this one does not know."""
+
+    __slots__ = ("_sent", "is_known", "standing")
+
+    def __init__(self) -> None:
+        self.is_known = False
+        self.standing: Written | None = None
+        self._sent: list[Sent] = []
+
+    def empty(self) -> None:
+        """There is no profile here, but for what is under way: not every charger looks for which car that was."""
+        self.is_known, self.standing = True, None
+        self.lost(None, 0.0)
+
+    def restore(self, written: Written) -> None:
+        self.is_known, self.standing = True, written
+
+    @property
+    def in_flight(self) -> Written | None:
+        """The last of those that wait for an answer."""
+        return next((sent.written for sent in reversed(self._sent) if sent.is_open), None)
+
+    @property
+    def is_certain(self) -> bool:
+        return self.is_known and not self._sent
+
+    def sent(self, sequence: int, written: Written) -> None:
+        self._sent.append(Sent(sequence, written))
+
+    def find(self, sequence: int) -> Written | None:
+        """What was ordered so, if it still matters."""
+        return next((sent.written for sent in self._sent if sent.sequence == sequence), None)
+
+    def accepted(self, sequence: int, late_s: float) -> None:
+        """It holds, and nothing before it; `late_s` after it was written at the latest."""
+        written = next(sent.written for sent in self._sent if sent.sequence == sequence)
+        self.is_known, self.standing = True, written.later(late_s)
+        self._sent = [sent for sent in self._sent if sent.sequence > sequence]
+
+    def refused(self, sequence: int) -> None:
+        self._sent = [sent for sent in self._sent if sent.sequence != sequence]
+
+    def lost(self, sequence: int | None, late_s: float) -> None:
+        """No answer to this one, or to none (None): it may have been taken, up to `late_s` after it was written."""
+        self._sent = [
+            replace(sent, is_open=False, written=sent.written.later(late_s))
+            if sent.is_open and sequence in (None, sent.sequence)
+            else sent
+            for sent in self._sent
+        ]
+        if len(self._sent) > MOST_LOST:
+            self._merge()
+
+    def possible(self) -> Iterator[Written]:
+        """All that may stand here."""
+        if self.standing is not None:
+            yield self.standing
+        for sent in self._sent:
+            yield sent.written
+
+    def forget_ended(self, now_s: float) -> None:
+        """Drop what is over and leaves nothing: the number of lost orders is bounded by this, and by their lives."""
+        if self.standing is not None and self.standing.at(now_s) is None:
+            self.standing = None
+        self._sent = [sent for sent in self._sent if sent.is_open or sent.written.at(now_s) is not None]
+
+    def _merge(self) -> None:
+        merged: dict[RateUnit, Sent] = {}
+        for sent in self._sent:
+            before = merged.get(sent.written.unit)
+            merged[sent.written.unit] = sent if before is None else _either(before, sent)
+        self._sent = list(merged.values())
+
+
+def _either(one: Sent, other: Sent) -> Sent:
+    lasts = [last for last in (one.written.last, other.written.last) if last is not None]
+    ends_s = max(one.written.ends_s, other.written.ends_s)
+    limit = max(one.written.limit, other.written.limit)
+    then_limit = max(lasts) if lasts else None
+    written = replace(other.written, limit=limit, ends_s=ends_s, then_limit=then_limit)
+    return Sent(max(one.sequence, other.sequence), written, one.is_open or other.is_open)

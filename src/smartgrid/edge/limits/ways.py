@@ -1,0 +1,74 @@
+"""In which way a charger takes limits: which profile carries them, in which unit, and whether it takes 0.
+
+Chargers differ, and say so only by refusing. So the ways that the quirks leave open are gone through, in order, and
+what is refused is not tried again until the charger gets a new chance.
+"""
+
+from __future__ import annotations
+
+from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.ports import ProfileKind, RateUnit
+
+
+class Ways:
+    """Of one connector."""
+
+    __slots__ = ("_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit")
+
+    def __init__(self, quirks: Quirks) -> None:
+        self._quirks = quirks
+        self._first_unit = quirks.unit or RateUnit.AMPERES
+        self._unit: RateUnit | None = quirks.unit
+        self._takes_zero = quirks.can_pause
+        self._refused: frozenset[tuple[ProfileKind, RateUnit]] = frozenset()
+        self._dropped: frozenset[ProfileKind] = frozenset()
+
+    @property
+    def takes_zero(self) -> bool:
+        return self._takes_zero
+
+    @property
+    def carrier(self) -> ProfileKind | None:
+        """The profile that carries limits; None once every way has been refused or was of no effect."""
+        open_kinds = (kind for kind in self._quirks.kinds if kind not in self._dropped)
+        return next((kind for kind in open_kinds if self.unit_of(kind) is not None), None)
+
+    def unit_of(self, kind: ProfileKind) -> RateUnit | None:
+        """In which unit to write this profile; None if it was refused in all."""
+        other = RateUnit.WATTS if self._first_unit is RateUnit.AMPERES else RateUnit.AMPERES
+        units = (self._unit,) if self._unit is not None else (self._first_unit, other)
+        return next((unit for unit in units if (kind, unit) not in self._refused), None)
+
+    def told_unit(self, unit: RateUnit) -> None:
+        """The charger has said which unit it takes; the table of quirks knows better where it says something."""
+        if self._quirks.unit is None:
+            self._unit = unit
+
+    def accepted(self, unit: RateUnit, limit: float) -> None:
+        if self._unit is None:
+            self._unit = unit
+        self._takes_zero = self._takes_zero or limit == 0
+
+    def refused(self, kind: ProfileKind, unit: RateUnit, limit: float) -> None:
+        """One with 0 may have been refused for the 0 alone: then the least current is tried before another way."""
+        if limit == 0 and self._takes_zero:
+            self._takes_zero = False
+        else:
+            self._refused |= {(kind, unit)}
+            self._takes_zero = self._quirks.can_pause
+
+    def had_no_effect(self, kind: ProfileKind) -> None:
+        """Accepted, and not applied."""
+        self._dropped |= {kind}
+
+    @property
+    def has_another(self) -> bool:
+        """Whether there is another profile to try than the one that carries limits now."""
+        left = [kind for kind in self._quirks.kinds if kind not in self._dropped and self.unit_of(kind) is not None]
+        return len(left) > 1
+
+    def begin_anew(self) -> None:
+        """The charger gets a new chance: firmware changes."""
+        self._refused = frozenset()
+        self._dropped = frozenset()
+        self._takes_zero = self._quirks.can_pause
