@@ -143,13 +143,21 @@ startupProbe:
 readinessProbe:
   {{- include "smart-grid.probe" (dict "path" "/ready" "timing" .Values.readinessProbe) | nindent 2 }}
 livenessProbe:
+  {{- if eq .Chart.Name "edge" }}
+  # The loop that serves chargers is asked itself: all else of an edge would answer beside it.
+  {{- include "smart-grid.probe" (dict "path" "/health" "port" "ocpp" "isTls" .Values.tls.secretName "timing" .Values.livenessProbe) | nindent 2 }}
+  {{- else }}
   {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.livenessProbe) | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "smart-grid.probe" -}}
 httpGet:
   path: {{ .path }}
-  port: metrics
+  port: {{ .port | default "metrics" }}
+  {{- if .isTls }}
+  scheme: HTTPS
+  {{- end }}
 {{- with .timing }}
 {{ toYaml . }}
 {{- end }}
