@@ -18,6 +18,7 @@ from smartgrid.balancer.views.waiting import WaitingViews
 from smartgrid.gateway.app import Api as Gateway
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.app import Api as Substation
+from smartgrid.substation.offers_views import OffersViews
 from smartgrid.web import metrics
 from smartgrid.web.access import needs_of
 from smartgrid.web.app import create_app, finish_app
@@ -29,7 +30,7 @@ BEGIN, END = "<!-- routes, made by scripts/security_doc.py -->\n", "<!-- end of 
 SERVICES: dict[str, list[type]] = {
     "gateway": [Gateway, ChargerViews],
     "balancer": [PlacingViews, SessionViews, WaitingViews, FleetViews, OperatingViews, ScalingViews, Console, SignIn],
-    "substation": [Substation],
+    "substation": [Substation, OffersViews],
     "edge": [ChargerViews],
 }
 
