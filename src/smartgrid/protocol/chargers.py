@@ -24,7 +24,7 @@ Connector = Annotated[int, Field(ge=1, le=MAX_CONNECTORS)]
 class ConnectorSpecBody(WireModel):
     """What is built in."""
 
-    phases: Literal[1, 2, 3] = Field(3, description="Phases to which it is wired.")
+    phases: int = Field(3, ge=1, le=3, description="Phases to which it is wired.")
     rating_a: float = Field(32, ge=6, le=1000, description="Most current that it gives, per phase.")
 
 
@@ -37,8 +37,11 @@ class ChargerSpecBody(WireModel):
         max_length=MAX_CONNECTORS,
         description="By number, from 1; in OCPP 2 these are EVSEs.",
     )
-    security_profile: Literal[0, 1, 2, 3] = Field(
-        1, description="OCPP's: 1 a key, 2 a key over TLS, 3 a certificate; 0 asks nothing, for a closed network."
+    security_profile: int = Field(
+        1,
+        ge=0,
+        le=3,
+        description="OCPP's: 1 a key, 2 a key over TLS, 3 a certificate; 0 asks nothing, for a closed network.",
     )
     key: str | None = Field(
         None,
