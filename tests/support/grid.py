@@ -37,6 +37,7 @@ class Grid(Started):
         balancers: int = 1,
         gateways: int = 0,
         edge: Mapping[str, object] | None = None,
+        substation_settings: Mapping[str, object] = {},
         time_scale: float = 1,
         gateway_settings: Mapping[str, object] = {},
         identities: Identities | None = None,
@@ -50,6 +51,7 @@ class Grid(Started):
                 capacity_kw=capacity_kw,
                 time_scale=time_scale,
                 **(identities.believing if identities else {}),
+                **substation_settings,
             )
             for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
         ]
