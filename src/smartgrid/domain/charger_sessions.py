@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from smartgrid.domain import quanta
 from smartgrid.domain.ceiling import Ceiling
-from smartgrid.domain.held_power import HeldPower, Report
+from smartgrid.domain.held_power import HeldPower, Report, Sender
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.session import Session, SessionState
 from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
@@ -228,9 +228,9 @@ class ChargerSessions:
         self.delivered_kwh += max(0.0, energy_kwh - charger.energy_kwh)
         charger.energy_kwh = energy_kwh
 
-    def report(self, charger: ChargerSession, report: Report, edge: str, lease_end_s: float, *, is_fresh: bool) -> None:
+    def report(self, charger: ChargerSession, report: Report, sender: Sender, lease_end_s: float) -> None:
         """What an edge says that it may draw (`HeldPower.report`)."""
-        charger.supply.report(report, edge, lease_end_s, is_fresh=is_fresh)
+        charger.supply.report(report, sender, lease_end_s)
         self.changed.add(charger.session_id)
 
     def claim(self, charger: ChargerSession, edge: str, number: int) -> None:

@@ -34,6 +34,16 @@ class Report:
     is_controlled: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who says it: an edge, in its nth batch of reports. `is_fresh` is of one that has talked to this very process of
+    the substation."""
+
+    edge: str
+    sequence: int = 0
+    is_fresh: bool = True
+
+
 class HeldPower:
     """Of one session. Times are seconds of wall time; numbers grow."""
 
@@ -49,6 +59,7 @@ class HeldPower:
         "number",
         "offer_kw",
         "rating_kw",
+        "sequence",
         "since",
     )
 
@@ -70,6 +81,7 @@ class HeldPower:
         self.has_lease, self.lease_end_s = True, lease_end_s
         self.number = self.base = self.since = number
         self.offer_kw = offer_kw
+        self.sequence = 0  # of the last batch of the holder's that counted
         self._offers = [(number, offer_kw)]  # by number, each greater than all after it; the last is the present one
 
     @property
@@ -108,7 +120,7 @@ class HeldPower:
 
     def hand_over(self, edge: str) -> None:
         """The edge is the holder from now on. What is booked stays so until it reports."""
-        self.holder = edge
+        self.holder, self.sequence = edge, 0
         self._renumber()
         self.since = self.number
 
@@ -126,13 +138,16 @@ class HeldPower:
         self.base = self.number
         return True
 
-    def report(self, report: Report, edge: str, lease_end_s: float, *, is_fresh: bool) -> None:
-        """Book what an edge says; `is_fresh` is of one that has talked to this very process of the substation.
+    def report(self, report: Report, sender: Sender, lease_end_s: float) -> None:
+        """Book what an edge says.
 
         Of a session without a lease, what is held is a fact all the same: it counts until `lease_end_s`.
         """
+        is_last = sender.is_fresh and sender.edge == self.holder and sender.sequence >= self.sequence
         knows = max(self.base, self.since) <= report.number <= self.number
-        if is_fresh and edge == self.holder and knows and report.held_kw is not None:
+        if is_last:
+            self.sequence = sender.sequence
+        if is_last and knows and report.held_kw is not None:
             self._adopt(report, report.held_kw)
         else:
             self._raise(report)

@@ -87,6 +87,9 @@ class ReportsBody(WireModel):
 
     epoch: Number = Field(description="Of the offers that it goes by.")
     edge: EdgeName
+    sequence: Number = Field(
+        0, description="Greater with every batch of this edge: one that comes after a later one lowers nothing."
+    )
     connectors: ConnectorsBody | None = None
     claims: list[tuple[SessionId, Number]] = Field(
         default_factory=list,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from smartgrid.domain.charger_sessions import ChargerSession, Reading
-from smartgrid.domain.held_power import Report
+from smartgrid.domain.held_power import Report, Sender
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import EndReason
 from smartgrid.domain.substation import Connectors
@@ -37,10 +37,11 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What an edge says at once; `claims` are session ids with the number by which it knows them."""
+    """What an edge says at once, `sequence` of it; `claims` are session ids with the number by which it knows them."""
 
     epoch: int
     edge: str
+    sequence: int
     connectors: Connectors | None
     claims: Sequence[tuple[str, int]]
     sessions: Sequence[SessionReport]
@@ -144,13 +145,13 @@ class ChargerBook(Book):
             if (charger := self._chargers.find(session_id)) is not None:
                 sessions.claim(charger, reports.edge, number)
         lease_end_s = self._chargers.lease_end_s(self.wall_s)
+        sender = Sender(reports.edge, reports.sequence, reports.epoch == self.epoch)
         for said in reports.sessions:
             charger = self._chargers.find(said.session_id)
             if charger is None:
                 gone.append(said.session_id)
                 continue
-            is_fresh = reports.epoch == self.epoch
-            sessions.report(charger, said.report, reports.edge, lease_end_s, is_fresh=is_fresh)
+            sessions.report(charger, said.report, sender, lease_end_s)
             sessions.observe(charger, said.reading, self.wall_s)
             self._start_anyway(charger)
         if reports.connectors is not None:
@@ -266,7 +267,7 @@ class ChargerBook(Book):
             return
         said = Report(0, found.held_kw, found.fallback_kw, found.rating_kw, found.is_controlled)
         lease_end_s = self._chargers.lease_end_s(self.wall_s)
-        self._chargers.sessions.report(charger, said, found.edge, lease_end_s, is_fresh=False)
+        self._chargers.sessions.report(charger, said, Sender(found.edge, is_fresh=False), lease_end_s)
         self._start_anyway(charger)
         self._start_due()
 

@@ -85,7 +85,8 @@ class OffersViews:
         body = read_body(ReportsBody)
         connectors = None if body.connectors is None else Connectors(body.connectors.total, body.connectors.free)
         sessions = [_report(each) for each in body.sessions]
-        epoch, revision, gone = self.ledger.report(Reports(body.epoch, body.edge, connectors, body.claims, sessions))
+        reports = Reports(body.epoch, body.edge, body.sequence, connectors, body.claims, sessions)
+        epoch, revision, gone = self.ledger.report(reports)
         return answer({"epoch": epoch, "revision": revision, "gone": gone})
 
     @route("POST", "/charge/<session_id>/end")
