@@ -22,6 +22,8 @@ from websockets.asyncio.client import ClientConnection, connect
 VOLTS, PHASES, CONNECTOR = 230.0, 3, 1
 ANSWER_TIMEOUT_S = 60.0
 LEAST_A = 6.0
+ARRIVES_S = 2.0
+"""After the charger has connected: so long it stands idle, and is told its safe current."""
 
 
 def now() -> str:
@@ -52,11 +54,14 @@ class Charger:
         async for text in self.socket:
             kind, message_id, *rest = json.loads(text)
             if kind == 2:
-                await self.socket.send(json.dumps([3, message_id, self.answer(*rest)]))
+                answer = self.answer(*rest)
+                refused = [4, message_id, "NotImplemented", "", {}]
+                await self.socket.send(json.dumps(refused if answer is None else [3, message_id, answer]))
             elif kind == 3:
                 self._answers.pop(message_id).set_result(rest[0])
 
-    def answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """The result of a call; None for what it does not know."""
         match action:
             case "SetChargingProfile":
                 profile = payload["csChargingProfiles"]
@@ -76,7 +81,7 @@ class Charger:
             case "ChangeConfiguration" | "TriggerMessage" | "Reset" | "RemoteStartTransaction":
                 return {"status": "Accepted"}
             case _:
-                return {"status": "NotSupported"}
+                return None
 
     def limit_a(self) -> float:
         """Of the profile that rules: the transaction's while it lives, else the default, else none."""
@@ -109,6 +114,8 @@ class Charger:
         """Plug in, charge until the car leaves, and unplug."""
         boot = {"chargePointVendor": "Example", "chargePointModel": "Script"}
         await self.call("BootNotification", boot)
+        await self.status("Available")
+        await asyncio.sleep(ARRIVES_S)
         await self.status("Preparing")
         start = {"connectorId": CONNECTOR, "idTag": "EV-042", "meterStart": 0, "timestamp": now()}
         self.transaction = (await self.call("StartTransaction", start))["transactionId"]

@@ -259,7 +259,8 @@ class World:
 
     def __init__(self, data_dir: Path, connectors: int = 1) -> None:
         self.clock, self.grid, self.known = Clock(), ScriptedGrid(), Known()
-        self.allows: Callable[[str], bool] = lambda tag: True
+        self.refused_tags: set[str] = set()
+        self.has_peers, self.most_untold = False, 1000
         self._data_dir = data_dir
         self._default = ChargerSpec(connectors=ChargerSpec().connectors * connectors)
         self._revisions = itertools.count(1)
@@ -267,8 +268,19 @@ class World:
 
     def _begin(self) -> None:
         self.inbox = Inbox(self._data_dir, self.clock)
-        self.fleet = Fleet(self.grid, self.inbox, self.known, self.clock.times(), allows=lambda tag: self.allows(tag))
+        self.fleet = Fleet(
+            self.grid,
+            self.inbox,
+            self.known,
+            self.clock.times(),
+            allows=self._allows,
+            has_peers=self.has_peers,
+            most_untold=self.most_untold,
+        )
         self.fleet.begin()
+
+    def _allows(self, id_tag: str) -> bool:
+        return id_tag not in self.refused_tags
 
     def restart(self) -> None:
         self.inbox.close()
@@ -282,23 +294,88 @@ class World:
         self.clock.run()
         return link
 
-    def offer(self, *powers_kw: float, firm_kw: float = 100.0, number: int | None = None, **changes: Any) -> None:
+    def offer(
+        self,
+        *powers_kw: float,
+        firm_kw: float = 100.0,
+        number: int | None = None,
+        asked_ago_s: float = 0,
+        **changes: Any,
+    ) -> None:
         """The substation offers its sessions this, in the order of their starts; those that have ended get nothing."""
         revision = next(self._revisions)
         number = revision if number is None else number
         open_sessions = [each for each in self.grid.sessions.values() if each.state != "Idle"]
         sessions = tuple(
             replace(session, **{"number": number, "offer_kw": power_kw, **changes})
-            for session, power_kw in itertools.zip_longest(open_sessions, powers_kw, fillvalue=0.0)
+            for session, power_kw in zip(open_sessions, itertools.chain(powers_kw, itertools.repeat(0.0)), strict=False)
         )
         self.fleet.offered(
-            Offers(SUBSTATION, 1, revision, self.clock.now_s + LEASE_S, 100.0, firm_kw, sessions, self.clock.now_s)
+            Offers(
+                SUBSTATION,
+                1,
+                revision,
+                self.clock.now_s + LEASE_S,
+                100.0,
+                firm_kw,
+                sessions,
+                self.clock.now_s - asked_ago_s,
+            )
         )
         self.clock.run()
 
     def time(self, ago_s: float = 0.0) -> str:
         """As a charger tells the time."""
         return utc_text(self.clock.wall_s() - ago_s)
+
+    def last_report(self) -> SessionReport:
+        """The newest, once what had to wait was told, too."""
+        self.clock.run(2)
+        return self.grid.reports[-1]
+
+    def status(self, link: ScriptedLink, status: str, connector: int = 1, ago_s: float = 0) -> None:
+        link.say(
+            "StatusNotification",
+            connectorId=connector,
+            status=status,
+            errorCode="NoError",
+            timestamp=self.time(ago_s),
+        )
+
+    def event(
+        self,
+        link: ScriptedLink,
+        kind: str,
+        transaction: str = "T1",
+        *,
+        seq: int = 0,
+        trigger: str = "MeterValuePeriodic",
+        car: str | None = None,
+        token: Any = None,
+        evse: int | None = None,
+        wh: float | None = None,
+        ago_s: float = 0,
+        offline: bool | None = None,
+        reason: str | None = None,
+    ) -> Any:
+        """A TransactionEvent of 2.0.1."""
+        info = {"transactionId": transaction, "chargingState": car, "stoppedReason": reason}
+        payload: dict[str, Any] = {
+            "eventType": kind,
+            "timestamp": self.time(ago_s),
+            "triggerReason": trigger,
+            "seqNo": seq,
+            "transactionInfo": {name: value for name, value in info.items() if value is not None},
+        }
+        if evse is not None:
+            payload["evse"] = {"id": evse}
+        if token is not None:
+            payload["idToken"] = token
+        if offline is not None:
+            payload["offline"] = offline
+        if wh is not None:
+            payload["meterValue"] = [{"timestamp": self.time(ago_s), "sampledValue": [{"value": wh}]}]
+        return link.say("TransactionEvent", **payload)
 
     def start(
         self, link: ScriptedLink, *, connector: int = 1, tag: str = "TAG", meter: int = 1000, ago_s: float = 0

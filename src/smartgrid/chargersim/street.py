@@ -36,9 +36,9 @@ T = TypeVar("T")
 class Handle:
     """One charger on a street, safe to use from other threads."""
 
-    def __init__(self, street: Street, line: Line) -> None:
+    def __init__(self, street: Street, line: Line, commands: list[tuple[str, Payload]]) -> None:
         self._street, self.line = street, line
-        self.commands: list[tuple[str, Payload]] = []
+        self.commands = commands
         """Each call that has come, where the street keeps them."""
 
     @property
@@ -156,8 +156,18 @@ class Street:
         register_kwh: float = 0.0,
         connects: bool = True,
         keeps_commands: bool = True,
+        watch: Callable[[str, Payload], None] | None = None,
     ) -> Handle:
-        """A charger, connected from now on if it `connects`. Names are one charger's on the whole street."""
+        """A charger, connected from now on if it `connects`. Names are one charger's on the whole street.
+
+        `watch` sees each call that comes to it, in the loop's thread; without, `commands` keeps them.
+        """
+        commands: list[tuple[str, Payload]] = []
+        if watch is None and keeps_commands:
+
+            def watch(action: str, payload: Payload) -> None:
+                commands.append((action, payload))
+
         busbar = self.busbars.setdefault(substation, Busbar(keeps_history=self._keeps_history))
         now_s, rng = self.clock.now_s(), random.Random(f"{self._seed} {name}")
         outlets = [
@@ -172,7 +182,7 @@ class Street:
             now_s=now_s,
             wall_s=self.clock.wall_s(),
             rng=rng,
-            watch=(lambda action, payload: handle.commands.append((action, payload))) if keeps_commands else None,
+            watch=watch,
         )
         address = Address(
             f"{self._url}/{quote(substation, safe='')}/{quote(name, safe='')}",
@@ -181,7 +191,7 @@ class Street:
             pause_s=self._pause_s,
             longest_pause_s=self._longest_pause_s,
         )
-        handle = Handle(self, Line(charger, address, dialect.subprotocol, self.clock, rng))
+        handle = Handle(self, Line(charger, address, dialect.subprotocol, self.clock, rng), commands)
         self.handles[name] = handle
         if connects:
             handle.connect()

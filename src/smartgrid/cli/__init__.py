@@ -17,6 +17,7 @@ COMMANDS = {
     "edge": "smartgrid.edge.main",
     "up": "smartgrid.cli.up",
     "token": "smartgrid.cli.token",
+    "charger": "smartgrid.cli.charger",
     "loadtest": "smartgrid.loadtest.main",
     "simulate": "smartgrid.simulation.main",
 }

@@ -30,8 +30,8 @@ def test_a_car_charges_from_plug_to_stop(world: World) -> None:
 
     world.clock.run(60)
     world.value(link, transaction, wh=1180, w=10_900)
-    assert world.grid.reports[-1].energy_kwh == pytest.approx(0.18)
-    assert world.grid.reports[-1].power_kw == pytest.approx(10.9)
+    assert world.last_report().energy_kwh == pytest.approx(0.18)
+    assert world.last_report().power_kw == pytest.approx(10.9)
 
     assert world.stop(link, transaction, 2500, reason="EVDisconnected") == {}
     (end,) = world.grid.ends

@@ -63,20 +63,17 @@ def test_a_car_that_waits_has_a_session_too(substation: StrangeSubstation, edge:
     assert (outcome, session.state, session.position) == (Outcome.DONE, "Waiting", 2)
 
 
-@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
-def test_what_would_be_refused_again_is_refused_for_good(
-    substation: StrangeSubstation, edge: Running, status: int
-) -> None:
-    substation.scripts["POST /charge"] = lambda _asked: Said(status, {"code": "some-code", "detail": "That is why."})
+def test_what_is_settled_otherwise_is_refused_for_good(substation: StrangeSubstation, edge: Running) -> None:
+    substation.scripts["POST /charge"] = lambda _asked: Said(409, {"code": "superseded", "detail": "That is why."})
 
     outcome, session, why = edge.started(start_order())
 
     assert (outcome, session) == (Outcome.REFUSED, None)
-    assert "some-code: That is why." in why
+    assert "superseded: That is why." in why
     assert edge.grid.counters.deliveries["refused"] == 1
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 302])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422, 429, 500, 502, 503, 504, 302])
 def test_whatever_may_be_better_the_next_time_is_for_later(
     substation: StrangeSubstation, edge: Running, status: int
 ) -> None:

@@ -1,89 +1,12 @@
-"""What a charger is told, and what is held of it, by example: 32 A of three phases at 230 V unless said otherwise."""
+"""What a charger is told, and what is held of it, by example."""
 
 from __future__ import annotations
 
 import pytest
 
-from smartgrid.edge.limits.connector_limit import ConnectorLimit
-from smartgrid.edge.limits.pace import Pace
-from smartgrid.edge.limits.quirks import DEFAULT, Quirks
-from smartgrid.edge.ports import (
-    ConnectorSpec,
-    LimitOrder,
-    Obedience,
-    OcppVersion,
-    Offer,
-    ProfileKind,
-    RateUnit,
-    Reading,
-)
-
-SAFE_KW = 4.14  # 6 A
-RATING_KW = 22.08
-LEASE_S = 900.0
-
-
-class Charger:
-    """One that takes every order and says so, unless told otherwise."""
-
-    def __init__(self, quirks: Quirks = DEFAULT, pace: Pace | None = None, safe_a: float = 6.0) -> None:
-        self.now_s = 1000.0
-        self.limit = ConnectorLimit(1, ConnectorSpec(), quirks, OcppVersion.V16, pace)
-        self.answers: bool | None = True
-        self.refuses: set[ProfileKind] = set()
-        self.orders: list[LimitOrder] = []
-        self.number = 0
-        self.limit.fallback(safe_a, self.now_s)
-        self.pump()
-
-    def pump(self) -> list[LimitOrder]:
-        """What is sent now."""
-        new: list[LimitOrder] = []
-        while (order := self.limit.next_order(self.now_s)) is not None:
-            assert len(new) < 20, "it would write for ever"
-            new.append(order)
-            self.limit.sent(order, self.now_s)
-            answer = False if order.kind in self.refuses else self.answers
-            self.limit.answered(order, answer, self.now_s)
-        self.orders += new
-        return new
-
-    def car(self, name: str = "7") -> Charger:
-        self.limit.begin(name, self.now_s, is_new=True)
-        self.pump()
-        return self
-
-    def offer(self, kw: float) -> list[LimitOrder]:
-        self.number += 1
-        return self.renew(kw)
-
-    def renew(self, kw: float) -> list[LimitOrder]:
-        self.limit.offered(Offer(self.number, kw, self.now_s + LEASE_S), self.now_s)
-        return self.pump()
-
-    def wait(self, seconds: float) -> list[LimitOrder]:
-        """Time passes, and whenever it says so it is asked."""
-        end_s, new = self.now_s + seconds, list[LimitOrder]()
-        while (due_s := self.limit.next_due_s()) <= end_s:
-            self.now_s = due_s
-            new += self.pump()
-        self.now_s = end_s
-        return new + self.pump()
-
-    def meter(self, amperes: float, phases: int = 3, **more: float) -> list[LimitOrder]:
-        currents = tuple(amperes if phase < phases else 0.0 for phase in range(3))
-        kw = amperes * phases * 230 / 1000
-        reading = Reading(self.now_s, power_kw=kw, currents_a=currents, voltages_v=(230.0,) * 3, **more)  # type: ignore[arg-type]
-        self.limit.measured(reading, self.now_s)
-        return self.pump()
-
-    @property
-    def held_kw(self) -> float:
-        return round(self.limit.held_kw(self.now_s), 6)
-
-
-def limits(orders: list[LimitOrder]) -> list[float]:
-    return [order.limit for order in orders]
+from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.ports import Obedience, ProfileKind, RateUnit
+from support.limited_charger import RATING_KW, SAFE_KW, Charger, limits
 
 
 def test_the_safe_current_is_written_first_to_stay_and_is_held_from_then_on() -> None:

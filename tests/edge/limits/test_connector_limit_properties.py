@@ -243,9 +243,7 @@ class Ignoring(Charging):
 TestCharging = Charging.TestCase
 TestIgnoring = Ignoring.TestCase
 TestCharging.settings = TestIgnoring.settings = settings(
-    max_examples=60,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )

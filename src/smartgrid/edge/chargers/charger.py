@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.limits.pace import Pace
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.messages.charger_clock import ChargerClock
@@ -50,7 +51,18 @@ class Charger:
         found = self.connectors.get(number)
         if found is None and 1 <= number <= MOST_CONNECTORS:
             found = self.connectors[number] = Connector(number, self.spec.connectors[-1])
+            self._make_limit(found)
         return found
+
+    def make_limits(self) -> None:
+        """Anew: of another version, registration or model; what an old one held is not known any more."""
+        for connector in self.connectors.values():
+            self._make_limit(connector)
+
+    def _make_limit(self, connector: Connector) -> None:
+        if self.version is not None:
+            connector.limit = ConnectorLimit(connector.number, connector.spec, self.quirks, self.version, self.pace)
+            connector.limit_for, connector.is_known = None, False
 
     def transaction_on(self, connector: Connector) -> Transaction | None:
         return self.transactions.open_on(connector.number)

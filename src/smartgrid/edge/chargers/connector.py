@@ -23,10 +23,12 @@ class Connector:
     __slots__ = (
         "car",
         "fallback_a",
+        "is_known",
         "is_stopping",
         "last_energy",
         "limit",
         "limit_for",
+        "newcomer",
         "number",
         "offer",
         "position",
@@ -58,6 +60,8 @@ class Connector:
         """The transaction that the limit has begun for."""
         self.unanswered: Transaction | None = None
         """One whose start has no answer yet: no profile may name it."""
+        self.newcomer: Transaction | None = None
+        """One whose car has come just now: no earlier profile can be its."""
         self.offer: Offer | None = None
         self.position: int | None = None
         self.reading: Reading | None = None
@@ -74,11 +78,19 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_known = False
+        """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
+        have been at another edge."""
         self.was_ours = False
 
     @property
     def rating_kw(self) -> float:
         return kw_of(self.spec.rating_a, self.spec.phases)
+
+    @property
+    def still_a(self) -> float:
+        """The highest current that may stand at the charger as its safe one."""
+        return 0.0 if self.limit is None else 1000 * self.limit.fallback_kw / (NOMINAL_V * self.spec.phases)
 
     @property
     def least_kw(self) -> float:

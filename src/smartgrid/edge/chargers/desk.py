@@ -17,7 +17,15 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.steering import Steering
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.messages.values import ConnectorStatus, EventTold, StartTold, StatusTold, StopTold, ValuesTold
+from smartgrid.edge.messages.values import (
+    ConnectorStatus,
+    EventKind,
+    EventTold,
+    StartTold,
+    StatusTold,
+    StopTold,
+    ValuesTold,
+)
 from smartgrid.edge.ports import Reading, StartOrder
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
@@ -29,9 +37,11 @@ log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
 """A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
 SETTLE_S = 10.0
+STOPS_ITSELF_S = 10.0
+"""A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
 FOUND_AFTER_S = 15.0
-LEAST_DRAWN_KW = 0.1
-MOST_KEPT_S = 60.0
+FOUND_AGAIN_S = 300.0
+LEAST_DRAWN_KW = 0.5
 Then = Callable[[], None]
 _NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
@@ -53,6 +63,10 @@ class Desk:
         self.steering: Steering
         self.deliveries: Deliveries
         self.orphans = 0
+        self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
+        """Those whose transaction the substation may yet know, since when."""
+        self.is_full = False
+        """Whether substations were not told of so many transactions that there may be no more."""
         self.refused_full = 0
         self._unkept: dict[str, Transaction] = {}
 
@@ -65,6 +79,8 @@ class Desk:
             log.warning("a start on a connector that no charger has", extra=_of(charger, told.connector))
             return
         try:
+            if self.is_full and not charger.transactions.knows_start(told):
+                raise TooManyError
             started = charger.transactions.start(told)
         except TooManyError:
             self._full(charger)
@@ -72,6 +88,8 @@ class Desk:
         transaction = started.transaction
         if started.is_new:
             transaction.is_refused = not self.allows(told.id_tag)
+        if started.is_new and not told.is_late:
+            connector.newcomer = transaction
         self._begun(charger, connector, transaction, started.ended, lambda: then(transaction), told.is_late)
 
     def stop(self, charger: Charger, told: StopTold, then: Then) -> None:
@@ -93,6 +111,8 @@ class Desk:
             log.warning("an event of an EVSE that no charger has", extra=_of(charger, number))
             return
         try:
+            if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
+                raise TooManyError
             transaction, before, is_news = charger.transactions.event(told, number)
         except TooManyError:
             self._full(charger)
@@ -105,10 +125,12 @@ class Desk:
         self._readings(charger, connector, transaction, told.readings)
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
-        if not is_news:
+        if not is_news and transaction.is_kept:
             then(transaction)
             self.steering.look(charger, connector)
         elif transaction.is_open:
+            if told.kind is EventKind.STARTED and not told.is_late:
+                connector.newcomer = transaction
             self._begun(charger, connector, transaction, before, lambda: then(transaction), told.is_late)
         else:
             self._ended(charger, transaction, lambda: then(transaction))
@@ -149,14 +171,24 @@ class Desk:
             log.info("a transaction ends without a stop: its connector is free", extra=_of(charger, connector.number))
             self._ended(charger, over, lambda: None)
 
+    def taken_over(self, charger: Charger, transaction: Transaction) -> None:
+        """Its substation has told of it: it was lost here, or another edge had the charger."""
+        self.keep(transaction)
+        self.deliveries.look(charger.id, transaction.connector)
+        connector = charger.connector(transaction.connector)
+        if connector is not None and transaction.is_open and connector.status in _NO_CAR:
+            connector.vacant_s = self._times.now() + VACANT_AFTER_S
+
     def start_order(self, transaction: Transaction, charger: Charger) -> StartOrder:
         connector = charger.connector(transaction.connector)
         assert connector is not None
         limit = connector.limit
         rating_kw = connector.rating_kw if limit is None else limit.rating_kw
         is_controlled = limit is None or limit.is_controlled
-        fallback_kw = 0.0 if limit is None else limit.fallback_kw
-        held_kw = limit.held_kw(self._times.now()) if limit is not None and transaction.is_open else 0.0
+        fallback_kw = connector.least_kw if limit is None else limit.fallback_kw
+        held_kw = None if limit is None else limit.held_kw(self._times.now())
+        if not transaction.is_open:
+            fallback_kw = held_kw = 0.0
         return StartOrder(
             key=transaction.key,
             charger=transaction.charger,
@@ -175,7 +207,18 @@ class Desk:
 
     def keep(self, *transactions: Transaction, then: Then | None = None) -> None:
         """On the disk; then, if ever, `then`."""
-        done = None if then is None else lambda is_kept: then() if is_kept else None
+        for each in transactions:
+            each.changes += 1
+        changes = [each.changes for each in transactions]
+
+        def done(is_kept: bool) -> None:
+            if not is_kept:
+                return
+            for each, change in zip(transactions, changes, strict=True):
+                each.kept_changes = max(each.kept_changes, change)
+            if then is not None:
+                then()
+
         self._inbox.keep(transactions, done)
 
     def tick(self) -> None:
@@ -209,6 +252,8 @@ class Desk:
                 connector.unanswered = None
             self.deliveries.look(charger.id, connector.number)
             self._connectors_changed(charger)
+            if transaction.is_refused and charger.transaction_on(connector) is transaction:
+                self.steering.stop(charger, connector, STOPS_ITSELF_S)
             self.steering.look(charger, connector)
 
         self.keep(*((transaction,) if before is None else (before, transaction)), then=kept)
@@ -252,7 +297,9 @@ class Desk:
         is_drawing = any(not r.is_late and (r.power_kw or 0.0) > LEAST_DRAWN_KW for r in told.readings)
         known = charger.transactions.by_id(told.transaction_id)
         link = charger.link
-        if known is not None or not is_drawing or link is None or charger.transaction_on(connector) is not None:
+        if known is not None and self._times.wall() - (known.ended_wall_s or 0.0) < FOUND_AGAIN_S:
+            return None  # its closing values
+        if not is_drawing or link is None or charger.transaction_on(connector) is not None:
             return None
         if self._times.now() - link.opened_s < FOUND_AFTER_S or not self._has_offers(charger):
             return None
@@ -275,12 +322,14 @@ class Desk:
                 "register_kwh": transaction.start_kwh,
             },
         )
-        if not transaction.transaction_id:
+        if transaction.transaction_id:
+            self.orphans_noted[transaction.key] = self._times.now(), transaction
+        else:
             transaction.is_refused = True  # nothing will ever tell whose it was
 
     def _full(self, charger: Charger) -> None:
         self.refused_full += 1
-        log.error("too many transactions of a charger wait for its substation: it keeps this one", extra=_of(charger))
+        log.error("too many transactions wait for their substation: the charger keeps this one", extra=_of(charger))
 
 
 def _of(charger: Charger, connector: int | None = None) -> dict[str, object]:

@@ -21,6 +21,7 @@ its charger is here; one that was ours and is another's now means that our conne
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
@@ -35,7 +36,6 @@ from smartgrid.edge.chargers.set_up import SetUp
 from smartgrid.edge.chargers.steering import Steering
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import (
     ChargerId,
@@ -60,6 +60,14 @@ log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 KEEP_EVERY_S = 60.0
 PAGE = 1000
+MANY = 8
+"""A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
+IN_VAIN_S = 60.0
+MOST_UNTOLD = 100_000
+COUNT_EVERY_S = 5.0
+UNPLANNED_S = 5.0
+"""A charger that is here for so long, at a substation whose firm capacity nobody has told yet, has 0 A as safe current:
+without any profile it would have no limit at all."""
 STOPPING = "Stopping"
 ENDED = "Idle"
 _SAYS_LITTLE = frozenset(
@@ -81,13 +89,21 @@ class Fleet:
         *,
         allows: Callable[[str], bool] = lambda id_tag: True,
         heartbeat_s: float = HEARTBEAT_S,
+        has_peers: bool = False,
+        most_untold: int = MOST_UNTOLD,
     ) -> None:
+        """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
+
+        `most_untold`: with more transactions that substations were not told of, starts are not answered.
+        """
         self._grid, self._registry, self._times, self.inbox = grid, registry, times, inbox
+        self._has_peers, self._most_untold = has_peers, most_untold
         self._chargers: dict[ChargerId, Charger] = {}
         self._substations: dict[str, SubstationSeen] = {}
         self._sessions: dict[str, Transaction] = {}
         self._is_running = False
-        self._kept_s = times.now()
+        self._kept_s = self._counted_s = times.now()
+        self._unplanned: deque[tuple[float, Charger]] = deque()
         self.reporting = Reporting(grid, times)
         self.desk = Desk(
             times,
@@ -101,6 +117,7 @@ class Fleet:
             grid,
             times.later,
             times.rng,
+            times.wall,
             next_of=self._next_of,
             start_order=lambda transaction: self.desk.start_order(transaction, self._chargers[transaction.charger]),
             told=self._told,
@@ -123,6 +140,8 @@ class Fleet:
                 continue
             if transaction.session_id:
                 self._sessions[transaction.session_id] = transaction
+            elif transaction.is_orphan and not transaction.is_refused:
+                self.desk.orphans_noted[transaction.key] = self._times.now(), transaction
         for charger in self._chargers.values():
             self._forget(charger)
             if len(charger.transactions):
@@ -143,10 +162,14 @@ class Fleet:
         """What is due; twice a second."""
         now_s = self._times.now()
         self._tell_plans(now_s)
+        self._stay_safe(now_s)
         self.steering.tick(now_s)
         self.reporting.tick()
         self._tell_connectors()
         self.set_up.tick(now_s)
+        if now_s - self._counted_s >= COUNT_EVERY_S:
+            self._counted_s = now_s
+            self.desk.is_full = self.counts().untold >= self._most_untold
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
             self.desk.tick()
@@ -169,12 +192,16 @@ class Fleet:
     def connected(self, link: Link) -> None:
         charger = self._charger(link.charger)
         now_s = self._times.now()
+        if charger.link is not None:
+            self._lose(charger, now_s)
         charger.link, charger.connected_wall_s, charger.is_heard = link, self._times.wall(), False
         self._refresh(charger)
         if charger.version is not link.version:
-            self._make_limits(charger, link.version, now_s)
+            charger.version = link.version
+            charger.make_limits()
         for connector in charger.connectors.values():
             connector.offer = None
+            connector.is_known &= not self._has_peers
             if connector.limit is not None:
                 connector.limit.reconnected(now_s)
         self._watch(charger.id.substation)
@@ -184,16 +211,23 @@ class Fleet:
         for connector in list(charger.connectors.values()):
             self.steering.look(charger, connector)
         self.set_up.begin(charger)
+        if any(connector.fallback_a is None for connector in charger.connectors.values()):
+            self._unplanned.append((now_s + UNPLANNED_S, charger))
 
     def disconnected(self, link: Link) -> None:
         charger = self._chargers.get(link.charger)
         if charger is None or charger.link is not link:
             return
+        self._lose(charger, self._times.now())
+        for connector in charger.connectors.values():
+            self.steering.look(charger, connector)
+
+    def _lose(self, charger: Charger, now_s: float) -> None:
+        """Its connection is over; what it has been told goes on until it runs out."""
         charger.link, charger.connected_wall_s = None, None
         for connector in charger.connectors.values():
             if connector.limit is not None:
-                connector.limit.disconnected(self._times.now())
-            self.steering.look(charger, connector)
+                connector.limit.disconnected(now_s)
         self._connectors_changed(charger)
 
     def called(self, link: Link, message_id: str, action: str, payload: Payload) -> None:
@@ -205,12 +239,16 @@ class Fleet:
         if handler is None:
             link.refuse(message_id, "NotImplemented", f"{action} is not known here")
             return
-        ahead_s = charger.clock.ahead_s
+        ahead_s, known = charger.clock.ahead_s, len(charger.connectors)
         self._handle(handler, charger, link, message_id, payload)
         if charger.clock.ahead_s != ahead_s:
             for connector in charger.connectors.values():
                 if connector.limit is not None:
                     connector.limit.clock(charger.clock.ahead_s)
+        if len(charger.connectors) != known:
+            self._learn(charger)
+            self._connectors_changed(charger)
+            self._substation(charger.id.substation).is_plan_due = True
 
     def _handle(self, handler: Handler, charger: Charger, link: Link, message_id: str, payload: Payload) -> None:
         try:
@@ -238,6 +276,9 @@ class Fleet:
             charger = None if transaction is None else self._chargers.get(transaction.charger)
             if transaction is None or charger is None or charger.id.substation != substation:
                 continue
+            connector = charger.connectors.get(transaction.connector)
+            if connector is not None and connector.is_stopping:
+                continue
             del self._sessions[session_id]
             if transaction.is_open and transaction.session_id == session_id:
                 transaction.session_id = ""
@@ -260,11 +301,20 @@ class Fleet:
                 continue
             if is_news:
                 self._sessions[session.session_id] = transaction
-                self.desk.keep(transaction)
+                self.desk.taken_over(charger, transaction)
+            elif self._is_told_in_vain(transaction):
+                transaction.is_end_delivered = False
                 self.deliveries.look(charger.id, transaction.connector)
             connector = charger.connector(transaction.connector)
             if connector is not None and charger.transaction_on(connector) is transaction:
                 self._apply(charger, connector, session, seen.offers)
+
+    def _is_told_in_vain(self, transaction: Transaction) -> bool:
+        """Its substation was told of its end, and has it open all the same: it was restored from a backup."""
+        ended_wall_s = transaction.ended_wall_s
+        if ended_wall_s is None or not transaction.is_end_delivered:
+            return False
+        return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
 
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
         link = charger.link
@@ -279,7 +329,7 @@ class Fleet:
                 self._grid.claim(offers.substation, session.session_id, session.number)
             return
         connector.was_ours = True
-        if offers.asked_s < link.opened_s:
+        if self._has_peers and offers.asked_s < link.opened_s:
             return
         connector.position = session.position if session.state == WAITING else None
         connector.offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
@@ -294,13 +344,13 @@ class Fleet:
         charger = self._chargers[transaction.charger]
         if session is not None:
             self._sessions[session.session_id] = transaction
-        if transaction.is_closed:
-            self._sessions.pop(transaction.session_id, None)
         self.desk.keep(transaction)
+        if transaction.is_closed and len(charger.transactions) > MANY:
+            self._forget(charger)
         connector = charger.connector(transaction.connector)
         if connector is None or charger.transaction_on(connector) is not transaction:
             return
-        if session is not None and session.state == ENDED:
+        if transaction.is_refused or (session is not None and session.state == ENDED):
             self.steering.stop(charger, connector)
         elif session is not None and charger.link is not None:
             connector.was_ours = True
@@ -312,18 +362,18 @@ class Fleet:
 
     def _has_offers(self, charger: Charger) -> bool:
         offers = self._substation(charger.id.substation).offers
-        return offers is not None and charger.link is not None and offers.asked_s >= charger.link.opened_s
+        if offers is None or charger.link is None:
+            return False
+        return offers.asked_s >= charger.link.opened_s or not self._has_peers
 
     def _give_up_orphans(self, offers: Offers) -> None:
         """A stop whose transaction the substation does not know either will never be told to it."""
-        for charger in self._with_orphans(offers.substation):
-            for each in charger.transactions:
-                if each.is_orphan and not each.session_id and not each.is_refused:
-                    each.is_refused = True
-                    self.desk.keep(each)
-
-    def _with_orphans(self, substation: str) -> Iterable[Charger]:
-        return (each for each in self._of(substation) if any(t.is_orphan for t in each.transactions))
+        for noted_s, transaction in list(self.desk.orphans_noted.values()):
+            if transaction.charger.substation == offers.substation and noted_s < offers.asked_s:
+                del self.desk.orphans_noted[transaction.key]
+                if not transaction.session_id:
+                    transaction.is_refused = True
+                    self.desk.keep(transaction)
 
     # ------------------------------------------------------------------ chargers
 
@@ -352,19 +402,6 @@ class Fleet:
     def _watch(self, substation: str) -> None:
         self._grid.watch(substation)
 
-    def _make_limits(self, charger: Charger, version: OcppVersion, now_s: float) -> None:
-        """Anew: another version, registration or model is another charger, and what the old one held is not known."""
-        charger.version = version
-        for connector in charger.connectors.values():
-            self._make_limit(charger, connector)
-
-    def _make_limit(self, charger: Charger, connector: Connector) -> None:
-        assert charger.version is not None
-        connector.limit = ConnectorLimit(
-            connector.number, connector.spec, charger.quirks, charger.version, charger.pace
-        )
-        connector.limit_for = None
-
     def _refresh(self, charger: Charger) -> None:
         """It may have been registered anew since it was here."""
         spec = self._registry.get(charger.id)
@@ -380,13 +417,14 @@ class Fleet:
 
     def _booted(self, charger: Charger, booted: Booted) -> None:
         """What it says it is; its profiles may be gone, so they are written again."""
+        charger.clock.booted()
         is_news, charger.booted = booted != charger.booted, booted
         if is_news:
             self._learn(charger)
         quirks = self.set_up.quirks_of(charger.spec, booted)
         if quirks != charger.quirks and charger.version is not None:
             charger.quirks = quirks
-            self._make_limits(charger, charger.version, self._times.now())
+            charger.make_limits()
             self._apply_plan(charger, self._times.now())
             self._apply_sessions(charger)
         for connector in list(charger.connectors.values()):
@@ -414,6 +452,15 @@ class Fleet:
             for charger in seen.chargers:
                 self._apply_plan(charger, now_s)
                 for connector in list(charger.connectors.values()):
+                    self.steering.look(charger, connector)
+
+    def _stay_safe(self, now_s: float) -> None:
+        """0 A for those whose safe current is still not known."""
+        while self._unplanned and self._unplanned[0][0] <= now_s:
+            _, charger = self._unplanned.popleft()
+            for connector in list(charger.connectors.values()):
+                if connector.fallback_a is None and connector.limit is not None:
+                    connector.limit.fallback(0.0, now_s)
                     self.steering.look(charger, connector)
 
     def _apply_plan(self, charger: Charger, now_s: float) -> None:

@@ -45,7 +45,7 @@ class Reporting:
         assert connector.limit is not None
         limit, power_kw = connector.limit, connector.power_kw(now_s)
         is_begun = connector.limit_for is transaction
-        held_kw = limit.held_kw(now_s) if is_begun else None
+        held_kw = limit.held_kw(now_s) if is_begun and (connector.is_known or not limit.is_controlled) else None
         if held_kw is None and connector.offer is not None and (power_kw or 0.0) > connector.offer.power_kw:
             held_kw = power_kw  # what the meter shows can only raise what is booked
         return SessionReport(

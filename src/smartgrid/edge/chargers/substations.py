@@ -36,9 +36,18 @@ class SubstationSeen:
         if self.offers is None:
             return False
         self.is_plan_due = False
-        planned_a = self._currents.update(connectors, self.offers.firm_capacity_kw, now_s)
+        planned_a = self._currents.update(connectors, self.offers.firm_capacity_kw, now_s, self._still_a())
         is_news, self.safe_a = planned_a != self.safe_a, dict(planned_a)
         return is_news
+
+    def _still_a(self) -> dict[str, float]:
+        """What connectors may have as safe current that have not confirmed a lower one yet."""
+        return {
+            place_of(charger.id.charger, connector.number): connector.still_a
+            for charger in self.chargers
+            for connector in charger.connectors.values()
+            if connector.limit is not None and connector.limit.is_controlled
+        }
 
     def count_connectors(self) -> tuple[int, int]:
         """How many there are, and how many are free."""

@@ -73,6 +73,9 @@ class SubstationGrid:
         if (found := self._substations.get(substation)) is not None:
             found.unwatch()
 
+    def watched(self) -> list[str]:
+        return [name for name, each in self._substations.items() if each.is_watched]
+
     def start(self, order: StartOrder, on_done: Started) -> None:
         substation = self._substation(order.charger.substation)
 

@@ -1,8 +1,9 @@
 """How a session is begun and ended at a substation: what is sent, and what its answer means. Pure.
 
-Both are safe to repeat: a start by its key, an end by its session. So whatever leaves the outcome open means "later",
-and what is refused for good is only what the substation itself says would be no better the next time. Who is not let in
-(401, 403) may be once the token is renewed, and what is not found at `/charge` is not a substation.
+Both are safe to repeat: a start by its key, an end by its session. So nearly everything but a yes means "later". Who is
+not let in (401, 403) may be once the token is renewed; what a substation does not understand (422) it may once it is of
+this version too; what is not found at `/charge` is no substation. Refused for good is only what the substation knows to
+be settled otherwise: the car would be without a session for as long as it charges.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from smartgrid.protocol.session_id import is_session_id
 from smartgrid.runtime.clock import rfc3339
 
 WELL = (200, 201, 202)
-FOR_GOOD = (400, 409, 413, 415, 422)
+CONFLICT = 409
 MAX_REASON = 64
 MAX_DETAIL = 300
 
@@ -114,7 +115,7 @@ def ended(answer: Answer) -> tuple[Outcome, str]:
 
 def refused(answer: Answer) -> Outcome:
     """Whether there is any use in asking again."""
-    return Outcome.REFUSED if answer.status in FOR_GOOD else Outcome.LATER
+    return Outcome.REFUSED if answer.status == CONFLICT else Outcome.LATER
 
 
 def detail(answer: Answer) -> str:

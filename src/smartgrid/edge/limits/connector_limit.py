@@ -60,6 +60,8 @@ ANEW_S = 900.0
 METER_TOLERANCE = 0.02
 BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
 _SAME = 1e-6
+PROBE_S = 30.0
+"""Without another step of a probe for so long, it is over."""
 TRIAL_FROM_A = 8.0
 """What a car must draw for it to be seen whether it follows a limit of half of that."""
 CLEARLY_A = 2.0
@@ -187,7 +189,7 @@ class ConnectorLimit:
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
-        bound_kw = self._bound_kw(now_s)
+        bound_kw = self._written_kw(now_s) if self._trial_a is not None else self._bound_kw(now_s)
         self._metered_kw, self._metered_s = power_kw, now_s
         if now_s >= self._fell_s + REACTION_S and power_kw <= bound_kw * (1 + METER_TOLERANCE) + _SAME:
             self._lingering_kw = 0.0
@@ -238,6 +240,12 @@ class ConnectorLimit:
         if rebooted and not self._base.is_known:
             self._tx.is_known = False  # only a TxDefaultProfile is sure to outlive a reboot (OCPP 1.6, errata 3.37)
 
+    def probed(self, now_s: float) -> None:
+        """Somebody has written profiles past this one: all is written again once they have been through with it."""
+        self._base.is_known = self._tx.is_known = False
+        self._safe_again = self._limit_again = True
+        self._retry_s = now_s + PROBE_S
+
     # ------------------------------------------------------------------ what may be drawn
 
     @property
@@ -248,7 +256,11 @@ class ConnectorLimit:
     @property
     def fallback_kw(self) -> float:
         """What may be drawn once every profile with an end has ended. The rating, where no TxDefaultProfile is sure."""
-        if not self.is_controlled or not self._has_base:
+        return self._last_kw if self.is_controlled else self.rating_kw
+
+    @property
+    def _last_kw(self) -> float:
+        if not self._has_base:
             return self.rating_kw
         slot = self._base if self._base.is_known else self._tx
         return min(self.rating_kw, max((self._kw(w, w.last) for w in slot.possible()), default=self.rating_kw))
@@ -295,9 +307,14 @@ class ConnectorLimit:
         return self._tx.standing is not None and all(w.then_limit is not None for w in self._tx.possible())
 
     def _bound_kw(self, now_s: float) -> float:
-        if not self.is_controlled or not self._tx.is_known or not self._has_base:
+        """What may be drawn by all that may stand at the charger."""
+        return self._written_kw(now_s) if self.is_controlled else self.rating_kw
+
+    def _written_kw(self, now_s: float) -> float:
+        """The same, as if it obeyed."""
+        if not self._tx.is_known or not self._has_base:
             return self.rating_kw
-        most_kw = self.fallback_kw
+        most_kw = self._last_kw
         for slot in (self._tx, self._base):
             for written in slot.possible():
                 most_kw = max(most_kw, self._kw(written, written.at(now_s)))

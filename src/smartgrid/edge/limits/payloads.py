@@ -68,7 +68,7 @@ def composite_limit(payload: Payload, version: OcppVersion) -> tuple[float, Rate
     if not isinstance(periods, list) or not periods or not isinstance(periods[0], Mapping):
         return None
     limit, start = periods[0].get("limit"), periods[0].get("startPeriod", 0)
-    if unit not in {"A", "W"} or start != 0 or isinstance(limit, bool) or not isinstance(limit, int | float):
+    if unit not in ("A", "W") or start != 0 or isinstance(limit, bool) or not isinstance(limit, int | float):
         return None
     return (float(limit), RateUnit(unit)) if math.isfinite(limit) and limit >= 0 else None
 

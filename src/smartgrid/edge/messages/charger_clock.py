@@ -5,12 +5,13 @@ after an outage bears old times that are right. How the three are told apart:
 
 * A time before 2020 is of a clock that was never set. How far such times are off is measured apart from the others.
 * A time in the future is of a clock that is ahead: nothing can be told before it happens.
-* A message that is never queued (StatusNotification) is told as it happens: what it is off by, the clock is off by.
+* A message that is hardly ever queued (StatusNotification) is told as it happens: what it is off by, the clock is off
+  by, unless a message of the last ten minutes was off by less: being late only adds to it.
 * Where none of these come: a queue is emptied faster than it was filled. If messages are off by the same for two
   minutes, then it is the clock, and not the queue.
 
-What is off by less than `TOLERANCE_S` is left as it is. A clock that is set anew (after our BootNotification's or
-Heartbeat's answer) shows itself by the next message that is told as it happens.
+What is off by less than `TOLERANCE_S` is left as it is. A charger that boots sets its clock by our answer: what was
+known of it is forgotten.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ TOLERANCE_S = 20.0
 LATE_AFTER_S = 60.0
 STEADY_FOR_S = 120.0
 STEADY_WITHIN_S = 10.0
+LEAST_FOR_S = 600.0
 
 
 def parse_time(value: Any) -> float | None:
@@ -44,14 +46,19 @@ def utc_text(wall_s: float) -> str:
 class ChargerClock:
     """What one charger's clock is off by; all times are wall times in seconds."""
 
-    __slots__ = ("_anchor_off_s", "_anchor_s", "_is_unset", "_unset_off_s", "off_s")
+    __slots__ = ("_anchor_off_s", "_anchor_s", "_is_unset", "_least_off_s", "_least_s", "_unset_off_s", "off_s")
 
     def __init__(self) -> None:
+        self.booted()
+
+    def booted(self) -> None:
+        """It is about to set its clock by what it is told now."""
         self.off_s = 0.0
         """To be added to what the charger tells."""
         self._unset_off_s: float | None = None
         self._is_unset = False
         self._anchor_s = self._anchor_off_s = float("-inf")
+        self._least_s, self._least_off_s = float("-inf"), float("inf")
 
     def told(self, time_s: float | None, received_s: float, *, is_live: bool = False) -> None:
         """A message with this time has come now; `is_live` if it surely was not queued."""
@@ -65,8 +72,11 @@ class ChargerClock:
             return
         if abs(off_s - self._anchor_off_s) > STEADY_WITHIN_S:
             self._anchor_s, self._anchor_off_s = received_s, off_s
+        if off_s <= self._least_off_s or received_s - self._least_s > LEAST_FOR_S:
+            self._least_s, self._least_off_s = received_s, off_s
+        is_told_at_once = is_live and off_s <= self._least_off_s + STEADY_WITHIN_S
         is_steady = received_s - self._anchor_s >= STEADY_FOR_S
-        if is_live or is_steady or off_s < self.off_s - TOLERANCE_S:
+        if is_told_at_once or is_steady or off_s < self.off_s - TOLERANCE_S:
             self.off_s = off_s if abs(off_s) > TOLERANCE_S else 0.0
 
     @property

@@ -30,6 +30,7 @@ from smartgrid.edge.ocpp.settings import Bounds
 from smartgrid.edge.ports import Answer, ChargerId, OcppVersion, Payload, Upward
 
 MAX_FRAGMENTS = 256
+MAX_REASON = 120
 GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
     def close(self, code: int, reason: str) -> None:
         """End the connection, and all calls on it at once."""
         if self.is_open:
-            self._ws.send_close(code, reason[:120])
+            self._ws.send_close(code, reason.encode("ascii", "replace")[:MAX_REASON].decode())
             self._flush()
             self._closing()
 
@@ -251,6 +252,8 @@ class Connection(asyncio.BufferedProtocol):
         if not transport.is_closing():
             transport.write(b"".join(writes) if len(writes) > 1 else writes[0])
         if is_end:
+            if self._ws.parser_exc is not None and not isinstance(self._ws.parser_exc, EOFError):
+                self._host.counters.closed["protocol_error"] += 1
             transport.close()
             self._closing()
         elif transport.get_write_buffer_size() > self._host.bounds.max_unsent_bytes:

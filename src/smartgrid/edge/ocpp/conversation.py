@@ -258,7 +258,6 @@ class Conversation:
             waiting = self._waiting = deque()
         replaced = next((each for each in waiting if each.slot == call.slot), None) if call.slot is not None else None
         if replaced is not None:
-            self._counters.errors["replaced"] += 1
             at = waiting.index(replaced)
             if call.is_first and not replaced.is_first:
                 del waiting[at]

@@ -7,6 +7,7 @@ sender is to get, if any: none is ever sent to what may itself be an answer, els
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ MAX_ID_LENGTH = 64
 """OCPP says 36; some chargers take more."""
 MAX_DESCRIPTION = 255
 _TOO_LARGE = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
-"""A number that may be too large for a float, which JSON allows and jiter reads as infinite."""
+"""Where there may be a number that is too large for a float, which JSON allows and jiter reads as infinite. It is found
+in texts as well, so then all are looked at."""
 
 _COMMON_CODES = frozenset({
     "NotImplemented", "NotSupported", "ProtocolError", "SecurityError", "PropertyConstraintViolation",
@@ -97,7 +99,15 @@ def _read(data: bytes | bytearray) -> list[Any] | str:
         return "not JSON"
     if not isinstance(found, list) or not found or type(found[0]) is not int:
         return "no array that begins with a message type"
-    return "a number without bounds" if _TOO_LARGE.search(data) else found
+    return "a number without bounds" if _TOO_LARGE.search(data) and not _is_finite(found) else found
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _unknown_type(kind: int, message_id: str | None, version: OcppVersion) -> Unreadable:

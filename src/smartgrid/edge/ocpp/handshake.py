@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from websockets.datastructures import Headers
 from websockets.headers import parse_subprotocol
@@ -40,6 +40,7 @@ FULL = Refusal(503, "full", "As many chargers are connected as may be.")
 STOPPING = Refusal(503, "stopping", "This edge is ending; come again.")
 _NO_CHARGER = Refusal(404, "no_charger", "Chargers connect at /ocpp/{substation}/{charger}.")
 _TOO_LONG = Refusal(431, "bad_request", "The request is too long.")
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _EARLY = Refusal(400, "bad_request", "Nothing may be sent before the answer.")
 _quiet = logging.getLogger("smartgrid.edge.ocpp.websocket")
 _quiet.setLevel(logging.WARNING)
@@ -70,6 +71,9 @@ class Door(Protocol):
     def passed_on(self, arrival: Arrival) -> bool:
         """Whether it belongs to another edge, and has been handed to it: then the transport is no longer ours."""
 
+    def vouched(self, arrival: Arrival) -> Proof | None:
+        """What the edge that has passed it on to us has seen of it, if that is believed."""
+
     def entered(self, arrival: Arrival, version: OcppVersion, ws: ServerProtocol) -> None:
         """It is let in, and has been told."""
 
@@ -93,7 +97,7 @@ class _OcppProtocol(ServerProtocol):
 class Handshake(asyncio.BufferedProtocol):
     """One that is under way. `refusal` is what it gets whatever it asks, but for probes."""
 
-    __slots__ = ("_door", "_head", "_is_over", "_refusal", "_transport", "_ws", "ends_s")
+    __slots__ = ("_door", "_head", "_is_over", "_refusal", "_transport", "_ws", "began_s", "ends_s")
 
     def __init__(self, door: Door, refusal: Refusal | None) -> None:
         self._door, self._refusal = door, refusal
@@ -101,11 +105,14 @@ class Handshake(asyncio.BufferedProtocol):
         self._head = bytearray()
         self._transport: asyncio.Transport | None = None
         self._is_over = False
-        self.ends_s = time.monotonic() + door.bounds.handshake_s
+        self.began_s = time.monotonic()
+        self.ends_s = self.began_s + door.bounds.handshake_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there, with TLS if there is any."""
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast("asyncio.Transport", transport)
+        if self._is_over:  # its TLS took too long
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> Any:
         """One for all."""
@@ -121,9 +128,9 @@ class Handshake(asyncio.BufferedProtocol):
         events = self._ws.events_received()
         if events and isinstance(events[0], Request):
             self._decide(events[0], is_early=len(events) > 1)
-        elif self._ws.handshake_exc is not None:  # it has made its answer itself
+        elif self._ws.handshake_exc is not None:  # which has made its own answer, if the request was one at all
             self._door.refused("bad_request")
-            self._write()
+            self._write(otherwise=_BAD_REQUEST)
         elif len(self._head) > MAX_HEAD:
             self._refuse(_TOO_LONG)
 
@@ -162,6 +169,7 @@ class Handshake(asyncio.BufferedProtocol):
         if self._door.passed_on(arrival):
             self._end()
             return
+        arrival = arrival._replace(proof=self._door.vouched(arrival) or arrival.proof)
         refusal = self._door.admit(arrival)
         if refusal is not None:
             self._refuse(refusal)
@@ -216,9 +224,9 @@ class Handshake(asyncio.BufferedProtocol):
         self._ws.send_response(response)
         self._write()
 
-    def _write(self, is_end: bool = True) -> None:
+    def _write(self, is_end: bool = True, otherwise: bytes = b"") -> None:
         assert self._transport is not None
-        self._transport.write(b"".join(self._ws.data_to_send()))
+        self._transport.write(b"".join(self._ws.data_to_send()) or otherwise)
         if is_end:
             self._transport.close()
             self._end()

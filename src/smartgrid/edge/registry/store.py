@@ -138,7 +138,12 @@ class Registry:
     def get(self, charger: ChargerId) -> ChargerSpec | None:
         """Its registration; None if it may not connect. On an open edge that is nobody."""
         found = self.find(charger)
-        return found.spec if found is not None else ANYONE if self.is_open else None
+        return self.default if found is None else found.spec
+
+    @property
+    def default(self) -> ChargerSpec | None:
+        """The registration of who is not registered."""
+        return ANYONE if self.is_open else None
 
     def find(self, charger: ChargerId) -> Registered | None:
         """Its row; None where it has none that counts."""

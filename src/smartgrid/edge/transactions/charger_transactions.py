@@ -5,8 +5,8 @@ Messages come late, twice, in a wrong order and with ids that no one has given. 
 * A start that is repeated is known by its key, whatever its message id. A new one on a connector ends the one before
   it there, as two cars cannot be on one plug; an *older* one (from a queue) does not, it is noted beside it.
 * A stop or a value with an id is of the transaction with that id. With none (0, -1: chargers invent them offline) it
-  is of the open one on its connector; a stop names no connector, so it is of the only open one, else of the one with
-  its tag and the nearest register below. If there is none it is an *orphan*: noted and logged, answered all the same.
+  is of the open one on its connector; a stop names no connector, so it is of the one with its tag and the nearest
+  register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
 * Nothing revives what has ended. A stop that comes after the end (of a stale one, or again) may raise its energy.
 * 2.x: any event may be the first that is seen of its transaction. It begins with the first authorization and plug;
   an update of one that is not known must have begun before we came.
@@ -82,6 +82,11 @@ class ChargerTransactions:
 
     # ------------------------------------------------------------------ OCPP 1.6
 
+    def knows_start(self, told: StartTold) -> bool:
+        """Whether it is a repeat."""
+        key = key_of(self.charger, told.identity)
+        return any(each.key == key for each in self._all)
+
     def start(self, told: StartTold) -> Started:
         """Raises TooManyError."""
         key = key_of(self.charger, told.identity)
@@ -124,7 +129,7 @@ class ChargerTransactions:
         """One that is under way, and no one knows how it began. Raises TooManyError."""
         return self.add(
             Transaction(
-                key=key_of(self.charger, f"{connector}|found|{transaction_id}"),
+                key=key_of(self.charger, f"{connector}|found|{transaction_id}|{wall_s}"),
                 charger=self.charger,
                 connector=connector,
                 transaction_id=transaction_id,
@@ -243,20 +248,30 @@ class ChargerTransactions:
         for each in reversed(there):
             if each.wants_end or (each.wants_start and not has_later):
                 wanting = each
-            has_later = has_later or (each.is_open and bool(each.session_id))
+            has_later = has_later or (bool(each.session_id) and not each.is_end_delivered)
         return wanting
 
     def _of_stop(self, told: StopTold) -> Transaction | None:
         if told.transaction_id is not None:
             return self.by_id(told.transaction_id)
+        if (again := self._stopped_then(told)) is not None:
+            return again
         candidates = [each for each in self._all if each.is_open]
-        if len(candidates) > 1:
-            candidates = [each for each in candidates if each.vehicle_id == told.id_tag] or candidates
+        if told.id_tag and any(each.vehicle_id == told.id_tag for each in self._all):
+            candidates = [each for each in candidates if each.vehicle_id == told.id_tag]
         if told.meter_kwh is not None and len(candidates) > 1:
             stop_kwh = told.meter_kwh
             candidates = [each for each in candidates if (each.start_kwh or 0.0) <= stop_kwh] or candidates
             return max(candidates, key=lambda each: each.start_kwh or 0.0)
         return candidates[0] if len(candidates) == 1 else None
+
+    def _stopped_then(self, told: StopTold) -> Transaction | None:
+        """The one that this stop has ended before, if it is a repeat."""
+        for each in reversed(self._all):
+            is_then = each.ended_wall_s is not None and abs(each.ended_wall_s - told.wall_s) < _EARLIER_S
+            if is_then and told.id_tag in ("", each.vehicle_id):
+                return each
+        return None
 
     def _succeeded(self, current: Transaction | None, new: Transaction) -> Transaction | None:
         if current is None or new.started_wall_s < current.started_wall_s - _EARLIER_S:

@@ -51,12 +51,13 @@ class Deliveries:
         grid: Grid,
         later: Callable[[float, Callable[[], None]], object],
         rng: random.Random,
+        wall: Callable[[], float],
         *,
         next_of: Callable[[ChargerId, int], Transaction | None],
         start_order: Callable[[Transaction], StartOrder],
         told: Callable[[Transaction, OpenSession | None, str], None],
     ) -> None:
-        self._grid, self._later, self._rng = grid, later, rng
+        self._grid, self._later, self._rng, self._wall = grid, later, rng, wall
         self._next_of, self._start_order, self._told = next_of, start_order, told
         self._lanes: dict[tuple[ChargerId, int], _Lane] = {}
         self._substations: dict[str, _Substation] = {}
@@ -102,7 +103,7 @@ class Deliveries:
 
         def done(outcome: Outcome, why: str) -> None:
             if outcome is not Outcome.LATER and transaction.energy_kwh == energy_kwh:
-                transaction.is_end_delivered = True
+                transaction.is_end_delivered, transaction.told_wall_s = True, self._wall()
             if outcome is Outcome.REFUSED:
                 self._log_refused("end", transaction, why)
             self._answered(substation, lane, transaction, outcome, None, why)

@@ -67,6 +67,11 @@ class Transaction:
     ended_wall_s: float | None = None
     reason: str = ""
     is_end_delivered: bool = False
+    told_wall_s: float = 0.0
+    """When its substation took the end; not kept."""
+    changes: int = 0
+    kept_changes: int = 0
+    """How often it was given to the inbox, and which of these are on the disk; not kept."""
 
     @property
     def is_open(self) -> bool:
@@ -91,6 +96,11 @@ class Transaction:
         if self.is_open:
             return False
         return self.is_end_delivered or self.is_refused or not (self.has_begun or self.session_id)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that its charger may forget is on the disk."""
+        return self.changes == self.kept_changes
 
     def measure(self, register_kwh: float, wall_s: float) -> None:
         """The register showed this at that time; in any order, any number of times."""
