@@ -217,7 +217,8 @@ class Bench:
         first = Counter(each.first for each in self.told)
         print(
             f"edge killed and started: all {self.count} back {took_s:.1f} s after it was ready, each with its limit "
-            f"after {limits_s:.1f} s (aim: {AIM_STORM_S}); told first: {dict(first)}; edge {memory_mb(self.edge):.0f} MB"
+            f"after {limits_s:.1f} s (aim: {AIM_STORM_S}); told first: {dict(first)}; "
+            f"edge {memory_mb(self.edge):.0f} MB"
         )
 
 

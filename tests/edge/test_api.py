@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.grid import Grid
@@ -200,3 +202,23 @@ def test_the_last_messages_help_to_find_out_what_is_wrong(edge_grid: Grid, where
     calls = [each["action"] for each in found["messages"] if (each["direction"], each["type"]) == ("in", "call")]
     assert calls == ["BootNotification", "Authorize"]
     assert "secret-tag" not in str(found)
+
+
+def test_a_probe_finds_out_what_the_charger_takes_and_its_profiles_are_written_again(edge_grid: Grid, where: Process):
+    name = f"CP-probed-{where.service}"
+    with HandCharger(edge_grid.edge, name) as charger:
+        charger.boot()
+        charger.status("Available")
+        charger.answers["SetChargingProfile"] = takes_amperes
+
+        assert command(where, charger, command="probe", step="default-w", connector=1).json() == {"result": "Rejected"}
+        assert command(where, charger, command="probe", step="default-a", connector=1).json() == {"result": "Accepted"}
+        reply = command(where, charger, command="probe", step="jump", connector=1)
+
+    assert reply.status == 422
+    assert "step must be one of units, levels" in reply.json()["detail"]
+
+
+def takes_amperes(asked: dict[str, Any]) -> dict[str, Any]:
+    unit = asked["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"]
+    return {"status": "Accepted" if unit == "A" else "Rejected"}

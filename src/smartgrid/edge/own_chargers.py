@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ from flask import Response
 from pydantic_core import to_jsonable_python
 
 from smartgrid.edge import commands
-from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience
+from smartgrid.edge.limits import probe
+from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience, Payload
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
 from smartgrid.edge.registry.spec import SpecError
 from smartgrid.edge.registry.store import OPEN, About, FullError, Registered, Registry, UnknownChargerError
@@ -42,6 +44,8 @@ class Standing(Protocol):
     def state(self, charger: ChargerId) -> ChargerState | None: ...
 
     def states(self, substation: str | None) -> Iterable[ChargerState]: ...
+
+    def probed(self, charger: ChargerId) -> None: ...
 
 
 class Connections(Protocol):
@@ -91,9 +95,7 @@ class OwnChargers:
 
     def remove(self, place: Place) -> Response:
         charger, row, state = self._known(ChargerId(*place))
-        if state is not None and any(each.session_id is not None for each in state.connectors):
-            detail = "A car is charged there; stop its session first, and wait for its end."
-            raise ProblemError(409, charger_views.IN_USE, detail)
+        _check_unused(state)
         if row is None or not self.registry.delete(charger):
             raise charger_views.unknown(place)
         return answer(self._body(charger, None, state))
@@ -102,9 +104,12 @@ class OwnChargers:
         charger, row, state = self._known(ChargerId(*place))
         if body.command == "rotate-key":
             return answer({"result": self._rotate_key(charger, _spec_of(row))})
+        if body.command == "probe":
+            return answer({"result": self._probe(charger, body, state)})
         transaction_id = _transaction(place, body, state) if body.command == "remote-stop" else None
         start_id = secrets.randbelow(2**31 - 1) + 1
-        return answer({"result": self._told(charger, self._order(charger, body, transaction_id, start_id))})
+        payload = self._told(charger, self._order(charger, body, transaction_id, start_id))
+        return answer({"result": payload if isinstance(payload, str) else commands.result_of(payload)})
 
     def diagnostics(self, place: Place) -> Response:
         charger, row, state = self._known(ChargerId(*place))
@@ -133,13 +138,13 @@ class OwnChargers:
             raise charger_views.unknown(Place(*charger))
         return charger, row, state
 
-    def _told(self, charger: ChargerId, work: Coroutine[Any, Any, Answer | None]) -> str:
-        """The charger's answer in its own word. Raises a problem where there is none."""
+    def _told(self, charger: ChargerId, work: Coroutine[Any, Any, Answer | None]) -> Payload | str:
+        """The charger's answer, or by which code it has refused the call. Raises a problem where there is none."""
         told = self._in_loop(work, COMMAND_TIMEOUT_S + 1)
         if told is None:
             raise ProblemError(409, charger_views.OFFLINE, f"{charger.charger} is not connected; nothing was done.")
         if told.payload is not None:
-            return commands.result_of(told.payload)
+            return told.payload
         if told.failure is CallFailure.REFUSED:
             return told.code or "Refused"
         if told.failure in (CallFailure.FULL, CallFailure.REPLACED):
@@ -152,12 +157,27 @@ class OwnChargers:
             detail = f"{charger.charger} is not registered with a key, so it has none to be changed."
             raise ProblemError(409, charger_views.NO_KEY, detail)
         try:
-            result = self._told(charger, self._key(charger, self.registry.rotate_key(charger)))
+            payload = self._told(charger, self._key(charger, self.registry.rotate_key(charger)))
         except UnknownChargerError:
             raise charger_views.unknown(Place(*charger)) from None
+        result = payload if isinstance(payload, str) else commands.result_of(payload)
         if result not in TAKEN:
             self.registry.drop_new_key(charger)
         return result
+
+    def _probe(self, charger: ChargerId, body: CommandBody, state: ChargerState | None) -> str:
+        """One step of `limits.probe`: it writes profiles, so no car may be there."""
+        step = probe.BY_NAME.get(body.step or "")
+        if step is None or body.connector is None:
+            detail = f"step must be one of {', '.join(probe.BY_NAME)}."
+            raise ProblemError(422, "invalid-request", detail)
+        _check_unused(state)
+        if state is None or state.version is None:
+            raise ProblemError(409, charger_views.OFFLINE, f"{charger.charger} is not connected; nothing was done.")
+        wall_s = time.time()
+        call = commands.Call(*probe.call_of(step, state.version, body.connector, wall_s))
+        payload = self._told(charger, self._probed(charger, call))
+        return payload if isinstance(payload, str) else probe.result_of(step, state.version, payload, wall_s)
 
     def _body(self, charger: ChargerId, row: Registered | None, state: ChargerState | None) -> dict[str, Any]:
         """A `ChargerBody`; of one that is not connected with what is known from before."""
@@ -209,6 +229,15 @@ class OwnChargers:
             else await _answer(link, commands.call_of(body, link.version, transaction_id, start_id))
         )
 
+    async def _probed(self, charger: ChargerId, call: commands.Call) -> Answer | None:
+        link = self.connections.link_of(charger)
+        if link is None:
+            return None
+        try:
+            return await _answer(link, call)
+        finally:
+            self.standing.probed(charger)
+
     async def _key(self, charger: ChargerId, key: str) -> Answer | None:
         link = self.connections.link_of(charger)
         return None if link is None else await _answer(link, commands.key_call(key, link.version))
@@ -217,6 +246,13 @@ class OwnChargers:
 def _spec_of(row: Registered | None) -> ChargerSpec | None:
     """As somebody has registered it; None of one that only came to an open edge."""
     return None if row is None or row.origin == OPEN else row.spec
+
+
+def _check_unused(state: ChargerState | None) -> None:
+    """Raises a problem (409) while a car is there."""
+    if state is not None and any(each.session_id is not None for each in state.connectors):
+        detail = "A car is charged there; stop its session first, and wait for its end."
+        raise ProblemError(409, charger_views.IN_USE, detail)
 
 
 async def _answer(link: Link, call: commands.Call) -> Answer:

@@ -27,6 +27,7 @@ from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.settings import EdgeSettings, parse_substations
+from smartgrid.edge.sharing import Sharing
 from smartgrid.edge.transactions.inbox import Inbox
 from smartgrid.edge.transactions.inbox_file import InboxFile
 from smartgrid.http_server.client_address import networks
@@ -51,6 +52,7 @@ class Parts:
     fleet: Fleet
     listener: Listener
     directory: Directory
+    sharing: Sharing
 
     def counts(self) -> Counts:
         return self.fleet.counts()
@@ -69,6 +71,8 @@ class Parts:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.listener.stop(min(MOST_SPREAD_S, drain_timeout_s / 4)), drain_timeout_s * 0.6)
         with suppress(TimeoutError):
+            await asyncio.wait_for(self.sharing.close(), LAST_REPORTS_S)
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.grid.close(), LAST_REPORTS_S)
         self.fleet.close()
         self.registry.close()
@@ -85,7 +89,17 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
     directory = Directory(substations, settings.balancer_url, credentials, settings.data_dir)
     grid = SubstationGrid(settings.name, directory, credentials)
     inbox = Inbox(InboxFile(settings.data_dir), loop.call_soon_threadsafe)
-    fleet = Fleet(grid, inbox, registry, Times.of_loop(loop), allows=allowed, heartbeat_s=settings.heartbeat_s)
+    sharing = Sharing(settings)
+    fleet = Fleet(
+        grid,
+        inbox,
+        registry,
+        Times.of_loop(loop),
+        allows=allowed,
+        heartbeat_s=settings.heartbeat_s,
+        has_peers=sharing.has_peers,
+        most_untold=settings.max_inbox_messages,
+    )
     proxies = Proxies(networks(settings.trusted_proxies), settings.client_certificate_header)
     bounds = Bounds(
         max_connections=settings.max_chargers,
@@ -100,8 +114,10 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         knows=grid.knows,
         bounds=bounds,
         counters=counters,
+        pass_on=sharing.pass_on,
+        vouched=sharing.vouched,
     )
-    found = Parts(registry, grid, fleet, listener, directory)
+    found = Parts(registry, grid, fleet, listener, directory, sharing)
     listener.is_ready = lambda: found.not_ready() is None
     registry.on_removed = lambda charger: _drop(loop, listener, charger)
     grid.begin(fleet)
@@ -111,6 +127,7 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CannotListenError(f"cannot listen on {settings.ocpp_host}:{settings.ocpp_port}: {reason}") from error
+    sharing.begin(listener, grid)
     log.info("chargers connect at %s:%d", settings.ocpp_host, settings.ocpp_port)
     return found
 

@@ -100,8 +100,10 @@ class ChargersPage(WireModel):
 class CommandBody(WireModel):
     """Something that an operator has a charger do."""
 
-    command: Literal["remote-start", "remote-stop", "unlock", "reset", "trigger", "rotate-key"]
-    connector: Connector | None = Field(None, description="Of remote-start, unlock; may be given with trigger.")
+    command: Literal["remote-start", "remote-stop", "unlock", "reset", "trigger", "rotate-key", "probe"]
+    connector: Connector | None = Field(
+        None, description="Of remote-start, unlock and probe; may be given with trigger."
+    )
     id_tag: Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=r"^[ -~]+$")] | None = Field(
         None, description="Of remote-start: on whose account."
     )
@@ -109,6 +111,10 @@ class CommandBody(WireModel):
     kind: Literal["soft", "hard"] = Field("soft", description="Of reset: soft waits for cars to end (OCPP 2: OnIdle).")
     message: Literal["BootNotification", "StatusNotification", "MeterValues", "Heartbeat"] | None = Field(
         None, description="Of trigger: what the charger is to send."
+    )
+
+    step: str | None = Field(
+        None, max_length=32, description="Of probe: one question of those that `smartgrid charger probe` asks."
     )
 
     @model_validator(mode="after")
@@ -119,6 +125,8 @@ class CommandBody(WireModel):
             raise ValueError("remote-stop needs session_id or connector")
         if self.command == "unlock" and self.connector is None:
             raise ValueError("unlock needs connector")
+        if self.command == "probe" and (self.step is None or self.connector is None):
+            raise ValueError("probe needs step and connector")
         if self.command == "trigger" and self.message is None:
             raise ValueError("trigger needs message")
         return self

@@ -510,6 +510,13 @@ class Fleet:
         of_these = self._chargers.values() if substation is None else self._of(substation)
         return [state_of(each, now_s) for each in of_these]
 
+    def probed(self, charger: ChargerId) -> None:
+        """Somebody has written profiles to it past us: ours are written again, once that is over."""
+        found = self._chargers.get(charger)
+        for connector in found.connectors.values() if found is not None else ():
+            if connector.limit is not None:
+                connector.limit.probed(self._times.now())
+
     def counts(self) -> Counts:
         return counts_of(self._chargers.values(), self._times.wall())
 
