@@ -18,14 +18,15 @@ from harness.namespace import restricted_namespace
 from harness.steps import pause
 
 CAPACITY_KW = 15.0
-LEASE_S = 30
+LEASE_S = 60
 SAFE_KW = 6 * 3 * 230 / 1000
 """What 6 A on three phases are: the safe current of each connector, as two of them fit in the capacity."""
 SUBSTATIONS = ("grid-substation-0", "grid-substation-1", "grid-substation-2")
 PLACES = [(substation, f"{substation[-1]}-{number}") for substation in SUBSTATIONS for number in (1, 2)]
 """Two chargers each, one of OCPP 1.6 and one of 2.0.1."""
 KWH = 0.001
-SETTLED_S = 90
+SETTLED_S = 300
+"""A charger that was at 0 A stays there for two minutes, and limits rise once a minute at the most."""
 
 
 @pytest.fixture(scope="module")
