@@ -98,7 +98,8 @@ class Fleet:
     ) -> None:
         """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
-        `meter_interval_s` is how often meters are read, None: by the number of connectors. `most_untold`: with more transactions that substations were not told of, starts are not answered.
+        `meter_interval_s` is how often meters are read, None: by the number of connectors. `most_untold`: with more
+        transactions that substations were not told of, starts are not answered.
         """
         self._grid, self._registry, self._times, self.inbox = grid, registry, times, inbox
         self._has_peers, self._most_untold = has_peers, most_untold
