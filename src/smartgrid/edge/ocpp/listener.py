@@ -43,7 +43,8 @@ from smartgrid.edge.ocpp.handshake import BUSY, FULL, RETRY_AFTER_S, STOPPING, A
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
-from smartgrid.edge.registry.store import OPEN, Registry
+from smartgrid.edge.registry.replica import OPEN
+from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.rate import Limiter
 from smartgrid.http_server.tls import ServerTls
 
