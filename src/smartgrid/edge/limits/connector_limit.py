@@ -96,6 +96,7 @@ class ConnectorLimit:
         self._is_connected = True
         self._is_relative = quirks.is_relative
         self._has_car = False
+        self._begun_s = 0.0
         self._is_first = False
         self._offer: Offer | None = None
         self._lease_end_s = -math.inf
@@ -132,6 +133,7 @@ class ConnectorLimit:
         if self._has_car:
             self.end(now_s)
         self._has_car = self._is_first = True
+        self._begun_s = now_s
         self.transaction_id = transaction_id
         self._obeying.reset(now_s)
         if is_new:
@@ -312,7 +314,7 @@ class ConnectorLimit:
 
     def _written_kw(self, now_s: float) -> float:
         """The same, as if it obeyed."""
-        if not self._tx.is_known or not self._has_base:
+        if not self._tx.is_known:
             return self.rating_kw
         most_kw = self._last_kw
         for slot in (self._tx, self._base):
@@ -391,7 +393,8 @@ class ConnectorLimit:
         return life_s if life_s >= LEAST_LIFE_S else None
 
     def _draws_by_limit(self, now_s: float) -> bool:
-        return any((written.at(now_s) or 0.0) > 0 for written in self._tx.possible())
+        """Whether this car may have been given one."""
+        return any(w.written_s >= self._begun_s and (w.at(now_s) or 0.0) > 0 for w in self._tx.possible())
 
     def _next_limit(self, slot: Slot, unit: RateUnit, now_s: float, life_s: int) -> float | None:
         """The limit to write, None if what stands is right for now."""
