@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from flask import Flask, Response
 
 from smartgrid.auth.scopes import GRID_READ
-from smartgrid.gateway.rate import MAX_KEYS, Limiter, Rate
 from smartgrid.gateway.rate_limits import RateLimits
+from smartgrid.http_server.rate import MAX_KEYS, Limiter, Rate
 from smartgrid.http_server.request import Request
 from smartgrid.http_server.wsgi import answer, base_environ
 from smartgrid.runtime.audit import Audit

@@ -15,20 +15,24 @@ from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.scaling import ScalingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.balancer.views.waiting import WaitingViews
+from smartgrid.edge.registry.views import RegistryViews
 from smartgrid.gateway.app import Api as Gateway
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.app import Api as Substation
+from smartgrid.substation.offers_views import OffersViews
 from smartgrid.web import metrics
 from smartgrid.web.access import needs_of
 from smartgrid.web.app import create_app, finish_app
+from smartgrid.web.charger_views import ChargerViews
 from smartgrid.web.routes import add_routes
 
 PATH = Path(__file__).parents[1] / "docs" / "security.md"
 BEGIN, END = "<!-- routes, made by scripts/security_doc.py -->\n", "<!-- end of routes -->\n"
 SERVICES: dict[str, list[type]] = {
-    "gateway": [Gateway],
+    "gateway": [Gateway, ChargerViews],
     "balancer": [PlacingViews, SessionViews, WaitingViews, FleetViews, OperatingViews, ScalingViews, Console, SignIn],
-    "substation": [Substation],
+    "substation": [Substation, OffersViews],
+    "edge": [ChargerViews, RegistryViews],
 }
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from smartgrid.balancer.settings import BalancerSettings
+from smartgrid.edge.settings import EdgeSettings
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.runtime.settings import ENV_PREFIX, ServiceSettings
 from smartgrid.substation.settings import SubstationSettings
@@ -20,6 +21,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "substation": SubstationSettings,
     "balancer": BalancerSettings,
     "gateway": GatewaySettings,
+    "edge": EdgeSettings,
 }
 
 
@@ -46,7 +48,8 @@ def _differs(model: type[ServiceSettings], name: str) -> bool:
 def _row(name: str, field: object) -> str:
     default = getattr(field, "default", None)
     shown = "" if default is None or "Undefined" in str(default) or default == "" else f"`{default}`"
-    return f"| `{ENV_PREFIX}{name.upper()}` | {shown} | {getattr(field, 'description', '')} |"
+    meaning = str(getattr(field, "description", "")).replace("|", "\\|")
+    return f"| `{ENV_PREFIX}{name.upper()}` | {shown} | {meaning} |"
 
 
 def main() -> int:

@@ -20,6 +20,12 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
 def guarded_grid(tmp_path_factory: pytest.TempPathFactory, identities: Identities) -> Iterator[Grid]:
     folder = Path(tmp_path_factory.mktemp("guarded"))
     with Grid(
-        folder, [100, 100], gateways=1, gateway_settings=PATIENT_GATEWAY, identities=identities, **PATIENT_BALANCER
+        folder,
+        [100, 100],
+        gateways=1,
+        edge={},
+        gateway_settings=PATIENT_GATEWAY,
+        identities=identities,
+        **PATIENT_BALANCER,
     ) as grid:
         yield grid

@@ -21,9 +21,14 @@ SETTLE_S = 60.0
 NUMBER = "4102444800000000.0"  # of the year 2100: of no gateway
 
 
-@pytest.fixture(params=["gateway", "balancer", "substation"])
+@pytest.fixture(params=["gateway", "balancer", "substation", "edge"])
 def service(request: pytest.FixtureRequest, guarded_grid: Grid) -> Process:
-    of = {"gateway": guarded_grid.gateway, "balancer": guarded_grid.balancer, "substation": guarded_grid.substations[0]}
+    of = {
+        "gateway": guarded_grid.gateway,
+        "balancer": guarded_grid.balancer,
+        "substation": guarded_grid.substations[0],
+        "edge": guarded_grid.edge,
+    }
     return of[request.param]
 
 

@@ -11,7 +11,7 @@ from support.processes import Process
 from support.tokens import ISSUER
 
 
-@pytest.mark.parametrize("service", ["gateway", "balancer", "substation"])
+@pytest.mark.parametrize("service", ["gateway", "balancer", "substation", "edge"])
 def test_at_an_address_of_others_it_wants_to_know_whose_tokens_to_believe(service: str, tmp_path: Path) -> None:
     process = Process(service, tmp_path, host="0.0.0.0").launch()
     assert process.exit_code() == 2

@@ -260,6 +260,14 @@ def absurd(**changes: object) -> Script:
     return script
 
 
+async def plugged_in(substation: ScriptedSubstation, request: Request) -> Response:
+    """Its cars are, so they cannot be moved; no substation lists such."""
+    response = await substation.do(request)
+    for each in response.body["cars"]:
+        each["body"]["charger"] = {"charger": "CP-1", "connector": 1}
+    return response
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -270,6 +278,7 @@ def absurd(**changes: object) -> Script:
         absurd(fingerprint="B" * 16),
         absurd(owner="me"),
         absurd(body={}),
+        plugged_in,
         absurd(number=".".join(["9000"] * numbers.MAX_PARTS)),
         answers(Response(200, {"cars": {}})),
         answers(Response(200, raw=b"[")),

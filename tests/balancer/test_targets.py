@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smartgrid.balancer.targets import check_url, parse
+from smartgrid.balancer.targets import parse
+from smartgrid.http_client.urls import check_url
 
 LOOPBACK = parse("localhost,127.0.0.0/8,::1")
 

@@ -12,9 +12,9 @@ import pytest
 
 from balancer.parts import Parts, parts_of
 from smartgrid.balancer.discovery import Member
-from smartgrid.balancer.event_loop import EventLoop
-from smartgrid.balancer.telemetry import AT_ONCE, INTERVAL_S, JITTER, Pace, Telemetry
+from smartgrid.balancer.telemetry import AT_ONCE, INTERVAL_S, JITTER, Telemetry
 from smartgrid.protocol.keys import digest
+from smartgrid.runtime.event_loop import EventLoop
 from support.processes import wait_until
 from support.scripted_substation import (
     Request,
@@ -219,15 +219,6 @@ def test_it_ends_while_polls_are_open() -> None:
             telemetry.follow()
             wait_until(lambda: bool(stubs["one"].requests), 30, "a poll is open")
         telemetry.follow()  # no one needs to know any more
-
-
-def test_the_first_changes_after_a_quiet_time_are_told_at_once_and_the_rest_at_a_pace() -> None:
-    pace = Pace(interval_s=0.1, at_once=3)
-
-    pauses_s = [pace.pause_s(now_s=10.0) for _ in range(5)]
-
-    assert pauses_s == pytest.approx([0, 0, 0, 0.1, 0.2])
-    assert pace.pause_s(now_s=60.0) == 0
 
 
 async def with_a_fast_clock(substation: ScriptedSubstation, request: Request) -> Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smartgrid.cli.plan import Options, PlanError, parse_regions, services
+from smartgrid.cli.plan import EdgePorts, Options, PlanError, parse_regions, services
 
 OPTIONS = Options(3, 60.0, 8080, 8081, 8082, Path("data"))
 
@@ -115,3 +115,45 @@ def test_regions_are_read_in_their_order():
         parse_regions("west=3,west=2")
     with pytest.raises(PlanError, match="--regions has 1001 substations; 1000 are possible"):
         parse_regions("west=1000,east=1")
+
+
+EDGE = replace(OPTIONS, edge=EdgePorts(9000, 8079))
+
+
+def test_an_edge_comes_before_the_balancer_and_is_told_to_it_and_to_the_gateway():
+    planned = {service.name: service for service in services(EDGE)}
+
+    assert list(planned)[-3:] == ["edge", "balancer", "gateway"]
+    assert planned["edge"].url == "http://127.0.0.1:8079"
+    for name in ("balancer", "gateway"):
+        assert planned[name].settings["SMARTGRID_EDGE_URL"] == planned["edge"].url
+
+
+def test_the_edge_lets_any_charger_in_from_this_machine_alone():
+    edge = services(EDGE)[-3].settings
+
+    assert edge["SMARTGRID_REGISTRATION"] == "open"
+    assert (edge["SMARTGRID_OCPP_HOST"], edge["SMARTGRID_OCPP_PORT"]) == ("127.0.0.1", "9000")
+    assert edge["SMARTGRID_BALANCER_URL"] == "http://127.0.0.1:8081"
+
+
+def test_without_an_edge_nobody_is_told_of_one():
+    assert all("SMARTGRID_EDGE_URL" not in service.settings for service in services(OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("ports", "sentence"),
+    [
+        ((8083, 8079), "--edge-port 8083 is among the substations' ports, 8082 to 8084"),
+        ((9000, 8081), "--balancer-port and --edge-api-port are both 8081"),
+        ((9000, 9000), "--edge-port and --edge-api-port are both 9000"),
+    ],
+)
+def test_the_edges_ports_are_its_own(ports: tuple[int, int], sentence: str):
+    with pytest.raises(PlanError, match=sentence):
+        services(replace(OPTIONS, edge=EdgePorts(*ports)))
+
+
+def test_a_grid_of_regions_has_no_edge_of_its_own():
+    with pytest.raises(PlanError, match="--edge is for a grid without regions"):
+        services(replace(REGIONS, edge=EdgePorts(9000, 8079)))

@@ -33,6 +33,11 @@ def a_status(
     )
 
 
+def with_connectors(status: Status, free: int | None, total: int = 4) -> Status:
+    """Of a substation that knows of so many connectors, or of none at all."""
+    return replace(status, connectors=None if free is None else total, free_connectors=free)
+
+
 def a_fleet(**committed_kw: float) -> Fleet:
     rng = Random(1)
     fleet = Fleet(make_policy("least-loaded", rng), rng, trust_view_s=1000)
@@ -231,6 +236,105 @@ class TestChoosing:
         fleet.update("region", a_status(500, capacity_kw=1000, largest_free_kw=20), 0)
         assert fleet.reserve(PowerRange(22, 22), 0) is None
         assert reserved(fleet, PowerRange(20, 22)).name == "region"
+
+
+class TestConnectors:
+    """A car needs a free connector where chargers are known; elsewhere it needs none."""
+
+    @staticmethod
+    def fleet_of(**free_connectors: int | None) -> Fleet:
+        """Of substations of 100 kW with four connectors each, or none that are known, that are otherwise alike."""
+        fleet = a_fleet()
+        for name, free in free_connectors.items():
+            fleet.join(name)
+            fleet.update(name, with_connectors(a_status(0), free), 0)
+        return fleet
+
+    def test_a_free_connector_comes_before_a_lower_load(self) -> None:
+        fleet = self.fleet_of(unknown=None, free=2)
+        fleet.update("free", with_connectors(a_status(60, 2), 2), 0)
+
+        assert reserved(fleet).name == "free"
+
+    def test_where_no_chargers_are_known_cars_go_once_no_connector_is_free(self) -> None:
+        fleet = self.fleet_of(unknown=None, free=2)
+
+        assert [reserved(fleet).name for _ in range(4)] == ["free", "free", "unknown", "unknown"]
+
+    def test_one_whose_connectors_are_taken_gets_no_car(self) -> None:
+        fleet = a_fleet()
+        fleet.join("taken")
+        fleet.update("taken", with_connectors(a_status(0, largest_free_kw=0), 0), 0)  # as its status says
+
+        assert fleet.reserve(RIGID_11_KW, 0) is None
+
+    def test_a_connector_that_was_promised_and_not_taken_is_free_again(self) -> None:
+        fleet = self.fleet_of(free=1)
+        first = reserved(fleet)
+        assert fleet.totals().free_connectors == 0
+
+        fleet.release(first)
+
+        assert fleet.totals().free_connectors == 1
+        assert reserved(fleet).name == "free"
+
+    def test_a_promised_connector_may_still_be_had_where_there_is_no_other(self) -> None:
+        """The car under way may be refused, or known to the substation already."""
+        fleet = self.fleet_of(free=1)
+
+        assert [reserved(fleet).name for _ in range(2)] == ["free", "free"]
+
+    def test_those_with_connectors_are_chosen_from_as_all_are(self) -> None:
+        fleet = self.fleet_of(a=4, b=4)
+        fleet.update("b", with_connectors(a_status(5, 2), 4), 0)
+
+        assert [reserved(fleet).name for _ in range(4)] == ["a", "b", "a", "b"]
+
+    def test_one_that_is_slow_is_asked_last_whatever_is_free_there(self) -> None:
+        fleet = self.fleet_of(unknown=None, free=4)
+        fleet.set_standing("free", Standing.LAST)
+
+        assert reserved(fleet).name == "unknown"
+        fleet.set_standing("free", Standing.FIRST)
+        assert reserved(fleet).name == "free"
+
+    def test_a_waiting_car_is_moved_to_a_free_connector_first(self) -> None:
+        fleet = self.fleet_of(unknown=None, free=1)
+
+        found = fleet.reserve_free(RIGID_11_KW)
+
+        assert found is not None
+        assert found.name == "free"
+
+    def test_one_that_comes_to_know_of_chargers_and_loses_them_is_where_it_belongs(self) -> None:
+        fleet = self.fleet_of(a=None, b=None)
+        fleet.update("b", with_connectors(a_status(50, 2), 3), 0)
+        assert reserved(fleet).name == "b"
+
+        fleet.update("b", a_status(50, 3), 0)
+
+        assert reserved(fleet).name == "a"
+        assert fleet.totals().capacity_kw == 200
+
+    def test_the_totals_are_of_those_that_know_of_chargers(self) -> None:
+        fleet = self.fleet_of(a=None, b=3, c=0)
+        assert (fleet.totals().connectors, fleet.totals().free_connectors) == (8, 3)
+
+        fleet.leave("b")
+        fleet.leave("c")
+
+        assert (fleet.totals().connectors, fleet.totals().free_connectors) == (None, None)
+
+    def test_a_region_without_a_free_connector_still_gets_cars_for_its_members_without_chargers(self) -> None:
+        fleet = self.fleet_of(region=0)
+
+        assert reserved(fleet).name == "region"
+
+    def test_the_largest_room_is_that_of_any_member(self) -> None:
+        fleet = self.fleet_of(unknown=None, free=4)
+        fleet.update("unknown", a_status(70, 2), 0)
+
+        assert fleet.largest_room_kw() == pytest.approx(100)
 
 
 class TestLastChance:

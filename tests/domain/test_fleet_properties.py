@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from smartgrid.domain.fleet import Fleet, Reservation
+from smartgrid.domain.fleet import Fleet, Reservation, View
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.routing import POLICIES, make_policy
 from smartgrid.domain.standing import Standing
@@ -103,6 +103,12 @@ class FleetMachine(RuleBasedStateMachine):
         listed = replace(self._status(name), waiting_sessions=1, waiting_kwh=float(waiting_kwh), largest_free_kw=0.0)
         self.fleet.update(name, listed, self.now_s)
 
+    @rule(name=st.sampled_from(NAMES), free=st.integers(0, 4))
+    def chargers_are_known(self, name: str, free: int) -> None:
+        """Until the next status. Where no connector is free it says that it has no room."""
+        status = replace(self._status(name), connectors=4, free_connectors=free)
+        self.fleet.update(name, status if free else replace(status, largest_free_kw=0.0), self.now_s)
+
     @rule(power=POWERS, asked=st.sets(st.sampled_from(NAMES)))
     def a_waiting_car_can_start(self, power: PowerRange, asked: set[str]) -> None:
         held = self.fleet.reserve_free(power, asked)
@@ -152,6 +158,9 @@ class FleetMachine(RuleBasedStateMachine):
         assert abs(totals.committed_kw - committed_kw) < 1e-5
         assert totals.active_sessions == sum(status.active_sessions for status in statuses)
         assert totals.next_release_s == min(releases_s, default=None)
+        known = [view for view in views if view.status is not None and view.status.connectors is not None]
+        assert totals.connectors == (4 * len(known) if known else None)
+        assert (totals.free_connectors is None) == (not known)
 
     @invariant()
     def backlogs_are_in_the_order_of_a_plain_walk(self) -> None:
@@ -177,8 +186,21 @@ class FleetMachine(RuleBasedStateMachine):
         assert self.standings[view.name] <= self.down_to
         assert view.status is not None
         assert not view.status.draining
+        if not self._has_free_connector(view, power, but_for=1):
+            others = [each for each in self.fleet.views() if each.name not in (*tried, view.name)]
+            assert not any(self._has_free_connector(each, power) for each in others)
         self.open.append(reservation)
         return reservation, power, tried
+
+    def _has_free_connector(self, view: View, power: PowerRange, but_for: int = 0) -> bool:
+        """Whether one that stands best has one, and room; `but_for` reservations of this very car."""
+        status = view.status
+        if status is None or status.draining or self.standings[view.name] is not Standing.FIRST:
+            return False
+        promised = sum(each.name == view.name for each in self.open)
+        has_room = min(status.largest_free_kw, status.capacity_kw - status.committed_kw - view.reserved_min_kw)
+        own_kw = but_for * power.min_kw
+        return (status.free_connectors or 0) > promised and has_room + own_kw >= power.min_kw
 
     def _check_refusal(self, power: PowerRange, tried: tuple[str, ...]) -> None:
         """Whoever was not asked is unknown, not to be asked or draining, or was full when last heard of."""

@@ -52,13 +52,16 @@ def rss_mb(process: Process) -> float:
 def main(requests: int, seed: int | None) -> None:
     """See above."""
     failures, sent = 0, 0
-    with tempfile.TemporaryDirectory() as folder, Grid(Path(folder), [100, 100], gateways=1, time_scale=3600) as grid:
-        targets = [grid.gateway, grid.balancer, grid.substations[0]]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Grid(Path(folder), [100, 100], gateways=1, edge={"registration": "open"}, time_scale=3600) as grid,
+    ):
+        targets = [grid.gateway, grid.balancer, grid.substations[0], grid.edge]
         rate = {target: max(1, fuzz(target, 20, ["fuzzing"])[0]) / 20 for target in targets}  # and warms them up
         for part in (0.1, 0.9):
             before = {target: rss_mb(target) for target in grid.processes}
             for target in targets:
-                count, wrong = fuzz(target, int(part * requests / 3 / rate[target]) or 1, ["fuzzing"], seed)
+                count, wrong = fuzz(target, int(part * requests / 4 / rate[target]) or 1, ["fuzzing"], seed)
                 sent, failures = sent + count, failures + bool(wrong)
                 click.echo(f"{target.service}: {count} requests; {'wrong:' if wrong else 'all as described'}\n{wrong}")
         for target, mb in before.items():

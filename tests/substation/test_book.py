@@ -9,8 +9,9 @@ from smartgrid.domain.session import Session
 from smartgrid.domain.substation import Substation
 from smartgrid.runtime.clock import TimeScale
 from smartgrid.substation import book as book_module
-from smartgrid.substation.book import Book, Limits
+from smartgrid.substation.book import Book
 from smartgrid.substation.holding import Holding
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.pending import Taken
 
 NOW_S = 1_800_000_000.0

@@ -14,8 +14,8 @@ from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KEY_LIFE_S, KeyEntry
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import group_commit, ledger, rows
-from smartgrid.substation.book import Limits
 from smartgrid.substation.keeper import HEARTBEAT_S
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     DepartureError,

@@ -19,7 +19,7 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.protocol import keys
 from smartgrid.protocol.keys import KEY_LIFE_S, KeyEntry
 from smartgrid.protocol.numbers import Number
-from smartgrid.substation.book import Limits
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import KeyReusedError, NoRoomError, QuotaError, SupersededError
 from support.books import Books, SetClock, alive_wall_s

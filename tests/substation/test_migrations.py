@@ -123,7 +123,10 @@ def test_it_is_done_once(open_books: Callable[..., Books], old_file: Path) -> No
     with closing(sqlite3.connect(old_file / "substation.db")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert tables == {"session", "capacity_change", "checkpoint", "life", "sqlite_sequence"}
+    assert tables == {
+        *("session", "capacity_change", "checkpoint", "life", "sqlite_sequence"),
+        *("charger_session", "connectors"),
+    }
 
 
 # ---------------------------------------------------------------------- from version 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.domain.quotas import Quota
-from smartgrid.substation.book import Limits
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.refusals import QuotaError, StorageError
 from support.books import Books, SetClock, a_car
 from support.grid import together

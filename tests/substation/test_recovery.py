@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.substation import book
-from smartgrid.substation.book import Limits
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import NoRoomError
 from support.books import START_WALL_S as START

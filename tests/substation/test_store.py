@@ -151,7 +151,8 @@ def test_a_session_whose_key_is_remembered_is_not_forgotten(tmp_path: Path) -> N
 
 ROW = (
     "INSERT INTO session SELECT NULL, printf('s%d', value), '', '1', '', '', 'EV', 1, 1, 1, NULL, 0, "
-    "iif(value % 2000, 0, NULL), 0, 0, iif(value % 1000, 1, NULL), 0, NULL, ?, 0, NULL FROM generated"
+    "iif(value % 2000, 0, NULL), 0, 0, iif(value % 1000, 1, NULL), 0, NULL, ?, 0, NULL, 0, NULL, NULL, NULL "
+    "FROM generated"
 )
 
 

@@ -47,7 +47,7 @@ def post(substation: Process, body: str | bytes, headers: dict[str, str] | None 
         ('{"vehicle_id": "EV-1"}', "energy_kwh"),
         ('{"vehicle_id": "EV-1", "energy_kwh": "10"}', "energy_kwh"),
         ('{"vehicle_id": "EV-1", "energy_kwh": true}', "energy_kwh"),
-        ('{"vehicle_id": "EV-1", "energy_kwh": null}', "energy_kwh"),
+        ('{"vehicle_id": "EV-1", "energy_kwh": "null"}', "energy_kwh"),
         ('{"vehicle_id": "EV-1", "energy_kwh": [10]}', "energy_kwh"),
         ('{"vehicle_id": "EV-1", "energy_kwh": NaN}', "energy_kwh"),
         ('{"vehicle_id": "EV-1", "energy_kwh": Infinity}', "energy_kwh"),

@@ -16,8 +16,8 @@ from smartgrid.domain.quotas import Quota
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol import keys
-from smartgrid.substation.book import Limits
 from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.recovery import open_book
 from smartgrid.substation.refusals import (

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.substation import CLOCK_RESOLUTION_S
-from smartgrid.substation.book import Limits
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import DrainingError, NoRoomError
 from support.books import Books, SetClock, alive_wall_s

@@ -15,8 +15,8 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
 from smartgrid.protocol.numbers import Number
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.book import Limits
 from smartgrid.substation.ledger import Ledger, Told
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.recovery import MAX_CLOCK_BACK_S, open_book
 from smartgrid.substation.refusals import LedgerError

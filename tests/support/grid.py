@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from support.http import Reply
 from support.identity import Identities
+from support.ports import free_port
 from support.processes import Process, Started, start_all, wait_until
 
 # For tests that are not about time: on a busy machine a healthy service may take longer than the defaults allow.
@@ -25,7 +26,8 @@ GIVEN_UP = ("Stopped", "Superseded")
 
 
 class Grid(Started):
-    """`substation-0`, `substation-1`, ..., balancers over all of them, and a gateway in front of each balancer."""
+    """`substation-0`, `substation-1`, ..., balancers over all of them, and a gateway in front of each balancer; and an
+    edge, where it has settings."""
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class Grid(Started):
         *,
         balancers: int = 1,
         gateways: int = 0,
+        edge: Mapping[str, object] | None = None,
+        substation_settings: Mapping[str, object] = {},
         time_scale: float = 1,
         gateway_settings: Mapping[str, object] = {},
         identities: Identities | None = None,
@@ -47,23 +51,35 @@ class Grid(Started):
                 capacity_kw=capacity_kw,
                 time_scale=time_scale,
                 **(identities.believing if identities else {}),
+                **substation_settings,
             )
             for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
         ]
+        self.edges: list[Process] = []
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in self.substations)
         calling = identities.calling if identities else {}
         settings = {"poll_interval_s": 0.25, "substations": fleet, **calling, **balancer_settings}
         self.balancers = [Process("balancer", folder / f"balancer-{i}", **settings) for i in range(balancers)]
+        known = self._edge(folder, {**calling, **edge}) if edge is not None else {}
         self.gateways = [
             Process(
                 "gateway",
                 folder / f"gateway-{i}",
                 balancer_url=self.balancers[i % balancers].url,
                 **calling,
+                **known,
                 **gateway_settings,
             )
             for i in range(gateways)
         ]
+
+    def _edge(self, folder: Path, settings: Mapping[str, object]) -> dict[str, object]:
+        """Have an edge, and what others are told of it."""
+        ports = {"ocpp_port": free_port(), "balancer_url": self.balancer.url}
+        self.edges = [Process("edge", folder / "edge-0", name="edge-0", **ports, **settings)]
+        for balancer in self.balancers:
+            balancer.settings["edge_url"] = self.edge.url
+        return {"edge_url": self.edge.url}
 
     @property
     def balancer(self) -> Process:
@@ -74,8 +90,12 @@ class Grid(Started):
         return self.gateways[0]
 
     @property
+    def edge(self) -> Process:
+        return self.edges[0]
+
+    @property
     def processes(self) -> list[Process]:
-        return [*self.substations, *self.balancers, *self.gateways]
+        return [*self.substations, *self.balancers, *self.edges, *self.gateways]
 
     def start(self) -> Self:
         start_all(self.processes)

@@ -99,6 +99,8 @@ class ScriptedSubstation:
         self.draining = False
         self.forecast_s: float | None = 60.0
         """When a car would start that joined the list."""
+        self.connectors: int | None = None
+        """How many connectors of chargers it knows of; each session takes one."""
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -135,6 +137,15 @@ class ScriptedSubstation:
     def set_load(self, load_kw: float) -> None:
         def change() -> None:
             self.load_kw = load_kw
+            self._has_changed()
+
+        self._do(change)
+
+    def know_connectors(self, connectors: int | None) -> None:
+        """From now on it knows of chargers with so many connectors, or of none."""
+
+        def change() -> None:
+            self.connectors = connectors
             self._has_changed()
 
         self._do(change)
@@ -276,6 +287,7 @@ class ScriptedSubstation:
 
     def status(self) -> Status:
         load_kw = min(self.capacity_kw, self.load_kw + self._active)
+        free = None if self.connectors is None else max(0, self.connectors - self._active)
         return Status(
             capacity_kw=self.capacity_kw,
             load_kw=load_kw,
@@ -284,12 +296,14 @@ class ScriptedSubstation:
             active_sessions=self._active,
             revision=self.revision,
             next_release_s=None,
-            largest_free_kw=0.0 if self.waiting() else self.capacity_kw - load_kw,
+            largest_free_kw=0.0 if self.waiting() or free == 0 else self.capacity_kw - load_kw,
             draining=self.draining,
             epoch=self.epoch,
             waiting_sessions=len(self.waiting()),
             waiting_kw=11.0 * len(self.waiting()),
             waiting_kwh=10.0 * len(self.waiting()),
+            connectors=self.connectors,
+            free_connectors=free,
         )
 
     async def _status(self, request: Request) -> Response:

@@ -11,10 +11,10 @@ from smartgrid.balancer import region_list, targets
 from smartgrid.balancer.app import make_app
 from smartgrid.balancer.changes import Changes
 from smartgrid.balancer.console import sign_in
+from smartgrid.balancer.console.chargers import Chargers
 from smartgrid.balancer.console.views import Console
 from smartgrid.balancer.discovery import Discovery
 from smartgrid.balancer.discovery.static import AskName, StaticDiscovery, parse
-from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.last_known import LastKnown
 from smartgrid.balancer.live_fleet import LiveFleet
 from smartgrid.balancer.membership import Membership
@@ -47,6 +47,7 @@ from smartgrid.domain.routing import make_policy
 from smartgrid.http_server import hosts
 from smartgrid.protocol.numbers import draw_balancer_id
 from smartgrid.protocol.status_header import MAX_COUNT
+from smartgrid.runtime.event_loop import EventLoop
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.quotas import parse_quotas
@@ -105,7 +106,8 @@ def run(settings: BalancerSettings) -> None:
             _autoscaler(settings),
         )
         stack.enter_context(scaling)
-        console = Console(settings.name, fleet, counted, telemetry.max_view_age_s)
+        edge = credentials.client(settings.edge_url) if settings.edge_url else None
+        console = Console(settings.name, fleet, counted, telemetry.max_view_age_s, Chargers(edge))
         stack.enter_context(console.history)
         forecasts, keys, balancer_id = Forecasts(fleet), KeysUnderWay(), draw_balancer_id()
         placement = Placement(

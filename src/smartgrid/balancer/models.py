@@ -34,6 +34,9 @@ class SubstationBody(WireModel):
     active_sessions: int | None
     waiting_sessions: int | None
     revision: int | None
+    connectors: int | None = Field(description="Connectors of chargers; null where no chargers are known.")
+    free_connectors: int | None = Field(description="How many of them a car can still be promised.")
+    host: str | None = Field(description="What requests name as their host, where that is not the URL's.")
 
 
 class FleetBody(WireModel):

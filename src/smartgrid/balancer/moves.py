@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.live_fleet import Choice, LiveFleet
 from smartgrid.balancer.periodic import Periodic
 from smartgrid.balancer.placement import attempt
@@ -46,6 +45,7 @@ from smartgrid.protocol.keys import KeyEntry, OwnUse
 from smartgrid.protocol.models import LEAST_POWER_KW
 from smartgrid.protocol.numbers import Number
 from smartgrid.protocol.session_id import split
+from smartgrid.runtime.backoff import Backoff
 from smartgrid.web.charge_views import FIRST_CARS
 
 LOOK_S = 0.25

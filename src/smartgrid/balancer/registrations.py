@@ -13,8 +13,9 @@ from smartgrid.balancer import loops
 from smartgrid.balancer.discovery import Member, Publish
 from smartgrid.balancer.membership import REGISTRATION, Membership
 from smartgrid.balancer.state import State
-from smartgrid.balancer.targets import AllowedTargets, check_url
+from smartgrid.balancer.targets import AllowedTargets
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
+from smartgrid.http_client.urls import check_url
 from smartgrid.protocol.models import MEMBER_NAME
 from smartgrid.web.problems import ProblemError, not_found
 

@@ -67,6 +67,7 @@ class BalancerSettings(CallingSettings):
     )
     kubernetes_port: str = Field("http", description="Name of the Service's port.")
 
+    edge_url: str = Field("", description="Where the edge is, whose chargers the console shows. Empty: there is none.")
     console_url: str = Field(
         "", max_length=512, description="The console's own address, such as https://grid.example.com."
     )
@@ -93,6 +94,14 @@ class BalancerSettings(CallingSettings):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
             raise PydanticCustomError("origin", "Input should be an address such as https://grid.example.com")
+        return value.rstrip("/")
+
+    @field_validator("edge_url")
+    @classmethod
+    def _edge(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise PydanticCustomError("edge", "Input should be a URL such as http://127.0.0.1:8079")
         return value.rstrip("/")
 
     @field_validator("policy")

@@ -30,15 +30,16 @@ from pydantic_core import from_json
 from smartgrid.auth.credentials import Credential
 from smartgrid.balancer import clock_skew, loops
 from smartgrid.balancer.clock_skew import ClockSkew
-from smartgrid.balancer.event_loop import EventLoop
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.placement.directory import Directory
-from smartgrid.balancer.poll_client import PollClient
 from smartgrid.domain.status import Status
 from smartgrid.http_client.answer import Answer, BrokenAnswerError
+from smartgrid.http_client.async_client import AsyncClient
 from smartgrid.protocol import status_header
 from smartgrid.protocol.headers import STATUS
 from smartgrid.protocol.keys import KeyPage, from_wire
+from smartgrid.runtime.event_loop import EventLoop
+from smartgrid.runtime.pace import Pace
 
 LONG_POLL_INTERVALS = 12  # a long poll is held for so many poll intervals: 60 s at the default 5 s
 MAX_HOLD_S = 60.0
@@ -50,6 +51,9 @@ AT_ONCE = 3  # answers of one member that need not wait, after a quiet time
 FIRST_RETRY_S = 0.25
 JITTER = 0.2
 POLL_TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 1024 * 1024
+"""A page of keys has 2,000 entries at the most; of a region's, with long ids, they take 0.9 MB."""
+STATUS_WANTED = {STATUS: status_header.WANTED}
 log = logging.getLogger(__name__)
 
 
@@ -70,29 +74,11 @@ class _Cursor:
 
 
 @dataclass(slots=True)
-class Pace:
-    """When to ask again: at once a few times, and then not more often than once in `interval_s` in the long run.
-
-    The generic cell rate algorithm: each answer puts off the time at which all would be on time by one interval, and it
-    may be ahead by `at_once` of them.
-    """
-
-    interval_s: float
-    at_once: int
-    on_time_s: float = 0.0
-
-    def pause_s(self, now_s: float) -> float:
-        """How long to wait after an answer that came at `now_s`."""
-        self.on_time_s = max(self.on_time_s, now_s) + self.interval_s
-        return max(0.0, self.on_time_s - now_s - self.at_once * self.interval_s)
-
-
-@dataclass(slots=True)
 class _Watch:
     """One member being watched. `fresh` while its last poll was answered, so that a long poll is open to it."""
 
     substation: Substation
-    client: PollClient
+    client: AsyncClient
     cursor: _Cursor = field(default_factory=_Cursor)
     task: asyncio.Task[None] | None = None
     fresh: bool = False
@@ -151,7 +137,14 @@ class Telemetry:
             if name not in self._watches:
                 url, host = substation.member.url, substation.member.host
                 credential = self._credential_of(url)
-                client = PollClient(url, connect_timeout_s=POLL_TIMEOUT_S, host=host, credential=credential)
+                client = AsyncClient(
+                    url,
+                    connect_timeout_s=POLL_TIMEOUT_S,
+                    host=host,
+                    ca_file=credential.ca_file,
+                    extra_headers=credential.headers,
+                    max_answer_bytes=MAX_ANSWER_BYTES,
+                )
                 self._watches[name] = _Watch(substation, client)
                 self._begin(self._watches[name])
 
@@ -219,7 +212,7 @@ class Telemetry:
         mark, cursor = self._directory.mark(), watch.cursor
         path = f"/status?epoch={cursor.epoch}{since}&keys={cursor.position}&wait_s={wait_s}"
         sent_s = time.time()
-        answer = await watch.client.get(path, timeout_s)
+        answer = await watch.client.request("GET", path, timeout_s=timeout_s, headers=STATUS_WANTED)
         self._compare_clocks(watch, answer, sent_s, time.time())
         status, page, balancers = _read(answer)
         watch.is_region = bool(balancers)

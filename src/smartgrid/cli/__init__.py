@@ -14,6 +14,7 @@ COMMANDS = {
     "substation": "smartgrid.substation.main",
     "balancer": "smartgrid.balancer.main",
     "gateway": "smartgrid.gateway.main",
+    "edge": "smartgrid.edge.main",
     "up": "smartgrid.cli.up",
     "token": "smartgrid.cli.token",
     "charger": "smartgrid.cli.charger",

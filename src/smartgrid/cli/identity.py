@@ -14,7 +14,7 @@ FOLDER = "auth"
 LIFETIME_S = 24 * 3600.0
 RENEWED_S = 3600.0
 RETRY_S = 60.0
-CALLING = ("balancer", "gateway")
+CALLING = ("balancer", "gateway", "edge")
 OPERATOR = (CHARGE_READ, CHARGE_WRITE, GRID_OPERATE, GRID_READ)
 
 

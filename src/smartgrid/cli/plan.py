@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from smartgrid.protocol.models import MEMBER_NAME
 
 HOST = "127.0.0.1"
 MAX_SUBSTATIONS = 1000
-SUBSTATION = "substation"
+SUBSTATION, EDGE = "substation", "edge"
 REGIONS_LIMITS = {"ATTEMPT_TIMEOUT_S": "2", "REQUEST_TIMEOUT_S": "4"}
 """Of a balancer of regions: a region is given the time to ask two substations that do not answer, and a third."""
 REGIONS_GATEWAY_LIMITS = {"BALANCER_TIMEOUT_S": "5"}
@@ -19,6 +21,13 @@ REGIONS_GATEWAY_LIMITS = {"BALANCER_TIMEOUT_S": "5"}
 
 class PlanError(Exception):
     """Invalid options; the message is one sentence that says what would be valid."""
+
+
+class EdgePorts(NamedTuple):
+    """Where chargers connect, and the edge's API."""
+
+    ocpp: int
+    api: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class Options:
     identity: Callable[[str], Mapping[str, str]] = lambda _service: {}
     """What proves a service to the others, as settings without the prefix; by default nothing is asked."""
     regions: Mapping[str, int] = field(default_factory=dict)
+    edge: EdgePorts | None = None
+    """Where the edge is, if there is to be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +78,26 @@ def services(options: Options) -> list[Service]:
         below = [_substation(options, number) for number in range(options.substations)]
         members = {each.name: each for each in below}
         settings = limits = dict[str, str]()
-    balancer = _service(options, "balancer", options.balancer_port, SUBSTATIONS=_listed(members), **settings)
-    gateway = _service(options, "gateway", options.gateway_port, BALANCER_URL=balancer.url, **limits)
-    return [*below, balancer, gateway]
+    edge, known = _edge(options)
+    balancer = _service(options, "balancer", options.balancer_port, SUBSTATIONS=_listed(members), **settings, **known)
+    gateway = _service(options, "gateway", options.gateway_port, BALANCER_URL=balancer.url, **limits, **known)
+    return [*below, *edge, balancer, gateway]
+
+
+def _edge(options: Options) -> tuple[list[Service], dict[str, str]]:
+    """The edge, if there is to be one, and what the others are told of it. Any charger may come, as it is nobody's
+    but this machine's: it listens on loopback."""
+    if options.edge is None:
+        return [], {}
+    settings = {
+        "NAME": EDGE,
+        "OCPP_HOST": HOST,
+        "OCPP_PORT": str(options.edge.ocpp),
+        "REGISTRATION": "open",
+        "BALANCER_URL": f"http://{HOST}:{options.balancer_port}",
+    }
+    edge = _service(options, EDGE, options.edge.api, port_option="edge-api", **settings)
+    return [edge], {"EDGE_URL": edge.url}
 
 
 def _in_regions(options: Options) -> tuple[list[Service], dict[str, Service]]:
@@ -106,12 +134,17 @@ def parse_regions(text: str) -> dict[str, int]:
 
 def _check(options: Options) -> None:
     ports = {"--gateway-port": options.gateway_port, "--balancer-port": options.balancer_port}
+    if options.edge is not None:
+        if options.regions:
+            raise PlanError("--edge is for a grid without regions: each region has an edge of its own, where it is")
+        ports |= {"--edge-port": options.edge.ocpp, "--edge-api-port": options.edge.api}
     needed = options.substations + len(options.regions)
     last = options.substation_port + needed - 1
     if last > 65535:
         raise PlanError(f"--substation-port {options.substation_port} leaves no room for {needed} ports")
-    if options.gateway_port == options.balancer_port:
-        raise PlanError(f"--gateway-port and --balancer-port are both {options.gateway_port}; each needs its own")
+    for (name, port), (other, same) in combinations(ports.items(), 2):
+        if port == same:
+            raise PlanError(f"{name} and {other} are both {port}; each needs its own")
     for name, port in ports.items():
         if options.substation_port <= port <= last:
             raise PlanError(f"{name} {port} is among the substations' ports, {options.substation_port} to {last}")

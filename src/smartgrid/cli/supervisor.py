@@ -76,8 +76,8 @@ class Supervisor:
         return None
 
     def stop(self) -> None:
-        """End the gateway first, then the balancer, then the substations all at once."""
-        for command in ("gateway", "balancer", "substation"):
+        """End the gateway first, then the edge and the balancer, then the substations all at once."""
+        for command in ("gateway", "edge", "balancer", "substation"):
             running = [c.process for c in self.children if c.service.command == command and c.process is not None]
             for process in running:
                 process.terminate()

@@ -20,7 +20,7 @@ import click
 from smartgrid.auth.local_issuer import NoIssuerError
 from smartgrid.cli.identity import Identities
 from smartgrid.cli.options import RefusalError
-from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, Options, PlanError, Service, parse_regions, services
+from smartgrid.cli.plan import HOST, MAX_SUBSTATIONS, EdgePorts, Options, PlanError, Service, parse_regions, services
 from smartgrid.cli.prometheus import Prometheus, PrometheusError, Target
 from smartgrid.cli.supervisor import Supervisor
 
@@ -56,6 +56,15 @@ class Ending(Exception):  # noqa: N818 - no error
     show_default=True,
     help="The first; the others follow, and the regions' balancers after them.",
 )
+@click.option("--edge", "with_edge", is_flag=True, help="Run an edge, at which any OCPP charger may connect.")
+@click.option(
+    "--edge-port",
+    type=PORT,
+    default=9000,
+    show_default=True,
+    help="Where chargers connect: ws://127.0.0.1:9000/ocpp/substation-0/ and a name.",
+)
+@click.option("--edge-api-port", type=PORT, default=8079, show_default=True, help="The edge's own HTTP API.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".smartgrid"), show_default=True)
 @click.option("--prometheus", "with_prometheus", is_flag=True, help="Run a Prometheus beside it, if one is installed.")
 @click.option("--prometheus-port", type=PORT, default=9090, show_default=True)
@@ -68,6 +77,9 @@ def command(
     gateway_port: int,
     balancer_port: int,
     substation_port: int,
+    with_edge: bool,
+    edge_port: int,
+    edge_api_port: int,
     data_dir: Path,
     with_prometheus: bool,
     prometheus_port: int,
@@ -86,15 +98,16 @@ def command(
         _refuse(f"--time-scale {time_scale:g} must be from 0.001 to 100000")
     capacities_kw = _capacities_kw(capacities)
     ports = (gateway_port, balancer_port, substation_port)
-    options = Options(count, time_scale, *ports, data_dir, capacities_kw, regions=regions)
+    edge = EdgePorts(edge_port, edge_api_port) if with_edge else None
+    options = Options(count, time_scale, *ports, data_dir, capacities_kw, regions=regions, edge=edge)
     planned = _planned(options)
     _lock(data_dir)
     identities = _identities(data_dir) if with_auth else None
     if identities is not None:
         planned = _planned(replace(options, identity=identities.settings))
-    _check_ports(planned)
+    _check_ports(planned, edge)
     watcher = _watcher(planned, data_dir, prometheus_port) if with_prometheus else None
-    _run(planned, data_dir, watcher, identities)
+    _run(planned, data_dir, watcher, identities, edge)
 
 
 def _regions(text: str) -> dict[str, int]:
@@ -126,7 +139,13 @@ def _watcher(planned: list[Service], data_dir: Path, port: int) -> Prometheus:
         _refuse(str(error))
 
 
-def _run(planned: list[Service], data_dir: Path, prometheus: Prometheus | None, identities: Identities | None) -> None:
+def _run(
+    planned: list[Service],
+    data_dir: Path,
+    prometheus: Prometheus | None,
+    identities: Identities | None,
+    edge: EdgePorts | None,
+) -> None:
     supervisor = Supervisor(planned, data_dir, _say)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
@@ -137,7 +156,7 @@ def _run(planned: list[Service], data_dir: Path, prometheus: Prometheus | None, 
         _await_ready(supervisor)
         if prometheus is not None:
             prometheus.start()
-        _introduce(planned, data_dir, prometheus, identities)
+        _introduce(planned, data_dir, prometheus, identities, edge)
         while True:
             time.sleep(TICK_S)
             supervisor.tend(time.monotonic())
@@ -192,7 +211,11 @@ def _get(service: Service, path: str) -> bytes | None:
 
 
 def _introduce(
-    planned: list[Service], data_dir: Path, prometheus: Prometheus | None, identities: Identities | None
+    planned: list[Service],
+    data_dir: Path,
+    prometheus: Prometheus | None,
+    identities: Identities | None,
+    edge: EdgePorts | None,
 ) -> None:
     width = max(15, *(len(service.name) for service in planned))
     for service in planned:
@@ -202,6 +225,8 @@ def _introduce(
     proof = f"#token={identities.operator_token()}" if identities is not None else ""
     _say(f"{'console':<{width}} {balancer.url}/{proof}")
     _say(f"{'API':<{width}} {gateway.url}/docs")
+    if edge is not None:
+        _say(f"{'chargers':<{width}} ws://{HOST}:{edge.ocpp}/ocpp/{planned[0].name}/YOUR-CHARGER (any is let in)")
     if prometheus is not None:
         _say(f"{'prometheus':<{width}} {prometheus.url}")
     _say(f"{'logs':<{width}} {data_dir / 'logs'}")
@@ -236,14 +261,17 @@ def _lock(data_dir: Path) -> None:
         _refuse(f"the data directory {data_dir} is in use by another `smartgrid up`; give this one its own --data-dir")
 
 
-def _check_ports(planned: list[Service]) -> None:
+def _check_ports(planned: list[Service], edge: EdgePorts | None) -> None:
     from smartgrid.runtime.server import CannotListenError, check_address
 
-    for service in planned:
+    wanted = [(service.name, service.port, service.port_option) for service in planned]
+    if edge is not None:
+        wanted.append(("edge", edge.ocpp, "--edge-port"))
+    for name, port, option in wanted:
         try:
-            check_address(HOST, service.port)
+            check_address(HOST, port)
         except CannotListenError as error:
-            _refuse(f"{service.name}: {error}; choose another with {service.port_option}")
+            _refuse(f"{name}: {error}; choose another with {option}")
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -6,6 +6,7 @@ import math
 
 from smartgrid.domain.request import PowerRange
 from smartgrid.domain.routing.candidate import LEVELS, TIE_UNIT, TIE_UNIT_KW, Candidate, levels_per_kw
+from smartgrid.domain.routing.index import FleetIndex
 from smartgrid.domain.standing import Standing
 from smartgrid.domain.status import Status
 
@@ -20,6 +21,7 @@ class Belief:
         "_capacity_kw",
         "_levels_per_kw",
         "due_s",
+        "has_connector",
         "indexed",
         "is_doubtful",
         "name",
@@ -39,7 +41,8 @@ class Belief:
         self.status: Status | None = None
         self.updated_at_s: float | None = None
         self.standing = Standing.FIRST
-        self.indexed = Standing.FIRST  # in which of the fleet's indexes it is, if in any
+        self.indexed: FleetIndex | None = None  # in which of the fleet's indexes it is, if in any
+        self.has_connector = False  # as of the last candidate: one is free, as far as is known
         self.reservations = 0
         self.reserved_min_kw = 0.0
         self.reserved_max_kw = 0.0
@@ -77,6 +80,11 @@ class Belief:
         if capacity_kw != self._capacity_kw:
             self._capacity_kw, self._levels_per_kw = capacity_kw, levels_per_kw(capacity_kw)
         room_kw = min(status.largest_free_kw, capacity_kw - status.committed_kw - self.reserved_min_kw)
+        free = status.free_connectors
+        self.has_connector = free is not None and free > self.reservations
+        held_kw = self.reserved_min_kw
+        if free and not self.has_connector:  # each is promised to a car under way, and so is all the room there is
+            held_kw, room_kw = held_kw + max(0.0, room_kw), min(0.0, room_kw)
         level = int(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw + 0.5)
         return Candidate(
             self.name,
@@ -85,6 +93,6 @@ class Belief:
             room_kw + tie * TIE_UNIT_KW,
             level + tie * TIE_UNIT,
             self._levels_per_kw,
-            self.reserved_min_kw,
+            held_kw,
             self.is_doubtful,
         )

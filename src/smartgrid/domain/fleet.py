@@ -79,6 +79,8 @@ class Fleet:
         self._beliefs: dict[str, Belief] = {}
         self._indexes = tuple(FleetIndex() for _ in Standing)
         self._index = self._indexes[Standing.FIRST]
+        self._with_connector = FleetIndex()  # of the first standing too
+        self._in_rotation = (self._with_connector, *(self._indexes[each] for each in IN_ROTATION))
         self._unsettled: dict[Belief, None] = {}  # reserved on since they were sorted in
         self._doubts = Doubts()
         self._totals = Totals()
@@ -139,7 +141,9 @@ class Fleet:
             return None
         self._settle()
         excluded = frozenset(exclude) if exclude else exclude
-        candidate = self._policy.choose(self._index, power, excluded)
+        candidate = self._policy.choose(self._with_connector, power, excluded) if len(self._with_connector) else None
+        if candidate is None:
+            candidate = self._policy.choose(self._index, power, excluded)
         if candidate is None and self._policy.corrects_view:
             candidate = self._further(power, now_s, excluded, down_to)
         return None if candidate is None else self._hold(candidate, power)
@@ -151,8 +155,8 @@ class Fleet:
         """
         self._settle()
         excluded = frozenset(exclude)
-        for standing in IN_ROTATION:
-            if (candidate := self._indexes[standing].lowest(power, excluded)) is not None:
+        for index in self._in_rotation:
+            if (candidate := index.lowest(power, excluded)) is not None:
                 return self._hold(candidate, power)
         return None
 
@@ -194,6 +198,8 @@ class Fleet:
             waiting_sessions=sums.waiting_sessions,
             waiting_kw=microwatts.to_kw(sums.waiting_uw),
             waiting_kwh=microwatts.to_kw(sums.waiting_uwh),
+            connectors=sums.connectors if sums.with_connectors else None,
+            free_connectors=sums.free_connectors if sums.with_connectors else None,
         )
 
     def largest_room_kw(self) -> float:
@@ -227,7 +233,7 @@ class Fleet:
                 return candidate
         for doubtful in self._doubts.come_due(now_s):
             self._refresh(doubtful)
-        for index in self._indexes[: down_to + 1]:
+        for index in (self._with_connector, *self._indexes[: down_to + 1]):
             if (candidate := most_promising(index, power, excluded)) is not None:
                 return candidate
         return None
@@ -240,7 +246,7 @@ class Fleet:
         return Reservation(belief.name, power, belief.order)
 
     def _largest_room_kw(self) -> float:
-        return max(self._indexes[each].largest_room_kw() for each in IN_ROTATION)
+        return max(index.largest_room_kw() for index in self._in_rotation)
 
     def _see(self, belief: Belief, status: Status, now_s: float) -> None:
         belief.status = status
@@ -259,13 +265,16 @@ class Fleet:
         """Let the index and the sums follow what is believed now. Whatever may fail comes before anything is
         changed."""
         candidate = belief.candidate(self._rng.getrandbits(TIES))
-        if belief.indexed is not belief.standing:
-            self._indexes[belief.indexed].drop(belief.order)
-            belief.indexed = belief.standing
+        index = self._indexes[belief.standing]
+        if belief.has_connector and index is self._index:
+            index = self._with_connector
+        if belief.indexed is not index and belief.indexed is not None:
+            belief.indexed.drop(belief.order)
+        belief.indexed = index
         if candidate is None:
-            self._indexes[belief.standing].drop(belief.order)
+            index.drop(belief.order)
         else:
-            self._indexes[belief.standing].put(candidate)
+            index.put(candidate)
         self._unsettled.pop(belief, None)
         self._totals.note(belief)
         self._backlogs.note(belief)

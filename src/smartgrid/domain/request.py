@@ -27,13 +27,16 @@ class PowerRange:
 class ChargeRequest:
     """One car's wish.
 
-    `departure_s` is when the car leaves on the caller's clock, or None if it stays until it is full.
+    `energy_kwh` is infinite where nobody knows what it wants: then it charges until it leaves. `departure_s` is when
+    the car leaves on the caller's clock, or None if it stays until it is full. `is_metered` is of one whose power and
+    energy are its charger's: it is plugged in there, or has a connector reserved.
     """
 
     vehicle_id: str
     energy_kwh: float
     power: PowerRange
     departure_s: float | None = None
+    is_metered: bool = False
 
 
 def default_min_power_kw(max_power_kw: float) -> float:

@@ -14,13 +14,15 @@ SECONDS_PER_HOUR = 3600.0
 class SessionState(StrEnum):
     """OCPP 2.0.1 charging states (part 2, ChargingStateEnumType); `Idle` is a session that has ended.
 
-    `Waiting` is ours: a session on a substation's waiting list, which has not begun to charge.
+    `Waiting` is ours: a session on a substation's waiting list, which has not begun to charge. So is `Reserved`: its
+    minimum and a connector are kept for a car that has not plugged in yet.
     """
 
     WAITING = "Waiting"
-
+    RESERVED = "Reserved"
     CHARGING = "Charging"
     SUSPENDED_EVSE = "SuspendedEVSE"
+    SUSPENDED_EV = "SuspendedEV"
     IDLE = "Idle"
 
 
@@ -29,7 +31,8 @@ class EndReason(StrEnum):
 
     `PowerLoss` is a car that left while its substation was out of service, so without what it would have got.
     `Superseded` is a session whose key has another one elsewhere, of a later try (docs/protocol.md). `WaitExpired` is
-    one that waited until the time that its client had set, and never began to charge.
+    one that waited until the time that its client had set, and never began to charge. `NotPluggedIn` is one whose car
+    did not come to the connector that was kept for it.
     """
 
     ENERGY_DELIVERED = "EnergyDelivered"
@@ -38,14 +41,20 @@ class EndReason(StrEnum):
     POWER_LOSS = "PowerLoss"
     SUPERSEDED = "Superseded"
     WAIT_EXPIRED = "WaitExpired"
+    NOT_PLUGGED_IN = "NotPluggedIn"
 
 
 class Supply(Protocol):
-    """What a charging session gets its power from, with all that always get the same (`domain.water_level.Group`)."""
+    """What a charging session gets its power from, with all that always get the same (`domain.water_level.Group`), or
+    alone from its charger (`domain.charger_sessions.ChargerSession`)."""
 
     @property
     def power_kw(self) -> float:
         """What each of them gets now."""
+
+    @property
+    def state(self) -> SessionState:
+        """Whether that is anything, and why not."""
 
     def reading(self) -> int:
         """What one that was there all the time would have been given until now, in quanta of energy."""
@@ -95,7 +104,9 @@ class Session:
     def state(self) -> SessionState:
         if self.ended_s is not None:
             return SessionState.IDLE
-        return SessionState.CHARGING if self.power_kw > 0 else SessionState.SUSPENDED_EVSE
+        if self._supply is None:
+            return SessionState.RESERVED if self.request.is_metered else SessionState.SUSPENDED_EVSE
+        return self._supply.state
 
     @property
     def power_kw(self) -> float:

@@ -14,12 +14,19 @@ from a **checkpoint**: `capacity_kw`, `now_s`, and of each active session, oldes
 delivered energy. That is written as a float, which is not quite what was metered. So to take a checkpoint is an event
 too, `rebase`: from then on each session has had just that float, here as in the file. A replay from an earlier
 checkpoint has to `rebase` at the same time.
+
+**Chargers.** A session with a charger is metered by that, and limited from outside (`domain.charger_sessions`): here it
+only takes its minimum from the room for others. What all chargers may draw is *held* (`set_held`): the sessions that
+are metered here share the rest, at once. To them it is as if the capacity had changed, and it is played again like
+that; who is behind it need not be. Where there are `connectors`, a car that asks without a charger gets one *reserved*,
+with its minimum and no power, for `reservation_s`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from smartgrid.domain import quanta
@@ -32,6 +39,15 @@ from smartgrid.domain.water_level import WaterLevel
 
 CLOCK_RESOLUTION_S = 1e-4  # of a float that counts seconds since 1970, sped up a thousandfold: less is now
 TOLERANCE = quanta.of_kw(TOLERANCE_KW)
+RESERVATION_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """How many a substation has, and how many of them have neither a car nor a fault."""
+
+    total: int
+    free: int
 
 
 class Substation:
@@ -46,11 +62,20 @@ class Substation:
         self.now_s = now_s
         self.revision = revision
         self.draining = False
-        self._water = WaterLevel(quanta.of_kw(capacity_kw), quanta.of_s(now_s))
+        self.held_kw = 0.0
+        self.connectors: Connectors | None = None
+        """None where no chargers are known: then cars need none."""
+        self.reservation_s = RESERVATION_S
+        self._capacity = quanta.of_kw(capacity_kw)
+        self._water = WaterLevel(self._capacity, quanta.of_s(now_s))
         self._fed: dict[str, Session] = {}  # both oldest first, and all of these before all of those
         self._suspended: OrderedDict[str, Session] = OrderedDict()
+        self._metered: dict[str, Session] = {}  # by their chargers
+        self._reserved: dict[str, Session] = {}
+        self._aside: dict[str, int] = {}  # what chargers draw anyway whose cars have not been admitted, in quanta
         self._departures: PriorityQueue[float, Session] = PriorityQueue()
         self._committed = self._demand = 0  # the sums of the minimums and of the maximums, in quanta
+        self._aside_sum = 0
         self._corrected = 0  # what sessions have been delivered beyond what the meter says, in quanta
         self._taken_in = 0
         self._next_event_s: float | None = None
@@ -58,13 +83,18 @@ class Substation:
 
     @property
     def active(self) -> Iterable[Session]:
-        """The sessions that have not ended, oldest first."""
+        """The sessions that are metered here and have not ended, oldest first."""
         return chain(self._fed.values(), self._suspended.values())
 
     @property
+    def reserved(self) -> Iterable[Session]:
+        """The sessions for which a connector is kept."""
+        return self._reserved.values()
+
+    @property
     def active_sessions(self) -> int:
-        """How many have not ended."""
-        return len(self._fed) + len(self._suspended)
+        """How many have not ended, whoever meters them."""
+        return len(self._fed) + len(self._suspended) + len(self._metered) + len(self._reserved)
 
     @property
     def suspended_sessions(self) -> int:
@@ -78,17 +108,41 @@ class Substation:
 
     def find(self, session_id: str) -> Session | None:
         """The active session of this id."""
-        return self._fed.get(session_id) or self._suspended.get(session_id)
+        return (
+            self._fed.get(session_id)
+            or self._suspended.get(session_id)
+            or self._metered.get(session_id)
+            or self._reserved.get(session_id)
+        )
+
+    @property
+    def free_connectors(self) -> int | None:
+        """How many can still be promised; None where cars need none."""
+        return None if self.connectors is None else max(0, self.connectors.free - len(self._reserved))
 
     def room_for(self, power: PowerRange) -> bool:
-        """Whether a session with this minimum would be admitted now."""
-        return not self.draining and self._committed + quanta.of_kw(power.min_kw) <= self._water.capacity + TOLERANCE
+        """Whether a session without a charger and with this minimum would be admitted now."""
+        return self.free_connectors != 0 and self._fits(quanta.of_kw(power.min_kw))
+
+    def may_begin(self, session_id: str, request: ChargeRequest) -> bool:
+        """Whether this one would be admitted now."""
+        if not request.is_metered:
+            return self.room_for(request.power)
+        anyway = self._aside.get(session_id, 0)
+        return self._fits(max(0, quanta.of_kw(request.power.min_kw) - anyway))
 
     def admit(self, session_id: str, request: ChargeRequest, now_s: float) -> Session | None:
         """Start a session, or None if its minimum does not fit."""
         self._step_to(now_s)
-        if not self.room_for(request.power):
+        if not self.may_begin(session_id, request):
             return None
+        if self.connectors is not None and not request.is_metered:
+            request = self._reservation(request)
+        return self.admit_anyway(session_id, request, self.now_s)
+
+    def admit_anyway(self, session_id: str, request: ChargeRequest, now_s: float) -> Session:
+        """Start a session that is a fact, whether there is room or not."""
+        self._step_to(now_s)
         session = Session(session_id, request, self.now_s)
         self._take_in(session)
         self._share()
@@ -106,8 +160,46 @@ class Substation:
     def set_capacity(self, capacity_kw: float, now_s: float) -> None:
         """Change the limit: sessions are curtailed or resumed at once."""
         self._step_to(now_s)
-        self.capacity_kw, self._water.capacity = capacity_kw, quanta.of_kw(capacity_kw)
+        self.capacity_kw, self._capacity = capacity_kw, quanta.of_kw(capacity_kw)
+        self._water.capacity = max(0, self._capacity - quanta.of_kw(self.held_kw))
         self._share()
+
+    def set_held(self, held_kw: float, now_s: float) -> None:
+        """Leave the sessions that are metered here what is left beside so much."""
+        self._step_to(now_s)
+        self.held_kw = held_kw
+        self._water.capacity = max(0, self._capacity - quanta.of_kw(held_kw))
+        self._share()
+
+    def set_aside(self, session_id: str, power_kw: float) -> None:
+        """Count with what a charger draws anyway whose session has not begun, or is over for all others."""
+        power, before = quanta.of_kw(power_kw), self._aside.pop(session_id, 0)
+        if power:
+            self._aside[session_id] = power
+        if power != before:
+            self._aside_sum += power - before
+            self.revision += 1
+
+    def set_connectors(self, connectors: Connectors | None) -> None:
+        """How many there are from now on."""
+        if connectors != self.connectors:
+            self.connectors = connectors
+            self.revision += 1
+
+    def plug_in(self, session: Session) -> None:
+        """The car for which a connector is reserved has come: it stays for as long as it likes."""
+        self._metered[session.session_id] = self._reserved.pop(session.session_id)
+        self._departures.discard(session)
+        session.request = replace(session.request, departure_s=None)
+        self._next_event_s = self._find_next_event_s()
+        self.revision += 1
+
+    def change_power(self, session: Session, power: PowerRange) -> None:
+        """Let an active session with a charger have this range from now on."""
+        self._count(session, -1)
+        session.request = replace(session.request, power=power)
+        self._count(session, 1)
+        self.revision += 1
 
     def drain(self, now_s: float) -> None:
         """Admit no one any more; sessions go on."""
@@ -139,8 +231,10 @@ class Substation:
         Left alone, both have the same events at the same times, to the last bit. O(n log n) at n sessions.
         """
         twin = Substation(self.capacity_kw, self.now_s, self.revision)
-        twin.draining = self.draining
-        twin.restore(session.copy() for session in self.active)
+        twin.draining, twin.reservation_s, twin.connectors = self.draining, self.reservation_s, self.connectors
+        twin.held_kw, twin._water.capacity = self.held_kw, self._water.capacity
+        twin._aside, twin._aside_sum = dict(self._aside), self._aside_sum
+        twin.restore(session.copy() for session in chain(self.active, self._metered.values(), self._reserved.values()))
         return twin
 
     def restore(self, sessions: Iterable[Session]) -> None:
@@ -158,7 +252,7 @@ class Substation:
         self._water.skip_to(quanta.of_s(self.now_s))
         while (departure := self._departures.peek()) is not None and departure[0] <= self.now_s:
             departure_s, session = departure
-            self._end(session, EndReason.POWER_LOSS, departure_s)
+            self._end(session, _unless_reserved(session, EndReason.POWER_LOSS), departure_s)
         self._share()
 
     def next_event_s(self) -> float | None:
@@ -167,18 +261,32 @@ class Substation:
 
     def status(self) -> Status:
         """The state as of the last call that took a time."""
-        room = 0 if self.draining else max(0, self._water.capacity - self._committed)
+        has_room = not self.draining and self.free_connectors != 0
         return Status(
             capacity_kw=self.capacity_kw,
-            load_kw=min(quanta.to_kw(self._water.load), self.capacity_kw),
-            committed_kw=quanta.to_kw(self._committed),
+            load_kw=min(quanta.to_kw(self._water.load) + self.held_kw, self.capacity_kw),
+            committed_kw=quanta.to_kw(self._committed + self._aside_sum),
             demand_kw=quanta.to_kw(self._demand),
             active_sessions=self.active_sessions,
             revision=self.revision,
             next_release_s=self._next_event_s,
-            largest_free_kw=quanta.to_kw(room),
+            largest_free_kw=quanta.to_kw(max(0, self._room)) if has_room else 0.0,
             draining=self.draining,
+            connectors=None if self.connectors is None else self.connectors.total,
+            free_connectors=self.free_connectors,
         )
+
+    @property
+    def _room(self) -> int:
+        return self._capacity - self._committed - self._aside_sum
+
+    def _fits(self, minimum: int) -> bool:
+        return not self.draining and minimum <= self._room + TOLERANCE
+
+    def _reservation(self, request: ChargeRequest) -> ChargeRequest:
+        until_s = self.now_s + self.reservation_s
+        departure_s = until_s if request.departure_s is None else min(until_s, request.departure_s)
+        return replace(request, departure_s=departure_s, is_metered=True)
 
     def _step_to(self, now_s: float) -> None:
         while self._next_event_s is not None and self._next_event_s <= now_s:
@@ -198,7 +306,8 @@ class Substation:
             self._end(full[1], EndReason.ENERGY_DELIVERED, self.now_s)
         while (departure := self._departures.peek()) is not None and departure[0] <= self.now_s:
             is_full = departure[1].is_full_in(CLOCK_RESOLUTION_S)
-            self._end(departure[1], EndReason.ENERGY_DELIVERED if is_full else EndReason.DEPARTED, self.now_s)
+            reason = EndReason.ENERGY_DELIVERED if is_full else EndReason.DEPARTED
+            self._end(departure[1], _unless_reserved(departure[1], reason), self.now_s)
         self._ended[earlier:] = sorted(self._ended[earlier:], key=lambda session: session.number)
 
     def _take_in(self, session: Session) -> None:
@@ -206,23 +315,35 @@ class Substation:
         request = session.request
         self._taken_in += 1
         session.number = self._taken_in
-        self._suspended[session.session_id] = session
-        self._committed += quanta.of_kw(request.power.min_kw)
-        self._demand += quanta.of_kw(request.power.max_kw)
+        if not request.is_metered:
+            self._suspended[session.session_id] = session
+        elif request.departure_s is None:
+            self._metered[session.session_id] = session
+        else:
+            self._reserved[session.session_id] = session
+        self._count(session, 1)
         if request.departure_s is not None:
             self._departures.push(session, request.departure_s)
 
     def _end(self, session: Session, reason: EndReason, ended_s: float) -> None:
-        if self._fed.pop(session.session_id, None) is not None:
-            self._water.leave(session)
+        session_id = session.session_id
+        if session.request.is_metered:
+            del (self._metered if session_id in self._metered else self._reserved)[session_id]
+            session.end(ended_s, reason)
         else:
-            del self._suspended[session.session_id]
-        power = session.request.power
-        self._committed -= quanta.of_kw(power.min_kw)
-        self._demand -= quanta.of_kw(power.max_kw)
+            if self._fed.pop(session_id, None) is not None:
+                self._water.leave(session)
+            else:
+                del self._suspended[session_id]
+            self._corrected += session.end(ended_s, reason)
+        self._count(session, -1)
         self._departures.discard(session)
-        self._corrected += session.end(ended_s, reason)
         self._ended.append(session)
+
+    def _count(self, session: Session, sessions: int) -> None:
+        power = session.request.power
+        self._committed += sessions * quanta.of_kw(power.min_kw)
+        self._demand += sessions * quanta.of_kw(power.max_kw)
 
     def _share(self) -> None:
         """Share the capacity anew after a change."""
@@ -251,3 +372,8 @@ class Substation:
         full, departure = self._water.first_full(), self._departures.peek()
         times_s = [event[0] for event in (full, departure) if event is not None]
         return max(self.now_s, min(times_s)) if times_s else None
+
+
+def _unless_reserved(session: Session, reason: EndReason) -> EndReason:
+    """A car that has a connector reserved and leaves has not come."""
+    return EndReason.NOT_PLUGGED_IN if session.request.is_metered else reason

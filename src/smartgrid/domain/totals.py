@@ -26,6 +26,10 @@ class Sums(NamedTuple):
     waiting_sessions: int = 0
     waiting_uw: int = 0
     waiting_uwh: int = 0
+    with_connectors: int = 0
+    """Members that know of chargers."""
+    connectors: int = 0
+    free_connectors: int = 0
 
 
 class Share(NamedTuple):
@@ -83,6 +87,8 @@ def _share(belief: Belief) -> Share:
     status = belief.status
     if status is None or not belief.in_rotation:
         return NOTHING
+    known = status.connectors is not None
+    free = max(0, (status.free_connectors or 0) - belief.reservations) if known else 0
     sums = Sums(
         microwatts.from_kw(status.capacity_kw),
         microwatts.from_kw(status.load_kw),
@@ -92,5 +98,8 @@ def _share(belief: Belief) -> Share:
         status.waiting_sessions,
         microwatts.from_kw(status.waiting_kw),
         microwatts.from_kw(status.waiting_kwh),
+        int(known),
+        status.connectors or 0,
+        free,
     )
     return Share(sums, status.next_release_s)

@@ -170,6 +170,8 @@ class WaitingList:
 
     def takes(self, car: WaitingCar, substation: Substation) -> bool:
         """Whether it may wait here: there is a place in the list, and the whole substation would be enough for it."""
+        if car.request.is_metered:
+            return True  # it is plugged in, and stays
         has_place = len(self._cars) < self.most_cars and not substation.draining
         return has_place and _is_possible(car, substation) and car.leaves_s > substation.now_s
 
@@ -202,7 +204,7 @@ class WaitingList:
             self._cars.remove(car)
             self._leaving.discard(car)
             self._power -= quanta.of_kw(car.request.power.max_kw)
-            self._energy -= quanta.of_kwh(car.request.energy_kwh)
+            self._energy -= quanta.of_kwh(_wanted_kwh(car))
         return car
 
     def next_event_s(self, substation: Substation) -> float | None:
@@ -255,7 +257,7 @@ class WaitingList:
     def _put(self, car: WaitingCar) -> None:
         self._by_id[car.session_id] = car
         self._power += quanta.of_kw(car.request.power.max_kw)
-        self._energy += quanta.of_kwh(car.request.energy_kwh)
+        self._energy += quanta.of_kwh(_wanted_kwh(car))
         insort(self._cars, car, key=self.rule.order)
         if car.leaves_s < math.inf:
             self._leaving.push(car, car.leaves_s)
@@ -279,7 +281,9 @@ class WaitingList:
             return None
         ahead = Ahead(substation)
         for car in self._cars:
-            if substation.room_for(car.request.power):
+            if not car.request.is_metered and substation.free_connectors == 0:
+                continue  # it waits for a connector, and keeps no power from who has one
+            if substation.may_begin(car.session_id, car.request):
                 if ahead.lets_go(car, self.rule.overtaking):
                     return car
             elif self.rule.overtaking is not Overtaking.NONE:
@@ -345,7 +349,7 @@ class Ahead:
         twin = self._substation.copy()
         twin.admit(car.session_id, car.request, twin.now_s)
         twin.advance(reserved.start_s + CLOCK_RESOLUTION_S)
-        return twin.room_for(reserved.car.request.power)
+        return twin.may_begin(reserved.car.session_id, reserved.car.request)
 
 
 class Rooms:
@@ -404,6 +408,12 @@ def _least_charging_s(request: ChargeRequest) -> float:
 
 def _is_possible(car: WaitingCar, substation: Substation) -> bool:
     return _min_kw(car) <= substation.capacity_kw + TOLERANCE_KW
+
+
+def _wanted_kwh(car: WaitingCar) -> float:
+    """Where nobody knows: what it could take in an hour."""
+    energy_kwh, power = car.request.energy_kwh, car.request.power
+    return energy_kwh if energy_kwh < math.inf else power.max_kw
 
 
 def _min_kw(car: WaitingCar) -> float:

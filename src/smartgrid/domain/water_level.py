@@ -30,7 +30,7 @@ from typing import Literal
 from smartgrid.domain import quanta
 from smartgrid.domain.priority_queue import PriorityQueue
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.session import Session
+from smartgrid.domain.session import Session, SessionState
 
 
 class WaterLevel:
@@ -360,6 +360,11 @@ class Group:
         if self.ceiling.is_above:
             return min(max(self._water.level_kw, self.range.min_kw), self.range.max_kw)
         return float(self.range.max_kw)
+
+    @property
+    def state(self) -> SessionState:
+        """Without power there is no capacity, not even for the oldest."""
+        return SessionState.CHARGING if self.power_kw > 0 else SessionState.SUSPENDED_EVSE
 
     def reading(self) -> int:
         """What a session that was here all the time has been given."""

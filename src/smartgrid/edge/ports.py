@@ -226,12 +226,13 @@ class SessionReport:
     """The state of one open session, for its substation; the latest counts (docs/chargers-protocol.md).
 
     `number` is of the last offer that was adopted; `held_kw` the most that may be drawn until the lease ends whatever
-    else happens, `fallback_kw` what may be drawn after. `energy_kwh` is since the session's start, absolute.
+    else happens, None where that is not known (no limit was confirmed on this connection yet): what is booked stays.
+    `fallback_kw` is what may be drawn after. `energy_kwh` is since the session's start, absolute.
     """
 
     session_id: str
     number: int
-    held_kw: float
+    held_kw: float | None
     fallback_kw: float
     rating_kw: float
     is_controlled: bool = True
@@ -276,7 +277,7 @@ class EndOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session of a charger, as its substation tells it."""
+    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`."""
 
     session_id: str
     vehicle_id: str
@@ -289,11 +290,12 @@ class OpenSession:
     meter_kwh: float
     position: int | None = None
     expected_start: str | None = None
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked."""
+    """All that a substation offers at one moment; `lease_end_s` is reckoned from when it was asked (`asked_s`)."""
 
     substation: str
     epoch: int
@@ -302,6 +304,7 @@ class Offers:
     capacity_kw: float
     firm_capacity_kw: float
     sessions: Sequence[OpenSession] = field(default_factory=tuple)
+    asked_s: float = float("inf")
 
 
 class Outcome(StrEnum):
@@ -328,6 +331,9 @@ class Grid(Protocol):
 
     def report(self, substation: str, report: SessionReport) -> None:
         """Soon, with the others of its substation, the latest of each session; sent again until it has arrived."""
+
+    def claim(self, substation: str, session_id: str, number: int) -> None:
+        """Become the edge that holds the session, if `number` is still its number there; `is_ours` tells."""
 
     def connectors(self, substation: str, total: int, free: int) -> None:
         """How many there are, and how many have neither a car nor a fault."""

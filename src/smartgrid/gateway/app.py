@@ -47,6 +47,7 @@ from smartgrid.web.app import (
     read_body,
 )
 from smartgrid.web.auditing import audited
+from smartgrid.web.charger_views import Chargers, ChargerViews
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
 from smartgrid.web.problems import MEDIA_TYPE, ProblemError
@@ -279,6 +280,7 @@ def _passed_on(found: Answer) -> Response:
 
 def make_app(
     api: Api,
+    chargers: Chargers,
     lifecycle: Lifecycle,
     registry: CollectorRegistry,
     guard: Guard | None = None,
@@ -290,6 +292,7 @@ def make_app(
     app = create_app("gateway", lifecycle, registry)
     api.metrics.install(app)
     add_routes(app, api)
+    add_routes(app, ChargerViews(chargers))
     app.after_request(api.count_problem)
     finish_app(app, "Smart grid: gateway", guard)
     if limits is not None:

@@ -14,13 +14,17 @@ from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
+from smartgrid.web.passing_on import NoEdge, PassedOn
 
 
 def run(settings: GatewaySettings) -> None:
     """Serve until told to end."""
     registry, lifecycle = metrics.registry(), Lifecycle()
     guard = guarding.guard(settings, lifecycle, registry, is_edge=True)
-    balancer = Balancer(Credentials(settings).client(settings.balancer_url), settings.balancer_timeout_s)
+    credentials = Credentials(settings)
+    balancer = Balancer(credentials.client(settings.balancer_url), settings.balancer_timeout_s)
+    url = settings.edge_url
+    chargers = PassedOn(credentials.client(url), settings.edge_timeout_s) if url else NoEdge()
     registry.register(BalancerCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
     audit = auditing.of_settings("gateway", settings, registry)
@@ -29,7 +33,7 @@ def run(settings: GatewaySettings) -> None:
     counted = GatewayMetrics(registry)
     counted.count_followers(lambda: followers.number)
     api = Api(balancer, counted, polls, followers, lifecycle)
-    app = make_app(api, lifecycle, registry, guard, limits, audit)
+    app = make_app(api, chargers, lifecycle, registry, guard, limits, audit)
     serve(app, settings, lifecycle, registry.add_text)
 
 

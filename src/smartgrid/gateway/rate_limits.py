@@ -16,9 +16,9 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter
 
 from smartgrid.auth.principal import anonymous
-from smartgrid.gateway.client_address import Network, client_address, networks
-from smartgrid.gateway.rate import Limiter, Rate, Verdict, parse
 from smartgrid.gateway.settings import OFF, GatewaySettings
+from smartgrid.http_server.client_address import Network, client_address, networks
+from smartgrid.http_server.rate import Limiter, Rate, Verdict, parse
 from smartgrid.web.access import PRINCIPAL, Guard
 from smartgrid.web.problems import ProblemError
 

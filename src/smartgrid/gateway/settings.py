@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from smartgrid.gateway import client_address, rate
+from smartgrid.http_server import client_address, rate
 from smartgrid.runtime.settings import CallingSettings
 
 OFF = "off"
@@ -18,6 +18,10 @@ class GatewaySettings(CallingSettings):
     balancer_url: str = Field("http://127.0.0.1:8081", description="Where the balancer is.")
     balancer_timeout_s: float = Field(
         2.5, ge=0.1, le=60, allow_inf_nan=False, description="Longest wait for the balancer's answer."
+    )
+    edge_url: str = Field("", description="Where the edge is, which knows the chargers. Empty: there is none.")
+    edge_timeout_s: float = Field(
+        2.5, ge=0.1, le=60, allow_inf_nan=False, description="Longest wait for the edge's answer, but to a command."
     )
 
     rate_limit: str = Field(
@@ -42,10 +46,10 @@ class GatewaySettings(CallingSettings):
         client_address.networks(value)
         return value
 
-    @field_validator("balancer_url")
+    @field_validator("balancer_url", "edge_url")
     @classmethod
-    def _http_url(cls, value: str) -> str:
+    def _http_url(cls, value: str, info: ValidationInfo) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if (value or info.field_name != "edge_url") and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("must be a URL such as http://127.0.0.1:8081")
         return value.rstrip("/")

@@ -35,19 +35,29 @@ class TlsFilesError(Exception):
 
 
 class ServerTls:
-    """Encrypts connections with the certificate in `cert_file`, with its chain, and the key in `key_file`."""
+    """Encrypts connections with the certificate in `cert_file`, with its chain, and the key in `key_file`.
 
-    def __init__(self, cert_file: Path, key_file: Path) -> None:
+    With `client_ca_file` a client may prove itself by a certificate of one of these authorities.
+    """
+
+    def __init__(self, cert_file: Path, key_file: Path, client_ca_file: Path | None = None) -> None:
         """Raises TlsFilesError."""
-        self._files = (cert_file, key_file)
+        self._files = (cert_file, key_file, *((client_ca_file,) if client_ca_file else ()))
         self._stamp: Stamp | None = None
         self._failed: Stamp | None = None
         try:
             self._stamp = self._looked_at()
             self._context = self._load()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            files = f"{cert_file} and {key_file}"
-            raise TlsFilesError(f"{files} must be a certificate and its key: {_reason(error)}") from None
+            files, what = f"{cert_file} and {key_file}", "a certificate and its key"
+            if client_ca_file:
+                files, what = f"{files} and {client_ca_file}", f"{what} and authorities of clients"
+            raise TlsFilesError(f"{files} must be {what}: {_reason(error)}") from None
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For a connection that begins now."""
+        return self._context
 
     def wrap(self, accepted: socket.socket) -> TlsSocket:
         """The server's side of a connection that has just been accepted. Raises OSError where it has ended."""
@@ -76,8 +86,11 @@ class ServerTls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
-        cert_file, key_file = self._files
+        cert_file, key_file, *authorities = self._files
         context.load_cert_chain(cert_file, key_file, password=_no_password)
+        for file in authorities:
+            context.load_verify_locations(file)
+            context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
     def _looked_at(self) -> Stamp:

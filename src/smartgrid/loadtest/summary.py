@@ -18,7 +18,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 def response_times_ms(outcomes: Iterable[Outcome]) -> dict[str, float | None]:
     """Average, median, p95, p99 and largest time, over all requests whatever became of them; None without any."""
-    return _spread(outcome.response_ms for outcome in outcomes)
+    return spread(outcome.response_ms for outcome in outcomes)
 
 
 def waiting_counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -29,19 +29,20 @@ def waiting_counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 def waits_s(outcomes: Iterable[Outcome]) -> dict[str, float | None]:
     """How long cars that were let wait did so, until they started or left, in the form of the response times."""
-    return _spread(outcome.wait.lasted_s for outcome in outcomes if outcome.wait is not None)
+    return spread(outcome.wait.lasted_s for outcome in outcomes if outcome.wait is not None)
 
 
 def start_errors_s(outcomes: Iterable[Outcome]) -> dict[str, float | None]:
     """By how much the starts of cars that waited were off what they were told as they joined."""
-    return _spread(
+    return spread(
         abs(outcome.wait.lasted_s - outcome.wait.told_s)
         for outcome in outcomes
         if outcome.wait is not None and outcome.wait.told_s is not None and outcome.verdict.result is Result.SUCCEEDED
     )
 
 
-def _spread(values: Iterable[float]) -> dict[str, float | None]:
+def spread(values: Iterable[float]) -> dict[str, float | None]:
+    """Average, median, p95, p99 and largest; None of nothing."""
     ordered = sorted(values)
     if not ordered:
         return dict.fromkeys(("average", "median", "p95", "p99", "max"))

@@ -17,7 +17,7 @@ def fingerprint(body: ChargeBody) -> str:
     """96 bits of BLAKE2b over the request with nothing left out, 16 characters."""
     power, departure = body.power, body.departure_time
     departure_ms = None if departure is None else round(departure.timestamp() * 1000)
-    return fingerprint_of(body.vehicle_id, body.energy_kwh, power.min_kw, power.max_kw, departure_ms)
+    return fingerprint_of(body.vehicle_id, body.wanted_kwh, power.min_kw, power.max_kw, departure_ms)
 
 
 def fingerprint_of(

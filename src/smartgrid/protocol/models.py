@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -21,7 +22,8 @@ MAX_REGIONS = 16
 LAST_TIME = datetime(9998, 12, 31, tzinfo=UTC)  # in every zone a year that calendars can count
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """Raises ValueError for what is not."""
     if not value.isprintable() or not value.strip():
         raise ValueError("must be printable characters, and not only spaces")
     return value
@@ -33,7 +35,8 @@ def _member_name(value: str) -> str:
     return value
 
 
-def _within_calendar(value: datetime) -> datetime:
+def within_calendar(value: datetime) -> datetime:
+    """Raises ValueError for what is not."""
     if value.replace(tzinfo=UTC) > LAST_TIME:
         raise ValueError(f"must be before the year {LAST_TIME.year + 1}")
     return value
@@ -61,8 +64,13 @@ class WireModel(BaseModel):
 class ChargeBody(WireModel):
     """A car that asks to charge."""
 
-    vehicle_id: Annotated[str, Field(min_length=1, max_length=64, examples=["EV-042"]), AfterValidator(_printable)]
-    energy_kwh: float = Field(gt=0, le=500, description="Energy wanted.", examples=[12.5])
+    vehicle_id: Annotated[str, Field(min_length=1, max_length=64, examples=["EV-042"]), AfterValidator(printable)]
+    energy_kwh: float | None = Field(
+        gt=0,
+        le=500,
+        description="Energy wanted; null where nobody knows: then it charges until it leaves.",
+        examples=[12.5],
+    )
     max_power_kw: float = Field(
         DEFAULT_MAX_POWER_KW, ge=LEAST_POWER_KW, le=500, description="Most power that the car can take.", examples=[11]
     )
@@ -73,7 +81,7 @@ class ChargeBody(WireModel):
         description="Least power worth having; equal to max_power_kw for a car that cannot be regulated. "
         "By default 6 A: 1.38 kW up to 7.4 kW (one phase), 4.14 kW up to 22 kW (three phases), 5 kW above (DC).",
     )
-    departure_time: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
+    departure_time: Annotated[AwareDatetime, AfterValidator(within_calendar)] | None = Field(
         None, description="When the car leaves at the latest, RFC 3339 with an offset. Until it is full if not given."
     )
     wait: bool = Field(
@@ -81,7 +89,7 @@ class ChargeBody(WireModel):
         description="Where no substation has room: wait for it at one (202, state `Waiting`) instead of 503. "
         "The header `Prefer: respond-async` asks for the same.",
     )
-    wait_until: Annotated[AwareDatetime, AfterValidator(_within_calendar)] | None = Field(
+    wait_until: Annotated[AwareDatetime, AfterValidator(within_calendar)] | None = Field(
         None, description="With `wait`: until when it waits at the latest; until the departure if not given."
     )
     region: Annotated[str | list[str] | None, BeforeValidator(_region)] = Field(
@@ -105,6 +113,11 @@ class ChargeBody(WireModel):
         return PowerRange(floor_kw, self.max_power_kw)
 
     @property
+    def wanted_kwh(self) -> float:
+        """As the domain has it: infinite where nobody knows."""
+        return math.inf if self.energy_kwh is None else self.energy_kwh
+
+    @property
     def regions(self) -> tuple[str, ...] | None:
         """The regions that it names, the best first; None where any will do."""
         if self.region is None:
@@ -116,7 +129,7 @@ class ChargeBody(WireModel):
 
         `with_region` is False where a region has been chosen: within it the wish for it means nothing.
         """
-        whole = {
+        whole: dict[str, object] = {
             "vehicle_id": self.vehicle_id,
             "energy_kwh": self.energy_kwh,
             "max_power_kw": self.max_power_kw,
@@ -159,7 +172,7 @@ class SessionBody(WireModel):
     vehicle_id: str
     substation: str
     state: SessionState
-    energy_kwh: float
+    energy_kwh: float | None = Field(description="Energy wanted; null where nobody knows.")
     delivered_kwh: float
     power_kw: float
     max_power_kw: float
@@ -176,6 +189,12 @@ class SessionBody(WireModel):
     expected_start: str | None = Field(
         None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
     )
+    charger: str | None = Field(None, description="Where it is plugged in; absent of a session without a charger.")
+    connector: int | None = Field(None, description="Of that charger.")
+    offer_kw: float | None = Field(None, description="What the charger may be told to let it draw.")
+    held_kw: float | None = Field(None, description="The most that it may still draw, whatever it was offered last.")
+    metered_kw: float | None = Field(None, description="What it draws, by the charger's meter.")
+    is_controlled: bool | None = Field(None, description="False of a charger that does not do what it is told.")
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
     as_of: str | None = Field(
         None, description="Its substation is away: this is what was known of it then, powers too. Absent otherwise."

@@ -26,12 +26,14 @@ from smartgrid.protocol.models import (
     StatusBody,
     WaitingPage,
 )
+from smartgrid.protocol.offers import PluggedChargeBody
 from smartgrid.runtime import logs
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.ledger import Ledger, Told
 from smartgrid.substation.metrics import SubstationMetrics
+from smartgrid.substation.offers_views import OffersViews, key_of_plug, to_plug_in
 from smartgrid.substation.record import Record, to_waiting, to_wire
 from smartgrid.substation.refusals import LedgerError
 from smartgrid.web import access, auditing, charge_views, deadlines
@@ -60,7 +62,7 @@ MAX_RETRY_S = 60.0
 REFUSALS = ("no-capacity", "draining", "quota-exceeded")
 UNTIL_A_RELEASE = ("no-capacity", "quota-exceeded")
 """Refusals that stand until a session ends: an owner's own ends no earlier than the first of all."""
-WITH_STATUS = ("/charge", "/status", "/capacity", "/draining", "/forecast", "/waiting")
+WITH_STATUS = ("/charge", "/status", "/capacity", "/draining", "/forecast", "/waiting", "/offers", "/reports")
 log = logging.getLogger(__name__)
 
 
@@ -81,11 +83,12 @@ class Api:
         self.name, self.ledger, self.clock, self.metrics = name, ledger, clock, metrics
         self._set_draining = set_draining or ledger.set_draining
         self._polls = LongPolls(max_waits)
+        self.offers_views = OffersViews(name, ledger, self._polls)
 
     @route("POST", "/charge")
     @operation(
         "Charge a car here, or let it wait for power (202)",
-        body=ChargeBody,
+        body=PluggedChargeBody,
         answers={201: SessionBody, 202: SessionBody},
         problems=(400, 409, 413, 415, 422, 429, 503, 504),
         headers=KEY_HEADER | charge_views.OWNER_HEADER | charge_views.NUMBER_HEADER | charge_views.WAITING_HEADERS,
@@ -93,18 +96,21 @@ class Api:
     )
     @audited("charge")
     def charge(self) -> Response:
-        body, key, number = read_body(ChargeBody), idempotency_key(), charge_views.try_number()
+        body, key, number = read_body(PluggedChargeBody), idempotency_key(), charge_views.try_number()
         until_s = _waits_until_s(body) if charge_views.may_wait_here() and body.wait else None
         try:
-            told = self.ledger.charge(
-                self._request(body),
-                key,
-                number,
-                fingerprint(body),
-                access.owner(),
-                digest=charge_views.key_digest(),
-                waits_until_s=until_s,
-            )
+            if body.charger is not None:
+                told = self.ledger.plug_in(self._request(body), to_plug_in(body.charger), key_of_plug(key), number)
+            else:
+                told = self.ledger.charge(
+                    self._request(body),
+                    key,
+                    number,
+                    fingerprint(body),
+                    access.owner(),
+                    digest=charge_views.key_digest(),
+                    waits_until_s=until_s,
+                )
         except LedgerError as error:
             self._count_refusal(error.code)
             raise
@@ -278,7 +284,7 @@ class Api:
 
     def _request(self, body: ChargeBody) -> ChargeRequest:
         departure_s = self.clock.to_grid_s(body.departure_time.timestamp()) if body.departure_time else None
-        return ChargeRequest(body.vehicle_id, body.energy_kwh, body.power, departure_s)
+        return ChargeRequest(body.vehicle_id, body.wanted_kwh, body.power, departure_s)
 
     def _look_again(self, record: Record) -> dict[str, str]:
         """When its client may look again: once it is expected to have started."""
@@ -302,6 +308,7 @@ def make_app(
     app = create_app("substation", lifecycle, registry)
     deadlines.install(app)
     add_routes(app, api)
+    add_routes(app, api.offers_views)
     app.after_request(api.add_status)
     app.register_error_handler(LedgerError, api.problem)
     guard = guard or Guard()

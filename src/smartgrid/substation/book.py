@@ -17,6 +17,9 @@ Every start, end and new limit gets the next place in the order of events, and t
 was reckoned. So the course of things can be replayed from the last checkpoint with the very same numbers
 (`recovery`), and a commit need not write what each session has been delivered. What was taken back had an influence on
 the others meanwhile that no replay knows of: after a lost commit the next one is a checkpoint.
+
+Sessions with a charger (`chargers`) are not replayed but written down as they are. To the others what is booked for
+them is a change of the limit, an event of its own. `charger_book` has what edges ask for.
 """
 
 from __future__ import annotations
@@ -24,20 +27,23 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from smartgrid.domain.quotas import UNBOUNDED, Quota, use_of
-from smartgrid.domain.request import ChargeRequest
+from smartgrid.domain.quotas import use_of
+from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import EndReason, Session
 from smartgrid.domain.status import Status
-from smartgrid.domain.substation import Substation
-from smartgrid.domain.waiting_list import MOST_CARS, RULES, WaitingCar, WaitingList
-from smartgrid.protocol.keys import KEY_LIFE_S, KeyLog
+from smartgrid.domain.substation import Connectors, Substation
+from smartgrid.domain.waiting_list import RULES, WaitingCar, WaitingList
+from smartgrid.protocol.keys import KeyLog
 from smartgrid.protocol.numbers import MAX_PARTS, Number, settled
 from smartgrid.runtime.clock import TimeScale
+from smartgrid.substation.charger_rows import ChargerRow
+from smartgrid.substation.chargers import Chargers
 from smartgrid.substation.holding import Holding, Live, to_record, to_waiting_car
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.pending import Pending, Taken, taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
@@ -53,32 +59,8 @@ from smartgrid.substation.store import CapacityChange, Checkpoint
 
 CHECKPOINT_EVERY_EVENTS = 5000
 """So many events are replayed at the most after a crash."""
-LEAST_MAX_ACTIVE = 2000
 WAITING_RULE = RULES["spare-backfill"]
-KEY_MARGIN_S = 3600.0
-"""For clocks that disagree, and for the time until balancers have compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The most that charge at once, None for one a kW of capacity but at least 2000; how long a session lasts at the
-    most, waiting included, in seconds of grid time; how much each owner may have at once; and the most that wait."""
-
-    max_active: int | None = None
-    max_session_s: float = 48 * 3600.0
-    quota: Quota = UNBOUNDED
-    max_waiting: int = MOST_CARS
-
-    def key_life_s(self, scale: TimeScale) -> float:
-        """How long a key is remembered after its end and its latest try, in wall time.
-
-        Longer than any session lasts: a session of the key at a substation that was away all the while must still meet
-        what it is superseded by.
-        """
-        return max(KEY_LIFE_S, scale.to_wall_s(self.max_session_s) + KEY_MARGIN_S)
-
-    def most_active(self, capacity_kw: float) -> float:
-        return max(LEAST_MAX_ACTIVE, capacity_kw) if self.max_active is None else self.max_active
+NOTHING = PowerRange(0.0, 0.0)
 
 
 class Copies(NamedTuple):
@@ -106,8 +88,11 @@ class Book:
         last_seq: int = 0,
         last_event: int = 0,
         configured_kw: float | None = None,
+        chargers: Iterable[ChargerRow] = (),
+        connectors: Connectors | None = None,
     ) -> None:
-        """`holdings` are those of active sessions, waiting ones and ended ones, oldest first, all on the disk.
+        """`holdings` are those of active sessions, waiting ones and ended ones, oldest first, all on the disk, and so
+        are `chargers`.
 
         Those of them that are `changed` are not there as they are now. `on_end` hears of each session that has charged
         and whose end is on the disk, `on_start` of each start from the list: how long it has waited, in grid time.
@@ -128,8 +113,14 @@ class Book:
         self._pending, self._in_flight = Pending(), Pending()
         self.surprises = 0
         """How often something has happened that was not to be foreseen."""
+        substation.reservation_s = scale.to_grid_s(limits.reservation_s)
+        self._chargers = Chargers(substation, limits.booked_lease_s)
+        self._shared_revision = -1
         for holding in holdings:
             self._take_over(holding)
+        for row in chargers:
+            self._take_over_charger(row)
+        self._chargers.set_connectors(connectors, changed=False)
         self._pending.changed = {holding.seq: holding for holding in changed}
 
     # ------------------------------------------------------------------ changes
@@ -192,7 +183,7 @@ class Book:
     def set_capacity(self, capacity_kw: float, wall_s: float) -> None:
         self.advance(wall_s)
         self._substation.set_capacity(capacity_kw, self._substation.now_s)
-        self._pending.capacity_changes.append(CapacityChange(self._next_event(), self.wall_s, capacity_kw))
+        self._note_capacity()
         self._collect()
 
     def configure(self, configured_kw: float | None, wall_s: float) -> None:
@@ -212,6 +203,7 @@ class Book:
         self.advance(wall_s)
         self._substation.drain(self._substation.now_s)
         self.surprises += 1
+        self._share()
 
     def end_drain(self, wall_s: float) -> None:
         """Admit again."""
@@ -233,6 +225,8 @@ class Book:
             ended = changes.ended
         for session in ended:
             self._note_end(session.session_id, self._scale.to_wall_s(session.ended_s or 0.0))
+        if self._chargers.sessions.expire(self.wall_s) or self._substation.revision != self._shared_revision:
+            self._share()
 
     def set_fault(self, fault: str | None) -> bool:
         """Why the disk takes no changes at present: then no one starts. Returns whether that has changed."""
@@ -268,11 +262,11 @@ class Book:
     @property
     def metered_kwh(self) -> float:
         """Energy delivered since this process started."""
-        return self._substation.meter_kwh
+        return self._substation.meter_kwh + self._chargers.sessions.delivered_kwh
 
     @property
     def suspended_sessions(self) -> int:
-        return self._substation.suspended_sessions
+        return self._substation.suspended_sessions + self._chargers.sessions.suspended
 
     def status(self) -> Status:
         """As of the last advance. There is no room where no one is admitted, for whatever reason."""
@@ -289,9 +283,11 @@ class Book:
         )
 
     def next_event_in_s(self) -> float:
-        """In how many seconds of wall time the next session ends, or leaves the list, as things stand."""
+        """In how many seconds of wall time the next session ends, or leaves the list, or a lease is over, as things
+        stand."""
         event_s = self._line.next_event_s(self._substation) if self._line else self._substation.next_event_s()
-        return float("inf") if event_s is None else self._scale.to_wall_s(event_s) - self.wall_s
+        expiry_in_s = self._chargers.sessions.next_expiry_s() - self.wall_s
+        return expiry_in_s if event_s is None else min(expiry_in_s, self._scale.to_wall_s(event_s) - self.wall_s)
 
     def find(self, session_id: str, owner: str | None = None) -> Holding | None:
         """None where it is not remembered, or is another owner's than the one that is named."""
@@ -307,7 +303,7 @@ class Book:
         moved could not be noted, and after a crash they would start here."""
         if self.fault is not None:
             return []
-        found = (self._rows.find(car.session_id) for car in self._line)
+        found = (self._rows.find(car.session_id) for car in self._line if not car.request.is_metered)
         return list(islice((holding for holding in found if holding and not self.is_pending(holding)), limit))
 
     def copies(self, surprises: int | None = None) -> Copies | None:
@@ -337,7 +333,7 @@ class Book:
 
     def is_dirty(self) -> bool:
         """Whether there is something that no commit has taken."""
-        return bool(self._pending)
+        return bool(self._pending) or self._chargers.is_dirty()
 
     def want_sign_of_life(self) -> None:
         self._pending.alive = True
@@ -350,14 +346,16 @@ class Book:
         pending, self._pending = self._pending, Pending()
         if self._event - self._checkpoint_event >= CHECKPOINT_EVERY_EVENTS:
             pending.checkpoint = True
-        if not pending:
+        if not pending and not self._chargers.is_dirty():
             return None
         self._in_flight = pending
-        return taken(pending, self._checkpoint() if pending.checkpoint else None, self.wall_s)
+        checkpoint = self._checkpoint() if pending.checkpoint else None
+        return taken(pending, checkpoint, self.wall_s, self._chargers.take())
 
     def written(self, taken: Taken) -> None:
         """It is on the disk."""
         self._in_flight = Pending()
+        self._chargers.written(taken.batch.chargers)
         for holding in taken.pending.changed.values():
             holding.saved = True
         for holding in taken.over:
@@ -372,6 +370,7 @@ class Book:
         """It is not on the disk, and neither is what has happened since."""
         changed = taken.pending.changed | self._pending.changed
         self._pending, self._in_flight = Pending(checkpoint=True), Pending()
+        self._chargers.lost(taken.batch.chargers)
         self._take_back([holding for holding in changed.values() if not holding.saved])
         self._pending.changed |= {seq: holding for seq, holding in changed.items() if holding.saved}
 
@@ -407,7 +406,7 @@ class Book:
         live = Live(limited, departure_wall_s, leaves_wall_s)
         session = self._line.ask(WaitingCar(session_id, limited, substation.now_s), substation)
         if session is not None:
-            live.session, live.started_wall_s, live.started_event = session, self.wall_s, self._next_event()
+            self._begin(live, session, self.wall_s)
         elif waits_until_s is None:
             raise NoRoomError
         else:
@@ -417,7 +416,16 @@ class Book:
         holding = Holding(self._seq, session_id, digest, number, fingerprint, owner=owner, live=live)
         self._rows.add(holding)
         self._pending.changed[holding.seq] = holding
+        self._share()
         return holding
+
+    def _begin(self, live: Live, session: Session, started_wall_s: float) -> None:
+        live.session, live.started_wall_s, live.started_event = session, started_wall_s, self._next_event()
+        if live.charger is not None:
+            self._chargers.sessions.begin(live.charger, session)
+        elif session.request.is_metered:
+            live.request = session.request  # reserved
+            live.leaves_wall_s = self._scale.to_wall_s(session.request.departure_s or 0.0)
 
     def _join(self, session_id: str, live: Live, waits_until_s: float) -> None:
         live.joined_wall_s = self.wall_s
@@ -460,6 +468,7 @@ class Book:
     def _start_due(self) -> None:
         self.surprises += 1
         self._note_starts(self._line.start_due(self._substation))
+        self._share()
 
     def _hold_or_start(self) -> None:
         self._line.held = self.fault is not None or not self._has_begun
@@ -472,11 +481,11 @@ class Book:
             live = None if holding is None else holding.live
             assert holding is not None
             assert live is not None, "it has waited until now"
-            live.session, live.started_event = session, self._next_event()
-            live.started_wall_s = self._scale.first_wall_s(session.started_s)
+            started_wall_s = self._scale.first_wall_s(session.started_s)
+            self._begin(live, session, started_wall_s)
             self._settle(holding)
             self._pending.changed[holding.seq] = holding
-            self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or live.started_wall_s))
+            self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or started_wall_s))
 
     def _settle(self, holding: Holding) -> None:
         """What ends the waiting here counts, and not a move that some balancer has under way."""
@@ -493,12 +502,31 @@ class Book:
         if holding is None or holding.live is None:
             return  # taken back
         holding.live.ended_event = self._next_event()
-        self._rows.end(holding, ended_wall_s)
+        if holding.live.charger is not None:
+            self._chargers.stop(holding.live.charger)
+        self._rows.end(holding, holding.live.unplugged_wall_s or ended_wall_s)
         self._pending.changed[holding.seq] = holding
 
     def _first_time_s(self, grid_s: float) -> float:
         """Starts from the list are at grid times that a wall time stands for, so that they can be replayed."""
         return self._scale.to_grid_s(self._scale.first_wall_s(grid_s))
+
+    def _share(self) -> None:
+        """Offer chargers what they may have now, and leave the others what is left of it."""
+        chargers, substation = self._chargers, self._substation
+        if chargers or substation.held_kw:
+            chargers.sessions.share(may_rise=self._has_begun and self.fault is None)
+            held_kw = chargers.sessions.booked_kw
+            if held_kw != substation.held_kw:
+                substation.set_held(held_kw, substation.now_s)
+                self._note_capacity()
+                self.surprises += 1
+        self._shared_revision = substation.revision
+
+    def _note_capacity(self) -> None:
+        found = self._substation
+        change = CapacityChange(self._next_event(), self.wall_s, found.capacity_kw, found.held_kw)
+        self._pending.capacity_changes.append(change)
 
     def _next_event(self) -> int:
         self._event += 1
@@ -519,16 +547,19 @@ class Book:
             self._substation.capacity_kw,
             self.configured_kw,
             delivered_kwh,
+            self._substation.held_kw,
         )
 
     def _take_back(self, holdings: list[Holding]) -> None:
         for holding in holdings:
             self._rows.take_back(holding)
+            self._chargers.unplug(holding.session_id)
             if self._line.leave(holding.session_id) is None:
                 self._substation.stop(holding.session_id, self._substation.now_s)
             else:
                 self._substation.revision += 1
         self.surprises += 1
+        self._share()
         self._note_ends()  # nobody starts in their place as long as the disk takes no changes
 
     def _take_over(self, holding: Holding) -> None:
@@ -538,3 +569,14 @@ class Book:
         if holding.live is not None and holding.waits:
             self._line.join(to_waiting_car(holding.session_id, holding.live, self._scale), self._substation)
         self.log.note(holding.entry)
+
+    def _take_over_charger(self, row: ChargerRow) -> None:
+        """Book what is on the disk. A session that has ended for all others waits for its charger to end it."""
+        holding = self._rows.find(row.session_id)
+        live = None if holding is None or holding.ended_wall_s is not None else holding.live
+        if live is None:
+            self._chargers.restore(row, NOTHING, math.inf, self.wall_s).is_stopping = True
+            return
+        live.charger = self._chargers.restore(row, live.request.power, live.request.energy_kwh, self.wall_s)
+        if live.session is not None:
+            self._chargers.sessions.begin(live.charger, live.session)

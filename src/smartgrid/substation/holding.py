@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smartgrid.domain.charger_sessions import ChargerSession
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import EndReason, Session, SessionState
 from smartgrid.domain.waiting_list import WaitingCar
 from smartgrid.protocol.keys import KeyEntry, OwnUse
 from smartgrid.protocol.numbers import Number, encode
 from smartgrid.runtime.clock import TimeScale
-from smartgrid.substation.record import Record
+from smartgrid.substation.record import Metered, Record
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,10 @@ class Live:
     wait_until_wall_s: float | None = None
     ended_event: int | None = None
     end_reason: EndReason | None = None
+    charger: ChargerSession | None = None
+    """Of one that is plugged in; what its charger has metered is what it has been delivered."""
+    unplugged_wall_s: float | None = None
+    """When its charger has ended it."""
 
     def end_of_wait(self) -> tuple[float, EndReason]:
         """When it leaves the list by itself, in wall time, and why."""
@@ -61,6 +66,9 @@ class Holding:
     owner: str | None = None
     live: Live | None = None
     saved: bool = False
+    charger: str | None = None
+    connector: int | None = None
+    start_digest: str | None = None
 
     @property
     def entry(self) -> KeyEntry:
@@ -77,6 +85,10 @@ class Holding:
     def waits(self) -> bool:
         """Whether it waits for power."""
         return self.live is not None and self.live.session is None and self.ended_wall_s is None
+
+    @property
+    def is_plugged_in(self) -> bool:
+        return self.charger is not None
 
     @property
     def state(self) -> SessionState:
@@ -105,7 +117,8 @@ def to_record(holding: Holding, position: int | None = None) -> Record:
     """A session as it is now; it is in memory. `position` is its place in the list, if it waits."""
     live = holding.live
     assert live is not None, "only the disk has its record"
-    session, request = live.session, live.request
+    session, request, charger = live.session, live.request, live.charger
+    delivered_kwh = 0.0 if session is None else session.delivered_kwh
     reason = live.end_reason if session is None else session.end_reason
     return Record(
         holding.seq,
@@ -122,14 +135,23 @@ def to_record(holding: Holding, position: int | None = None) -> Record:
         live.leaves_wall_s,
         live.started_wall_s,
         live.started_event,
-        0.0 if session is None else session.delivered_kwh,
+        delivered_kwh if charger is None else charger.energy_kwh,
         holding.ended_wall_s,
         live.ended_event,
         reason.value if reason else None,
         holding.owner,
         live.joined_wall_s,
         live.wait_until_wall_s,
+        int(request.is_metered),
+        holding.charger,
+        holding.connector,
+        holding.start_digest,
         holding.state.value,
         0.0 if session is None else session.power_kw,
         position,
+        metered=_metered(charger) if charger is not None and holding.ended_wall_s is None else None,
     )
+
+
+def _metered(charger: ChargerSession) -> Metered:
+    return Metered(charger.supply.booked_kw, charger.metered_kw, charger.supply.is_controlled)

@@ -11,9 +11,9 @@ from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
-from smartgrid.substation.book import Limits
 from smartgrid.substation.draining import Draining
 from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.recovery import open_book
 from smartgrid.substation.refusals import StorageError
@@ -40,6 +40,9 @@ def run(settings: SubstationSettings) -> None:
             settings.max_session_h * 3600,
             parse_quotas(settings.quotas).substation.quota(),
             settings.max_waiting,
+            settings.lease_s,
+            settings.reservation_s,
+            settings.firm_capacity_kw,
         ),
         max_clock_back_s=settings.max_clock_back_s,
         on_end=counted.ended,

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from smartgrid.protocol.fingerprint import fingerprint_of
 from smartgrid.protocol.keys import digest
+from smartgrid.substation import charger_rows
 
 APPLICATION_ID = 0x534D4752  # "SMGR": tells our files from other programs'
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 OLDEST_VERSION = 2
 FIRST_VERSION = 3
 """Of a new file."""
@@ -186,4 +187,20 @@ def _from_4(connection: sqlite3.Connection) -> None:
         connection.execute(sql)
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2, 3: _from_3, 4: _from_4}
+def _from_5(connection: sqlite3.Connection) -> None:
+    """Sessions may be metered by a charger, and what chargers may draw is taken off the capacity that others share.
+
+    `is_metered` is of those, and of the reserved; `start_digest` is of the key of the plugging in of a car that had a
+    session before, as `key_digest` is of the key of that one.
+    """
+    connection.execute("ALTER TABLE session ADD COLUMN is_metered INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE session ADD COLUMN charger TEXT")
+    connection.execute("ALTER TABLE session ADD COLUMN connector INTEGER")
+    connection.execute("ALTER TABLE session ADD COLUMN start_digest TEXT")
+    connection.execute("ALTER TABLE capacity_change ADD COLUMN held_kw REAL NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE checkpoint ADD COLUMN held_kw REAL NOT NULL DEFAULT 0")
+    connection.execute(charger_rows.CREATE)
+    connection.execute(charger_rows.CREATE_CONNECTORS)
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}

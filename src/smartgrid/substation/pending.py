@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from smartgrid.protocol.keys import KeyEntry
 from smartgrid.protocol.numbers import encode
+from smartgrid.substation.charger_rows import ChargerChanges
 from smartgrid.substation.holding import Holding, to_record
 from smartgrid.substation.store import Batch, CapacityChange, Checkpoint
 
@@ -33,7 +34,7 @@ class Taken(NamedTuple):
     over: list[Holding]  # their ends are in the batch
 
 
-def taken(pending: Pending, checkpoint: Checkpoint | None, wall_s: float) -> Taken:
+def taken(pending: Pending, checkpoint: Checkpoint | None, wall_s: float, chargers: ChargerChanges) -> Taken:
     """All that is pending, as a commit at this time writes it; with a checkpoint where one is due."""
     whole = [holding for holding in pending.changed.values() if holding.live is not None]
     marked = [holding for holding in pending.changed.values() if holding.live is None]
@@ -43,6 +44,7 @@ def taken(pending: Pending, checkpoint: Checkpoint | None, wall_s: float) -> Tak
         pending.capacity_changes if checkpoint is None else [],
         checkpoint,
         wall_s if pending.alive or checkpoint is not None else None,
+        chargers,
     )
     entries = [holding.entry for holding in pending.changed.values()]
     return Taken(pending, batch, entries, [holding for holding in whole if holding.ended_wall_s is not None])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import SessionState
 from smartgrid.runtime.clock import TimeScale, rfc3339
+
+
+class Metered(NamedTuple):
+    """What is known of a session's charger: the most that it may draw, what it draws, and whether it obeys."""
+
+    held_kw: float
+    metered_kw: float | None
+    is_controlled: bool
 
 
 class Record(NamedTuple):
@@ -23,6 +32,11 @@ class Record(NamedTuple):
     `joined_wall_s` is since when it has waited, None where it never did; `wait_until_wall_s` until when it waits at the
     most, None for as long as it takes. While it waits, `position` is its place in the list, and `expected_start_wall_s`
     when it will start, None where it will not.
+
+    `energy_kwh` is infinite where nobody knows it, and `leaves_wall_s` of a session that only its charger ends.
+    `is_metered` is of one that is plugged in, or has a connector reserved. `charger` and `connector` are where it is
+    plugged in; `start_digest` is of the key of its plugging in, where it had another one before. `metered` is what is
+    known of its charger, as long as it has not ended.
     """
 
     seq: int
@@ -46,19 +60,25 @@ class Record(NamedTuple):
     owner: str | None
     joined_wall_s: float | None
     wait_until_wall_s: float | None
+    is_metered: int = 0
+    charger: str | None = None
+    connector: int | None = None
+    start_digest: str | None = None
     state: str = SessionState.IDLE.value
     power_kw: float = 0.0
     position: int | None = None
     expected_start_wall_s: float | None = None
+    metered: Metered | None = None
 
 
-COLUMNS = Record._fields[:-4]
+COLUMNS = Record._fields[:-5]
 
 
 def to_request(record: Record, scale: TimeScale) -> ChargeRequest:
     """As the domain has it: what counts for it is when the session ends at the latest."""
     power = PowerRange(record.min_power_kw, record.max_power_kw)
-    return ChargeRequest(record.vehicle_id, record.energy_kwh, power, scale.to_grid_s(record.leaves_wall_s))
+    departure_s = scale.to_grid_s(record.leaves_wall_s) if record.leaves_wall_s < math.inf else None
+    return ChargeRequest(record.vehicle_id, record.energy_kwh, power, departure_s, bool(record.is_metered))
 
 
 def to_wire(record: Record, substation: str) -> dict[str, object]:
@@ -68,7 +88,7 @@ def to_wire(record: Record, substation: str) -> dict[str, object]:
         "vehicle_id": record.vehicle_id,
         "substation": substation,
         "state": record.state,
-        "energy_kwh": record.energy_kwh,
+        "energy_kwh": _known(record.energy_kwh),
         "delivered_kwh": round(record.delivered_kwh, 9),
         "power_kw": round(record.power_kw, 9),
         "max_power_kw": record.max_power_kw,
@@ -84,6 +104,11 @@ def to_wire(record: Record, substation: str) -> dict[str, object]:
         shown["wait_until"] = rfc3339(record.wait_until_wall_s)
     if record.position is not None:
         shown["position"], shown["expected_start"] = record.position, _time(record.expected_start_wall_s)
+    if record.charger is not None:
+        shown["charger"], shown["connector"] = record.charger, record.connector
+    if record.metered is not None:
+        shown["offer_kw"], shown["held_kw"] = shown["power_kw"], round(record.metered.held_kw, 9)
+        shown["metered_kw"], shown["is_controlled"] = record.metered.metered_kw, record.metered.is_controlled
     if record.superseded_by:
         shown["superseded_by"] = record.superseded_by
     return shown
@@ -96,7 +121,7 @@ def to_waiting(record: Record) -> dict[str, object]:
     """
     body: dict[str, object] = {
         "vehicle_id": record.vehicle_id,
-        "energy_kwh": record.energy_kwh,
+        "energy_kwh": _known(record.energy_kwh),
         "max_power_kw": record.max_power_kw,
         "min_power_kw": record.min_power_kw,
     }
@@ -112,6 +137,10 @@ def to_waiting(record: Record) -> dict[str, object]:
         "owner": record.owner,
         "body": body,
     }
+
+
+def _known(energy_kwh: float) -> float | None:
+    return energy_kwh if energy_kwh < math.inf else None
 
 
 def _time(wall_s: float | None) -> str | None:

@@ -9,6 +9,9 @@ A start from the waiting list is such an event, with the wall time and so the gr
 itself is not played again: those who have not started as far as the file knows wait on, in the order in which they have
 joined, and some of them may start as soon as the book begins.
 
+Nor are sessions with a charger: what is booked for them stands in the file, and their energy is their charger's. The
+others shared what was left beside them, which the file tells as it tells limits.
+
 The clock may be behind the file's last sign of life, as it was set back meanwhile or was wrong before. Sessions then
 go on from now; else they would charge unmetered until the clock has caught up. But a clock that is far behind is more
 likely wrong now, as on a machine that has not asked for the time yet: numbers of tries and departures would be judged
@@ -29,10 +32,11 @@ from smartgrid.protocol import numbers
 from smartgrid.protocol.numbers import ZERO
 from smartgrid.runtime.clock import GridClock, TimeScale, rfc3339
 from smartgrid.runtime.start_error import StartError
-from smartgrid.substation.book import Book, Limits
+from smartgrid.substation.charger_book import ChargerBook
 from smartgrid.substation.holding import Holding, Live
+from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record, to_request
-from smartgrid.substation.store import Found, KeyRow, Store
+from smartgrid.substation.store import CapacityChange, Found, KeyRow, Store
 
 MAX_CLOCK_BACK_S = 600.0
 ON_REQUEST = (EndReason.STOPPED.value, EndReason.SUPERSEDED.value)
@@ -65,7 +69,7 @@ def open_book(
     max_clock_back_s: float = MAX_CLOCK_BACK_S,
     on_end: Callable[[Session], None] = lambda _: None,
     on_start: Callable[[float], None] = lambda _: None,
-) -> Book:
+) -> ChargerBook:
     """The book as the store has it, now; in a new file an empty one, with `drawn_capacity_kw`.
 
     `on_end` and `on_start` are the book's. Raises StartError for a file from further in the future
@@ -75,7 +79,7 @@ def open_book(
     found = store.load()
     if found is None:
         substation = Substation(drawn_capacity_kw, clock.to_grid_s(now_s), revision=1)
-        return Book(substation, clock, limits, now_s, on_end=on_end, on_start=on_start)
+        return ChargerBook(substation, clock, limits, now_s, on_end=on_end, on_start=on_start)
     _check_time(store.path, _last_sign_of_life(found), now_s, max_clock_back_s)
     return recover(found, store.load_keys(now_s, limits.key_life_s(clock)), clock, limits, now_s, on_end, on_start)
 
@@ -101,7 +105,7 @@ def recover(
     now_wall_s: float,
     on_end: Callable[[Session], None],
     on_start: Callable[[float], None] = lambda _: None,
-) -> Book:
+) -> ChargerBook:
     """The book as the file has it, at `now_wall_s`; `keys` are those of ended sessions, oldest first."""
     alive_wall_s = _last_sign_of_life(found)
     file_scale = scale if found.checkpoint.time_scale is None else TimeScale(found.checkpoint.time_scale)
@@ -117,9 +121,10 @@ def recover(
     waiting = [_holding(record, scale) for record in moved if not _has_started(record)]
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
     substation.restore(session for holding in sorted(active, key=_start_order) if (session := _session_of(holding)))
+    substation.set_held(replayed.held_kw, substation.now_s)
     substation.resume(scale.to_grid_s(now_wall_s))
     has_moved = file_scale.time_scale != scale.time_scale or alive_wall_s > now_wall_s
-    return Book(
+    return ChargerBook(
         substation,
         scale,
         limits,
@@ -131,6 +136,8 @@ def recover(
         last_seq=found.last_seq,
         last_event=_last_event(found) + len(over),
         configured_kw=found.checkpoint.configured_kw,
+        chargers=found.chargers,
+        connectors=found.connectors,
     )
 
 
@@ -153,6 +160,7 @@ def _replay(found: Found, scale: TimeScale, until_wall_s: float) -> tuple[Substa
     """The substation at its last sign of life, and the sessions that have ended since the checkpoint."""
     checkpoint = found.checkpoint
     substation = Substation(checkpoint.capacity_kw, scale.to_grid_s(checkpoint.wall_s))
+    substation.set_held(checkpoint.held_kw, substation.now_s)
     by_seq = {record.seq: record for record in found.records}
     before = [(by_seq[seq], had_kwh) for seq, had_kwh in checkpoint.delivered_kwh.items() if seq in by_seq]
     substation.restore(
@@ -169,12 +177,12 @@ def _events(found: Found, substation: Substation, scale: TimeScale) -> Iterable[
     for start in _starts(found):
         yield _Event(start.place, start.wall_s, _start(start.record, substation, scale))
     for record in found.records:
-        if not _has_started(record):
+        if not _has_started(record) or record.is_metered:
             continue
         if record.ended_event is not None and record.ended_wall_s is not None and record.end_reason in ON_REQUEST:
             yield _Event(record.ended_event, record.ended_wall_s, _stop(record, substation))
     for change in found.capacity_changes:
-        yield _Event(change.event, change.wall_s, _set_capacity(change.capacity_kw, substation))
+        yield _Event(change.event, change.wall_s, _set_capacity(change, substation))
 
 
 def _starts(found: Found) -> list[_Started]:
@@ -184,6 +192,7 @@ def _starts(found: Found) -> list[_Started]:
         for record in found.records
         if record.started_event is not None
         and record.started_wall_s is not None
+        and not record.is_metered
         and record.started_event > found.checkpoint.last_event
     ]
 
@@ -219,8 +228,14 @@ def _stop(record: Record, substation: Substation) -> Callable[[float], object]:
     return lambda now_s: substation.stop(record.session_id, now_s, reason)
 
 
-def _set_capacity(capacity_kw: float, substation: Substation) -> Callable[[float], object]:
-    return lambda now_s: substation.set_capacity(capacity_kw, now_s)
+def _set_capacity(change: CapacityChange, substation: Substation) -> Callable[[float], object]:
+    def do(now_s: float) -> None:
+        if change.capacity_kw != substation.capacity_kw:
+            substation.set_capacity(change.capacity_kw, now_s)
+        if change.held_kw != substation.held_kw:
+            substation.set_held(change.held_kw, now_s)
+
+    return do
 
 
 def _at_scale(record: Record, before: TimeScale, scale: TimeScale, wall_s: float) -> Record:
@@ -260,6 +275,9 @@ def _holding(record: Record, scale: TimeScale, session: Session | None = None) -
         record.fingerprint,
         record.superseded_by,
         owner=record.owner,
+        charger=record.charger,
+        connector=record.connector,
+        start_digest=record.start_digest,
         live=Live(
             to_request(record, scale) if session is None else session.request,
             record.departure_wall_s,
@@ -293,4 +311,7 @@ def _remembered(row: KeyRow) -> Holding:
         row.superseded_by,
         row.ended_wall_s,
         owner=row.owner,
+        charger=row.charger,
+        connector=row.connector,
+        start_digest=row.start_digest,
     )

@@ -39,6 +39,8 @@ class Rows:
         if earlier is not None and earlier.live is None:
             self.drop(earlier)
         self._by_id[holding.session_id] = self._by_digest[holding.digest] = holding
+        if holding.start_digest is not None:
+            self._by_digest[holding.start_digest] = holding
         if holding.ended_wall_s is not None:
             self._ended[holding.session_id] = holding
         if (use := holding.use) is not None:
@@ -55,6 +57,11 @@ class Rows:
         if holding.session_id in self._ended:
             self._ended.move_to_end(holding.session_id)
 
+    def plug_in(self, holding: Holding, digest: str) -> None:
+        """It has come to a charger, under a key of that: the session is found by either."""
+        holding.start_digest = digest
+        self._by_digest[digest] = holding
+
     def take_back(self, holding: Holding) -> None:
         """It has never been."""
         self._count_no_more(holding)
@@ -64,8 +71,9 @@ class Rows:
         """Forget it and its key."""
         del self._by_id[holding.session_id]
         self._ended.pop(holding.session_id, None)
-        if self._by_digest.get(holding.digest) is holding:
-            del self._by_digest[holding.digest]
+        for digest in (holding.digest, holding.start_digest):
+            if digest is not None and self._by_digest.get(digest) is holding:
+                del self._by_digest[digest]
         self.log.forget(holding.session_id)
 
     def next_to_forget(self, wanted_before_s: float) -> Holding | None:

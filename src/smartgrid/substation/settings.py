@@ -6,11 +6,13 @@ import socket
 
 from pydantic import Field
 
+from smartgrid.domain.substation import RESERVATION_S
 from smartgrid.domain.waiting_list import MOST_CARS
 from smartgrid.protocol.models import MemberName
 from smartgrid.runtime.quotas import QUOTAS_DESCRIPTION, QuotasText
 from smartgrid.runtime.settings import ServiceSettings
 from smartgrid.substation.ledger import KEEP_ENDED
+from smartgrid.substation.limits import LEASE_S
 from smartgrid.substation.recovery import MAX_CLOCK_BACK_S
 
 
@@ -52,6 +54,28 @@ class SubstationSettings(ServiceSettings):
         ge=0,
         le=MOST_CARS,
         description="Most cars on the waiting list; with 0 nobody waits here.",
+    )
+    lease_s: float = Field(
+        LEASE_S,
+        ge=10,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long an edge may go by an answer to what its chargers are offered; for so long what a charger "
+        "was told stays booked if nobody asks any more.",
+    )
+    firm_capacity_kw: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+        description="What chargers may draw together without any word from their edge. When not set: the capacity.",
+    )
+    reservation_s: float = Field(
+        RESERVATION_S,
+        ge=1,
+        le=86400,
+        allow_inf_nan=False,
+        description="How long a connector is kept for a car that has asked, and has not plugged in yet.",
     )
     quotas: QuotasText = Field("", description=QUOTAS_DESCRIPTION)
     max_clock_back_s: float = Field(

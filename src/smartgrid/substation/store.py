@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from smartgrid.domain.session import SessionState
+from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
 from smartgrid.runtime.start_error import StartError
-from smartgrid.substation import migrations
+from smartgrid.substation import charger_rows, migrations
+from smartgrid.substation.charger_rows import CHARGER_COLUMNS, NO_CHANGES, ChargerChanges, ChargerRow
 from smartgrid.substation.migrations import APPLICATION_ID, OLDEST_VERSION, SCHEMA_VERSION
 from smartgrid.substation.record import COLUMNS, Record
 
@@ -36,6 +38,8 @@ _ALL = ", ".join(COLUMNS)
 _CHANGING = (
     "number",
     "superseded_by",
+    "min_power_kw",
+    "max_power_kw",
     "leaves_wall_s",
     "joined_wall_s",
     "started_wall_s",
@@ -44,6 +48,11 @@ _CHANGING = (
     "ended_wall_s",
     "ended_event",
     "end_reason",
+    "wait_until_wall_s",
+    "is_metered",
+    "charger",
+    "connector",
+    "start_digest",
 )
 _EXPIRED = "max(ended_wall_s, CAST(number AS INTEGER) / 1e6) < ?"  # a number begins with the microseconds of its try
 
@@ -63,14 +72,18 @@ class KeyRow(NamedTuple):
     superseded_by: str
     ended_wall_s: float
     owner: str | None
+    charger: str | None
+    connector: int | None
+    start_digest: str | None
 
 
 class CapacityChange(NamedTuple):
-    """A new limit, in the order of all events."""
+    """A new limit, or other power that is held for chargers, in the order of all events."""
 
     event: int
     wall_s: float
     capacity_kw: float
+    held_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,7 @@ class Checkpoint:
     capacity_kw: float
     configured_kw: float | None
     delivered_kwh: dict[int, float]
+    held_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,7 @@ class Batch:
     capacity_changes: Sequence[CapacityChange] = ()
     checkpoint: Checkpoint | None = None
     alive_wall_s: float | None = None
+    chargers: ChargerChanges = NO_CHANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,8 @@ class Found:
     records: Sequence[Record]
     capacity_changes: Sequence[CapacityChange]
     last_seq: int
+    chargers: Sequence[ChargerRow] = ()
+    connectors: Connectors | None = None
 
 
 class Store:
@@ -139,26 +156,31 @@ class Store:
     def load(self) -> Found | None:
         """What a substation begins with; None in a new file."""
         checkpoints = self._read(
-            "SELECT last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh FROM checkpoint"
+            "SELECT last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, held_kw "
+            "FROM checkpoint"
         )
         if not checkpoints:
             return None
-        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh = checkpoints[0]
+        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, held_kw = checkpoints[0]
         delivered = dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True))
-        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered)
+        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered, held_kw)
         rows = self._read(
             f"SELECT {_ALL} FROM session WHERE ended_wall_s IS NULL OR ended_event > ? ORDER BY seq",
             checkpoint.last_event,
         )
-        changes = self._read("SELECT event, wall_s, capacity_kw FROM capacity_change ORDER BY event")
+        changes = self._read("SELECT event, wall_s, capacity_kw, held_kw FROM capacity_change ORDER BY event")
         last_seq = self._read("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'session'), 0)")
         alive = self._read("SELECT alive_wall_s FROM life")
+        chargers = self._read(f"SELECT {', '.join(CHARGER_COLUMNS)} FROM charger_session ORDER BY seq")
+        connectors = self._read("SELECT total, free FROM connectors")
         return Found(
             checkpoint,
             alive[0][0] if alive else checkpoint.wall_s,
             [Record(*row) for row in rows],
             [CapacityChange(*change) for change in changes],
             last_seq[0][0],
+            [ChargerRow(*row) for row in chargers],
+            Connectors(*connectors[0]) if connectors else None,
         )
 
     def load_keys(self, now_wall_s: float, key_life_s: float = KEY_LIFE_S) -> list[KeyRow]:
@@ -247,7 +269,8 @@ def _statements(batch: Batch) -> list[tuple[str, Sequence[Any]]]:
     found += [("UPDATE session SET number = ?, superseded_by = ? WHERE seq = ?", mark) for mark in batch.marks]
     if batch.checkpoint is not None:
         found += [("DELETE FROM capacity_change", ()), _checkpoint(batch.checkpoint)]
-    found += [("INSERT INTO capacity_change VALUES (?, ?, ?)", change) for change in batch.capacity_changes]
+    found += [("INSERT INTO capacity_change VALUES (?, ?, ?, ?)", change) for change in batch.capacity_changes]
+    found += charger_rows.statements(batch.chargers)
     if batch.alive_wall_s is not None:
         found.append(("INSERT OR REPLACE INTO life VALUES (1, ?)", (batch.alive_wall_s,)))
     return found
@@ -262,7 +285,7 @@ def _upsert(count: int) -> str:
 
 def _checkpoint(checkpoint: Checkpoint) -> tuple[str, Sequence[Any]]:
     return (
-        "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             checkpoint.last_event,
             checkpoint.wall_s,
@@ -271,6 +294,7 @@ def _checkpoint(checkpoint: Checkpoint) -> tuple[str, Sequence[Any]]:
             checkpoint.configured_kw,
             array("q", checkpoint.delivered_kwh.keys()).tobytes(),
             array("d", checkpoint.delivered_kwh.values()).tobytes(),
+            checkpoint.held_kw,
         ),
     )
 

@@ -13,8 +13,8 @@ import pytest
 
 from balancer.discovery.scripted_api_server import TOKEN, ApiServer, Fleet, Running, Script
 from smartgrid.balancer.discovery.api_server import Timeouts
-from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.discovery.kubernetes import KubernetesDiscovery
+from smartgrid.runtime.backoff import Backoff
 
 
 @pytest.fixture

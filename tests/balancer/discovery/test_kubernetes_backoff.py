@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from smartgrid.balancer.discovery.backoff import Backoff
+from smartgrid.runtime.backoff import Backoff
 
 
 class NoJitter(random.Random):

@@ -24,7 +24,14 @@ SILENT, DRAINING, AVAILABLE, UNKNOWN = "Silent", "Draining", "Available", "Unkno
 
 
 def feed(
-    name: str, seen: Iterable[Seen], *, admitted: int, rejected: int, now_s: float, max_age_s: float
+    name: str,
+    seen: Iterable[Seen],
+    *,
+    admitted: int,
+    rejected: int,
+    now_s: float,
+    max_age_s: float,
+    has_edge: bool = False,
 ) -> dict[str, Any]:
     """The fleet as rows of COLUMNS, by name; powers in kW, to 10 W. `now_s` is on the clock of the views."""
     return {
@@ -32,6 +39,7 @@ def feed(
         "admitted": admitted,
         "rejected": rejected,
         "max_age_s": max_age_s,
+        "has_edge": has_edge,
         "columns": COLUMNS,
         "substations": [row(each, now_s) for each in seen],
     }

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from smartgrid.auth.scopes import GRID_READ
 from smartgrid.balancer import member_answers
 from smartgrid.balancer.console.cached import Cached, busy
+from smartgrid.balancer.console.chargers import Chargers
 from smartgrid.balancer.console.feed import feed
 from smartgrid.balancer.console.history import COLUMNS, SAMPLE_INTERVAL_S, History, Sample, sample
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
@@ -48,8 +49,16 @@ HEADERS = {
 class Console:
     """The views, with what they need."""
 
-    def __init__(self, name: str, fleet: LiveFleet, metrics: BalancerMetrics, max_view_age_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        fleet: LiveFleet,
+        metrics: BalancerMetrics,
+        max_view_age_s: float,
+        chargers: Chargers | None = None,
+    ) -> None:
         self._name, self._fleet, self._metrics, self._max_view_age_s = name, fleet, metrics, max_view_age_s
+        self._chargers = chargers or Chargers(None)
         self.history = History(self._sample)
         self._feed = Cached(self._make_feed, FEED_LIFE_S)
         self._history = Cached(self._make_history, SAMPLE_INTERVAL_S / 2)
@@ -65,6 +74,7 @@ class Console:
         app.add_url_rule("/console/feed", "console_feed", reads(lambda: _json(self._feed.get())))
         app.add_url_rule("/console/history", "console_history", reads(lambda: _json(self._history.get())))
         app.add_url_rule("/console/sessions/<name>", "console_sessions", self.sessions)
+        app.add_url_rule("/console/chargers/<name>", "console_chargers", self.chargers)
 
     @needs(GRID_READ)
     def sessions(self, name: str) -> Response:
@@ -81,6 +91,14 @@ class Console:
             cached = self._sessions.setdefault(name, Cached(lambda: self._make_sessions(name), SESSIONS_LIFE_S))
         return _json(cached.get())
 
+    @needs(GRID_READ)
+    def chargers(self, name: str) -> Response:
+        """The chargers of one substation, a row for each connector. A problem: 404 for a name that is not in the
+        fleet, or without an edge, 503 where the edge does not answer."""
+        if self._fleet.substation(name) is None:
+            raise not_found(f"substation {name}")
+        return _json(self._chargers.get(name))
+
     def _make_feed(self) -> bytes:
         admitted, rejected = self._counts()
         found = feed(
@@ -90,6 +108,7 @@ class Console:
             rejected=rejected,
             now_s=time.monotonic(),
             max_age_s=self._max_view_age_s,
+            has_edge=self._chargers.has_edge,
         )
         return to_json(found)
 

@@ -21,8 +21,8 @@ from smartgrid.balancer.discovery.api_server import (
     Timeouts,
     configured,
 )
-from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.discovery.endpoints import Slice, as_object, members
+from smartgrid.runtime.backoff import Backoff
 
 RELIST_S = 600.0
 """A new list that often, whatever the watch says: it heals a server that was restored from a backup."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from smartgrid.balancer.discovery import Member, Publish
-from smartgrid.balancer.targets import check_url
+from smartgrid.http_client.urls import check_url
 from smartgrid.protocol.models import MEMBER_NAME
 from smartgrid.runtime.start_error import StartError
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from smartgrid.balancer import member_answers
-from smartgrid.balancer.discovery.backoff import Backoff
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
 from smartgrid.balancer.periodic import Periodic
 from smartgrid.balancer.placement.directory import Directory
@@ -29,6 +28,7 @@ from smartgrid.protocol import headers, numbers, status_header
 from smartgrid.protocol.keys import KeyEntry
 from smartgrid.protocol.numbers import Number
 from smartgrid.protocol.session_id import SEPARATOR, path_down, split
+from smartgrid.runtime.backoff import Backoff
 
 LOOK_S = 0.25
 TIMEOUT_S = 2.0

@@ -38,6 +38,8 @@ _STATUS_FIELDS = (
     "active_sessions",
     "waiting_sessions",
     "revision",
+    "connectors",
+    "free_connectors",
 )
 log = logging.getLogger(__name__)
 
@@ -135,4 +137,6 @@ def _substation(seen: Seen, now_s: float) -> dict[str, Any]:
     age_s = None if view.updated_at_s is None else round(now_s - view.updated_at_s, 3)
     known = status_header.wire_status(seen.member.name, status) if status else {}
     found = {name: known.get(name) for name in _STATUS_FIELDS}
-    return {**found, "name": seen.member.name, "url": seen.member.url, "in_rotation": seen.in_rotation, "age_s": age_s}
+    member = seen.member
+    place = {"name": member.name, "url": member.url, "host": member.host or None}
+    return {**found, **place, "in_rotation": seen.in_rotation, "age_s": age_s}

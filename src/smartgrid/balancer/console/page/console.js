@@ -23,9 +23,11 @@ const operate = new Operate(account, (what) => details.say(what));
 let lastAnswer = null;
 let lost = false;
 let substations = [];
+let hasEdge = false;
 
 function receive(body) {
   substations = body.substations.map((row) => Object.fromEntries(body.columns.map((column, at) => [column, row[at]])));
+  hasEdge = body.has_edge;
   lastAnswer = Date.now();
   const total = sums(substations);
   const perSecond = rates(body.admitted, body.rejected, performance.now());
@@ -40,7 +42,7 @@ function receive(body) {
 
 function update() {
   const open = substations.find((each) => each.name === details.name);
-  details.update(open);
+  details.update(open, hasEdge);
   operate.update(open);
 }
 

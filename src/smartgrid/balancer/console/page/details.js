@@ -1,18 +1,23 @@
 // The cars at one substation, in a panel beside the fleet.
 
+import { Chargers } from "./chargers.js";
 import { byId, element, setShare, setText } from "./dom.js";
 import * as format from "./format.js";
 import { stopButton } from "./operate.js";
 import { Poll } from "./poll.js";
+import { Rows } from "./rows.js";
 
 const INTERVAL_MS = 1000;
 const TIMEOUT_MS = 4000;
+const POWERLESS = { SuspendedEVSE: "no power now", SuspendedEV: "takes nothing", Reserved: "not plugged in yet" };
 
 export class Details {
   constructor(onClose) {
     this.name = null;
-    this.charging = new Rows(byId("details-rows"), makeRow, fill);
-    this.waiting = new Rows(byId("waiting-rows"), makeWaitingRow, fillWaiting);
+    const key = (session) => session.session_id;
+    this.charging = new Rows(byId("details-rows"), key, makeRow, fill);
+    this.waiting = new Rows(byId("waiting-rows"), key, makeWaitingRow, fillWaiting);
+    this.chargers = new Chargers();
     this.poll = new Poll(INTERVAL_MS, TIMEOUT_MS, (body) => this.show(body), (why, status) => this.fail(why, status));
     byId("details-close").addEventListener("click", onClose);
     document.addEventListener("keydown", (event) => {
@@ -36,12 +41,14 @@ export class Details {
   close() {
     this.name = null;
     this.poll.stop();
+    this.chargers.follow(null, false);
     byId("details").hidden = true;
     document.body.classList.remove("opened");
   }
 
   // The same numbers as on the substation's card.
-  update(substation) {
+  update(substation, hasEdge) {
+    this.chargers.follow(substation ? this.name : null, hasEdge);
     if (!substation || substation.capacity_kw === null) return;
     setText(
       byId("details-state"),
@@ -66,6 +73,7 @@ export class Details {
     byId("details-empty").hidden = sessions.length > 0;
     byId("waiting").hidden = waiting.length === 0;
     setText(byId("waiting-title"), `${format.waiting(waiting.length)} for power`);
+    this.chargers.know([...sessions, ...waiting]);
     this.charging.show(sessions);
     this.waiting.show(waiting);
   }
@@ -74,34 +82,6 @@ export class Details {
     const problem = byId("details-problem");
     problem.hidden = false;
     setText(problem, status === 404 ? "This substation has left the grid." : `No fresh sessions: ${why}`);
-  }
-}
-
-// The rows of a table, one for each session; those that stay are changed in place and keep the focus.
-class Rows {
-  constructor(body, make, fill) {
-    Object.assign(this, { body, make, fill, rows: new Map() });
-  }
-
-  clear() {
-    this.rows.clear();
-    this.body.replaceChildren();
-  }
-
-  show(sessions) {
-    const present = new Set(sessions.map((session) => session.session_id));
-    for (const [id, row] of this.rows) {
-      if (!present.has(id)) {
-        row.root.remove();
-        this.rows.delete(id);
-      }
-    }
-    sessions.forEach((session, index) => {
-      if (!this.rows.has(session.session_id)) this.rows.set(session.session_id, this.make(session));
-      const row = this.rows.get(session.session_id);
-      this.fill(row, session);
-      if (this.body.children[index] !== row.root) this.body.insertBefore(row.root, this.body.children[index] ?? null);
-    });
   }
 }
 
@@ -131,18 +111,20 @@ function mark(root, session) {
 }
 
 function fill(row, session) {
-  const suspended = session.state === "SuspendedEVSE";
-  setText(row.power, suspended ? "no power now" : `${format.power(session.power_kw)} kW`);
+  setText(row.power, POWERLESS[session.state] ?? `${format.power(session.power_kw)} kW`);
   setText(row.range, `${format.power(session.min_power_kw)} to ${format.power(session.max_power_kw)} kW`);
-  setText(row.energy, `${format.energy(session.delivered_kwh)} of ${format.energy(session.energy_kwh)} kWh`);
-  setText(row.age, format.duration((Date.now() - Date.parse(session.started_at)) / 1000));
+  const wanted = session.energy_kwh === null ? "" : ` of ${format.energy(session.energy_kwh)}`;
+  setText(row.energy, `${format.energy(session.delivered_kwh)}${wanted} kWh`);
+  const since = session.started_at ?? session.joined_at;
+  setText(row.age, since ? format.duration((Date.now() - Date.parse(since)) / 1000) : "–");
   setShare(row.powerFill, session.power_kw / session.max_power_kw);
-  setShare(row.energyFill, session.delivered_kwh / session.energy_kwh);
+  setShare(row.energyFill, session.energy_kwh ? session.delivered_kwh / session.energy_kwh : 0);
 }
 
 function fillWaiting(row, session) {
   setText(row.position, session.position ? format.count(session.position) : "–");
-  setText(row.asks, `${format.energy(session.energy_kwh)} kWh, up to ${format.power(session.max_power_kw)} kW`);
+  const energy = session.energy_kwh === null ? "" : `${format.energy(session.energy_kwh)} kWh, `;
+  setText(row.asks, `${energy}up to ${format.power(session.max_power_kw)} kW`);
   setText(row.age, format.duration((Date.now() - Date.parse(session.joined_at)) / 1000));
   setText(row.start, startText(session.expected_start));
 }

@@ -13,6 +13,7 @@ export const power = (kw) => (Math.abs(kw) >= 1000 ? whole : tenth).format(kw);
 export const axisPower = (kw) => (kw >= 10_000 ? `${upToTenth.format(kw / 1000)} MW` : `${whole.format(kw)} kW`);
 export const energy = (kwh) => (kwh >= 100 ? tenth : hundredth).format(kwh);
 export const rate = (perSecond) => (perSecond >= 100 ? whole : tenth).format(perSecond);
+export const amps = (value) => tenth.format(value);
 export const percent = (share) => `${whole.format(100 * share)} %`;
 export const time = (date) => clock.format(date);
 export const shortTime = (date) => shortClock.format(date);

@@ -1,0 +1,44 @@
+"""The most that a car is seen to take: what it is not able to draw is better offered to others.
+
+A car that draws clearly less than the charger lets it, for a minute, gets its *ceiling* a little above what it draws.
+One that draws all that it may, might take more: its ceiling doubles, up to what the car has asked for. In between, so
+at a ceiling that fits, nothing changes. What counts is the limit that the charger has confirmed, not the offer: an edge
+sends small rises late.
+"""
+
+from __future__ import annotations
+
+from smartgrid.domain.request import PowerRange
+
+LITTLE, PATIENCE_S, MARGIN = 0.9, 60.0, 1.1
+"""Less than this part of its limit, for so long, lowers the ceiling to the power that is drawn, with this margin."""
+ALL = 0.95
+"""More than this part of its limit raises it."""
+GROWTH = 2.0
+
+
+class Ceiling:
+    """Of one session; `max_kw` is infinite where nothing is known. Times are seconds of wall time."""
+
+    __slots__ = ("_little_since_s", "max_kw")
+
+    def __init__(self, max_kw: float = float("inf")) -> None:
+        self.max_kw = max_kw
+        self._little_since_s: float | None = None
+
+    def observe(self, now_s: float, drawn_kw: float, limit_kw: float | None, power: PowerRange) -> bool:
+        """It draws so much under that limit, None for one that is not known; whether the ceiling has changed."""
+        if not limit_kw or drawn_kw >= LITTLE * limit_kw:
+            self._little_since_s = None
+            return bool(limit_kw) and drawn_kw >= ALL * (limit_kw or 0.0) and self._move(self.max_kw * GROWTH, power)
+        if self._little_since_s is None:
+            self._little_since_s = now_s
+        if now_s - self._little_since_s < PATIENCE_S:
+            return False
+        self._little_since_s = None
+        return self._move(drawn_kw * MARGIN, power)
+
+    def _move(self, max_kw: float, power: PowerRange) -> bool:
+        before = self.max_kw
+        self.max_kw = float("inf") if max_kw >= power.max_kw else max(max_kw, power.min_kw)
+        return self.max_kw != before

@@ -1,0 +1,97 @@
+"""OCPP 2.0.1 and 2.1: what each call of a charger is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from smartgrid.edge.chargers.answers import Common, Handler, Reply, always
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.messages import v2x
+from smartgrid.edge.ports import Payload
+from smartgrid.edge.transactions.transaction import Transaction
+
+_TAKEN_NOTICE_OF = (
+    "BatterySwap",
+    "ClearedChargingLimit",
+    "ClosePeriodicEventStream",
+    "FirmwareStatusNotification",
+    "LogStatusNotification",
+    "NotifyChargingLimit",
+    "NotifyCustomerInformation",
+    "NotifyDERAlarm",
+    "NotifyDERStartStop",
+    "NotifyDisplayMessages",
+    "NotifyEvent",
+    "NotifyMonitoringReport",
+    "NotifyPriorityCharging",
+    "NotifyReport",
+    "PublishFirmwareStatusNotification",
+    "ReportChargingProfiles",
+    "ReportDERControl",
+    "ReservationStatusUpdate",
+    "SecurityEventNotification",
+)
+NO_AUTHORIZATION = "NoAuthorization"
+
+
+class AnswersV2x:
+    def __init__(self, common: Common) -> None:
+        self._common, self._desk, self._times = common, common.desk, common.times
+        self.handlers: Mapping[str, Handler] = {
+            **{action: always({}) for action in _TAKEN_NOTICE_OF},
+            "Authorize": self._authorize,
+            "BootNotification": self._boot,
+            "DataTransfer": always({"status": "UnknownVendorId"}),
+            "Get15118EVCertificate": always({"status": "Failed", "exiResponse": ""}),
+            "GetCertificateStatus": always({"status": "Failed"}),
+            "Heartbeat": self._heartbeat,
+            "MeterValues": self._values,
+            "NotifyEVChargingNeeds": always({"status": "Rejected"}),
+            "NotifyEVChargingSchedule": always({"status": "Accepted"}),
+            "OpenPeriodicEventStream": always({"status": "Rejected"}),
+            "SignCertificate": always({"status": "Rejected"}),
+            "StatusNotification": self._status,
+            "TransactionEvent": self._event,
+        }
+
+    def _boot(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply(self._common.boot_answer())
+        self._common.booted(charger, v2x.booted(payload))
+
+    def _heartbeat(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({"currentTime": self._common.now_text()})
+
+    def _authorize(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({"idTokenInfo": self._token_info(payload)})
+
+    def _status(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({})
+        self._desk.status(charger, v2x.status(payload, charger.clock, self._times.wall()))
+
+    def _values(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({})
+        self._desk.values(charger, v2x.values(payload, charger.clock, self._times.wall()))
+
+    def _event(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        told = v2x.event(payload, charger.clock, self._times.wall())
+        if told is None:
+            reply({})  # of no transaction: nothing can be made of it, and it would only come again
+            return
+
+        def kept(transaction: Transaction) -> None:
+            answer: dict[str, Any] = {}
+            if v2x.token(payload) is not None:
+                answer["idTokenInfo"] = self._token_info(payload)
+            connector = charger.connectors.get(transaction.connector)
+            if connector is not None and transaction.is_open and connector.position is not None:
+                content = f"Waiting for power, position {connector.position}"
+                answer["updatedPersonalMessage"] = {"format": "UTF8", "content": content}
+            reply(answer)
+
+        self._desk.event(charger, told, kept)
+
+    def _token_info(self, payload: Payload) -> dict[str, str]:
+        identifier, kind = v2x.token(payload) or ("", "")
+        is_accepted = self._desk.allows(identifier) or (kind == NO_AUTHORIZATION and not identifier)
+        return {"status": "Accepted" if is_accepted else "Invalid"}

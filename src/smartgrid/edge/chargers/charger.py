@@ -1,0 +1,73 @@
+"""One charger: its connection or none, its connectors, its transactions, and what it has said of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.limits.connector_limit import ConnectorLimit
+from smartgrid.edge.limits.pace import Pace
+from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.messages.charger_clock import ChargerClock
+from smartgrid.edge.messages.values import Booted
+from smartgrid.edge.ports import ChargerId, ChargerSpec, Link, OcppVersion
+from smartgrid.edge.transactions.charger_transactions import ChargerTransactions
+from smartgrid.edge.transactions.transaction import Transaction
+
+MOST_CONNECTORS = 32
+
+
+class Charger:
+    """Known because it has connected, or because it has transactions in the inbox."""
+
+    __slots__ = (
+        "booted",
+        "clock",
+        "connected_wall_s",
+        "connectors",
+        "facts",
+        "id",
+        "is_heard",
+        "link",
+        "pace",
+        "quirks",
+        "spec",
+        "transactions",
+        "version",
+    )
+
+    def __init__(self, charger: ChargerId, spec: ChargerSpec, quirks: Quirks) -> None:
+        self.id, self.spec, self.quirks = charger, spec, quirks
+        self.link: Link | None = None
+        self.version: OcppVersion | None = None
+        self.connected_wall_s: float | None = None
+        self.booted = Booted()
+        self.clock = ChargerClock()
+        self.pace = Pace()
+        self.transactions = ChargerTransactions(charger)
+        self.connectors = {number: Connector(number, each) for number, each in enumerate(spec.connectors, 1)}
+        self.facts: Mapping[str, str] = {}
+        """What is remembered of it in the registry."""
+        self.is_heard = False
+        """Whether it has said anything on this connection."""
+
+    def connector(self, number: int) -> Connector | None:
+        """Also one that was not registered: it is as the last that was. None beyond what a charger can have."""
+        found = self.connectors.get(number)
+        if found is None and 1 <= number <= MOST_CONNECTORS:
+            found = self.connectors[number] = Connector(number, self.spec.connectors[-1])
+            self._make_limit(found)
+        return found
+
+    def make_limits(self) -> None:
+        """Anew: of another version, registration or model; what an old one held is not known any more."""
+        for connector in self.connectors.values():
+            self._make_limit(connector)
+
+    def _make_limit(self, connector: Connector) -> None:
+        if self.version is not None:
+            connector.limit = ConnectorLimit(connector.number, connector.spec, self.quirks, self.version, self.pace)
+            connector.limit_for, connector.is_known = None, False
+
+    def transaction_on(self, connector: Connector) -> Transaction | None:
+        return self.transactions.open_on(connector.number)

@@ -1,0 +1,337 @@
+"""What follows from what chargers say of cars, in whichever version: transactions begin, are metered, end.
+
+What begins or ends a transaction is kept in the inbox before it is answered (`keep` and then the callback), and then
+told to the substation. Physical facts come first: a limit is sent once the charger has its answer, whether the
+substation can be reached or not; without an offer that limit is 0 A.
+
+Values move the present power only if they are not from a queue; to the energy all count.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.chargers.steering import Steering
+from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.messages.values import (
+    ConnectorStatus,
+    EventKind,
+    EventTold,
+    StartTold,
+    StatusTold,
+    StopTold,
+    ValuesTold,
+)
+from smartgrid.edge.ports import Reading, StartOrder
+from smartgrid.edge.transactions.charger_transactions import TooManyError
+from smartgrid.edge.transactions.deliveries import Deliveries
+from smartgrid.edge.transactions.inbox import Inbox
+from smartgrid.edge.transactions.transaction import Transaction
+from smartgrid.runtime import logs
+
+log = logging.getLogger(__name__)
+VACANT_AFTER_S = 30.0
+"""A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
+SETTLE_S = 10.0
+STOPS_ITSELF_S = 10.0
+"""A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
+FOUND_AFTER_S = 15.0
+FOUND_AGAIN_S = 300.0
+LEAST_DRAWN_KW = 0.5
+Then = Callable[[], None]
+_NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
+
+
+class Desk:
+    """`connectors_changed` is told of a charger whose free connectors may have changed."""
+
+    def __init__(
+        self,
+        times: Times,
+        inbox: Inbox,
+        *,
+        allows: Callable[[str], bool],
+        has_offers_since_connected: Callable[[Charger], bool],
+        connectors_changed: Callable[[Charger], None],
+    ) -> None:
+        self._times, self._inbox, self.allows = times, inbox, allows
+        self._has_offers, self._connectors_changed = has_offers_since_connected, connectors_changed
+        self.steering: Steering
+        self.deliveries: Deliveries
+        self.orphans = 0
+        self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
+        """Those whose transaction the substation may yet know, since when."""
+        self.is_full = False
+        """Whether substations were not told of so many transactions that there may be no more."""
+        self.refused_full = 0
+        self._unkept: dict[str, Transaction] = {}
+
+    # ------------------------------------------------------------------ OCPP 1.6
+
+    def start(self, charger: Charger, told: StartTold, then: Callable[[Transaction], None]) -> None:
+        """`then` once it is kept; never, if it cannot be."""
+        connector = charger.connector(told.connector)
+        if connector is None:
+            log.warning("a start on a connector that no charger has", extra=_of(charger, told.connector))
+            return
+        try:
+            if self.is_full and not charger.transactions.knows_start(told):
+                raise TooManyError
+            started = charger.transactions.start(told)
+        except TooManyError:
+            self._full(charger)
+            return
+        transaction = started.transaction
+        if started.is_new:
+            transaction.is_refused = not self.allows(told.id_tag)
+        if started.is_new and not told.is_late:
+            connector.newcomer = transaction
+        self._begun(charger, connector, transaction, started.ended, lambda: then(transaction), told.is_late)
+
+    def stop(self, charger: Charger, told: StopTold, then: Then) -> None:
+        try:
+            transaction, is_news = charger.transactions.stop(told)
+        except TooManyError:
+            self._full(charger)
+            return
+        if transaction.is_orphan and is_news:
+            self._note_orphan(charger, transaction)
+        self._ended(charger, transaction, then)
+
+    # ------------------------------------------------------------------ OCPP 2.x
+
+    def event(self, charger: Charger, told: EventTold, then: Callable[[Transaction], None]) -> None:
+        number = told.connector or self._where(charger, told)
+        connector = charger.connector(number)
+        if connector is None:
+            log.warning("an event of an EVSE that no charger has", extra=_of(charger, number))
+            return
+        try:
+            if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
+                raise TooManyError
+            transaction, before, is_news = charger.transactions.event(told, number)
+        except TooManyError:
+            self._full(charger)
+            return
+        if told.id_tag and is_news and transaction.is_open and not transaction.session_id:
+            transaction.is_refused = not self.allows(told.id_tag)
+        if transaction.is_orphan and is_news:
+            self._note_orphan(charger, transaction)
+        connector = charger.connector(transaction.connector) or connector
+        self._readings(charger, connector, transaction, told.readings)
+        if not told.is_late and transaction.is_open:
+            connector.car = told.car or connector.car
+        if not is_news and transaction.is_kept:
+            then(transaction)
+            self.steering.look(charger, connector)
+        elif transaction.is_open:
+            if told.kind is EventKind.STARTED and not told.is_late:
+                connector.newcomer = transaction
+            self._begun(charger, connector, transaction, before, lambda: then(transaction), told.is_late)
+        else:
+            self._ended(charger, transaction, lambda: then(transaction))
+
+    def _where(self, charger: Charger, told: EventTold) -> int:
+        known = charger.transactions.by_id(told.transaction_id)
+        return known.connector if known is not None and known.connector else 1
+
+    # ------------------------------------------------------------------ both
+
+    def values(self, charger: Charger, told: ValuesTold) -> None:
+        transaction = charger.transactions.of_values(told)
+        number = transaction.connector if transaction is not None else told.connector
+        if number == 0:
+            return  # the charger's main meter
+        connector = charger.connector(number)
+        if connector is None:
+            return
+        if transaction is None and told.transaction_id is not None:
+            transaction = self._found(charger, connector, told)
+        self._readings(charger, connector, transaction, told.readings)
+        self.steering.look(charger, connector)
+
+    def status(self, charger: Charger, told: StatusTold) -> None:
+        connector = charger.connector(told.connector) if told.connector else None
+        if connector is None or not connector.told_status(told.status, told.wall_s):
+            return
+        transaction = charger.transaction_on(connector)
+        is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
+        connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
+        self._connectors_changed(charger)
+        self.steering.look(charger, connector)
+
+    def vacated(self, charger: Charger, connector: Connector) -> None:
+        """No stop has come, and there is no car: the open transaction is over."""
+        over = charger.transactions.plugged_out(connector.number, self._times.wall())
+        if over is not None:
+            log.info("a transaction ends without a stop: its connector is free", extra=_of(charger, connector.number))
+            self._ended(charger, over, lambda: None)
+
+    def taken_over(self, charger: Charger, transaction: Transaction) -> None:
+        """Its substation has told of it: it was lost here, or another edge had the charger."""
+        self.keep(transaction)
+        self.deliveries.look(charger.id, transaction.connector)
+        connector = charger.connector(transaction.connector)
+        if connector is not None and transaction.is_open and connector.status in _NO_CAR:
+            connector.vacant_s = self._times.now() + VACANT_AFTER_S
+
+    def start_order(self, transaction: Transaction, charger: Charger) -> StartOrder:
+        connector = charger.connector(transaction.connector)
+        assert connector is not None
+        limit = connector.limit
+        rating_kw = connector.rating_kw if limit is None else limit.rating_kw
+        is_controlled = limit is None or limit.is_controlled
+        fallback_kw = connector.least_kw if limit is None else limit.fallback_kw
+        held_kw = None if limit is None else limit.held_kw(self._times.now())
+        if not transaction.is_open:
+            fallback_kw = held_kw = 0.0
+        return StartOrder(
+            key=transaction.key,
+            charger=transaction.charger,
+            connector=transaction.connector,
+            transaction_id=transaction.transaction_id or None,
+            vehicle_id=transaction.vehicle_id,
+            min_power_kw=round(connector.least_kw if is_controlled else rating_kw, 3),
+            max_power_kw=round(rating_kw, 3),
+            rating_kw=round(rating_kw, 3),
+            fallback_kw=round(fallback_kw, 3),
+            held_kw=round(fallback_kw if held_kw is None else held_kw, 3),
+            is_controlled=is_controlled,
+            started_wall_s=transaction.started_wall_s,
+            meter_kwh=transaction.start_kwh or 0.0,
+        )
+
+    def keep(self, *transactions: Transaction, then: Then | None = None) -> None:
+        """On the disk; then, if ever, `then`."""
+        for each in transactions:
+            each.changes += 1
+        changes = [each.changes for each in transactions]
+
+        def done(is_kept: bool) -> None:
+            if not is_kept:
+                return
+            for each, change in zip(transactions, changes, strict=True):
+                each.kept_changes = max(each.kept_changes, change)
+            if then is not None:
+                then()
+
+        self._inbox.keep(transactions, done)
+
+    def tick(self) -> None:
+        """Write down how far the running transactions are; to be called about once a minute."""
+        unkept, self._unkept = self._unkept, {}
+        if unkept:
+            self._inbox.keep(list(unkept.values()))
+
+    # ------------------------------------------------------------------ inside
+
+    def _begun(
+        self,
+        charger: Charger,
+        connector: Connector,
+        transaction: Transaction,
+        before: Transaction | None,
+        then: Then,
+        is_late: bool,
+    ) -> None:
+        is_new_here = connector.limit_for is not transaction and charger.transaction_on(connector) is transaction
+        if is_new_here:
+            connector.unanswered = transaction
+        if before is not None:
+            self._leave(charger, before)
+        if is_new_here and is_late:
+            connector.settle_s = self._times.now() + SETTLE_S
+
+        def kept() -> None:
+            then()
+            if connector.unanswered is transaction:
+                connector.unanswered = None
+            self.deliveries.look(charger.id, connector.number)
+            self._connectors_changed(charger)
+            if transaction.is_refused and charger.transaction_on(connector) is transaction:
+                self.steering.stop(charger, connector, STOPS_ITSELF_S)
+            self.steering.look(charger, connector)
+
+        self.keep(*((transaction,) if before is None else (before, transaction)), then=kept)
+
+    def _ended(self, charger: Charger, transaction: Transaction, then: Then) -> None:
+        self._unkept.pop(transaction.key, None)
+        self._leave(charger, transaction)
+
+        def kept() -> None:
+            then()
+            self.deliveries.look(charger.id, transaction.connector)
+
+        self.keep(transaction, then=kept)
+
+    def _leave(self, charger: Charger, transaction: Transaction) -> None:
+        """The car of a transaction that has ended is not there any more."""
+        connector = charger.connectors.get(transaction.connector)
+        if connector is None:
+            return
+        if connector.limit_for in (None, transaction):
+            connector.no_transaction()
+        self._connectors_changed(charger)
+        self.steering.look(charger, connector)
+
+    def _readings(
+        self, charger: Charger, connector: Connector, transaction: Transaction | None, readings: Sequence[Reading]
+    ) -> None:
+        now_s = self._times.now()
+        for reading in readings:
+            if transaction is not None and reading.energy_kwh is not None and transaction.is_open:
+                transaction.measure(reading.energy_kwh, reading.wall_s)
+                self._unkept[transaction.key] = transaction
+            if not reading.is_late:
+                live = connector.measured(reading, now_s)
+                if connector.limit is not None:
+                    connector.limit.measured(live, now_s)
+
+    def _found(self, charger: Charger, connector: Connector, told: ValuesTold) -> Transaction | None:
+        """A car draws in a transaction that neither we nor its substation know: it has to be in the books."""
+        assert told.transaction_id is not None
+        is_drawing = any(not r.is_late and (r.power_kw or 0.0) > LEAST_DRAWN_KW for r in told.readings)
+        known = charger.transactions.by_id(told.transaction_id)
+        link = charger.link
+        if known is not None and self._times.wall() - (known.ended_wall_s or 0.0) < FOUND_AGAIN_S:
+            return None  # its closing values
+        if not is_drawing or link is None or charger.transaction_on(connector) is not None:
+            return None
+        if self._times.now() - link.opened_s < FOUND_AFTER_S or not self._has_offers(charger):
+            return None
+        try:
+            found = charger.transactions.found(connector.number, told.transaction_id, self._times.wall())
+        except TooManyError:
+            return None
+        log.warning("a car charges in a transaction that no one knew", extra=_of(charger, connector.number))
+        self._begun(charger, connector, found, None, lambda: None, is_late=False)
+        return found
+
+    def _note_orphan(self, charger: Charger, transaction: Transaction) -> None:
+        self.orphans += 1
+        log.warning(
+            "a stop of a transaction whose start is not known",
+            extra={
+                **_of(charger, transaction.connector),
+                "transaction_id": transaction.transaction_id,
+                "vehicle": logs.vehicle(transaction.vehicle_id),
+                "register_kwh": transaction.start_kwh,
+            },
+        )
+        if transaction.transaction_id:
+            self.orphans_noted[transaction.key] = self._times.now(), transaction
+        else:
+            transaction.is_refused = True  # nothing will ever tell whose it was
+
+    def _full(self, charger: Charger) -> None:
+        self.refused_full += 1
+        log.error("too many transactions wait for their substation: the charger keeps this one", extra=_of(charger))
+
+
+def _of(charger: Charger, connector: int | None = None) -> dict[str, object]:
+    found: dict[str, object] = {"substation": charger.id.substation, "charger": charger.id.charger}
+    return found if connector is None else {**found, "connector": connector}

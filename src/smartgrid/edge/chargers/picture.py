@@ -1,0 +1,81 @@
+"""How chargers stand, for whoever looks: pictures that nobody changes any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.ports import Obedience
+from smartgrid.edge.state import ChargerState, ConnectorState
+
+_DISOBEDIENT = frozenset({Obedience.REJECTS, Obedience.IGNORES})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """For the metrics. `untold` are transactions with something that their substation was not told yet."""
+
+    connected: int = 0
+    not_obeying: int = 0
+    connectors: Counter[str] = field(default_factory=Counter)
+    untold: int = 0
+    oldest_untold_s: float = 0.0
+    clock_skew_s_max: float = 0.0
+
+
+def counts_of(chargers: Iterable[Charger], wall_s: float) -> Counts:
+    """Of all chargers; those that are away count for what is untold only."""
+    connected = not_obeying = untold = 0
+    connectors: Counter[str] = Counter()
+    oldest_s = skew_s = 0.0
+    for charger in chargers:
+        for each in charger.transactions:
+            if each.wants_start or each.wants_end:
+                untold += 1
+                since_s = each.started_wall_s if each.ended_wall_s is None else each.ended_wall_s
+                oldest_s = max(oldest_s, wall_s - since_s)
+        if charger.link is None:
+            continue
+        connected += 1
+        skew_s = max(skew_s, abs(charger.clock.ahead_s))
+        connectors.update(each.status.value for each in charger.connectors.values())
+        not_obeying += any(each.obedience in _DISOBEDIENT for each in charger.connectors.values())
+    return Counts(connected, not_obeying, connectors, untold, oldest_s, skew_s)
+
+
+def state_of(charger: Charger, now_s: float) -> ChargerState:
+    return ChargerState(
+        id=charger.id,
+        connected=charger.link is not None,
+        since_wall_s=charger.connected_wall_s,
+        version=charger.version,
+        vendor=charger.booted.vendor or None,
+        model=charger.booted.model or None,
+        firmware=charger.booted.firmware or None,
+        quirks=charger.quirks.name,
+        profile_writes=charger.pace.writes(now_s),
+        connectors=tuple(_connector(charger, each, now_s) for _, each in sorted(charger.connectors.items())),
+    )
+
+
+def _connector(charger: Charger, connector: Connector, now_s: float) -> ConnectorState:
+    transaction, limit = charger.transaction_on(connector), connector.limit
+    has_car = transaction is not None and connector.limit_for is transaction
+    reading = connector.reading if connector.power_kw(now_s) is not None else None
+    return ConnectorState(
+        connector=connector.number,
+        status=connector.status.value,
+        session_id=transaction.session_id or None if transaction is not None else None,
+        transaction_id=transaction.transaction_id or None if transaction is not None else None,
+        offer_kw=None if connector.offer is None else connector.offer.power_kw,
+        limit_a=None if limit is None else limit.limit_a,
+        phases=connector.spec.phases if limit is None else limit.phases,
+        power_kw=connector.power_kw(now_s),
+        currents_a=(None, None, None) if reading is None else reading.currents_a,
+        held_kw=limit.held_kw(now_s) if limit is not None and has_car else None,
+        fallback_a=connector.fallback_a,
+        obedience=connector.obedience,
+    )

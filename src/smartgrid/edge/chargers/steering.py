@@ -1,0 +1,203 @@
+"""What chargers are told of power: limits, and the order to stop. And when to look at a connector again.
+
+A connector is looked at after everything that happens to it, and when something is due: a profile to renew, a rise
+that had to wait, a stop to be asked for again. What is due is in one heap for all connectors, so ten thousand of
+them cost one timer. A look costs microseconds and sends at most what has changed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable
+
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.limits.connector_limit import ConnectorLimit
+from smartgrid.edge.limits.payloads import composite_limit, get_composite_schedule, set_charging_profile
+from smartgrid.edge.messages.lenient import text
+from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Offer, Payload, RateUnit
+from smartgrid.edge.transactions.transaction import Transaction
+
+log = logging.getLogger(__name__)
+FIRST_STOP_S, MOST_STOP_S = 20.0, 600.0
+SURE_TRIES = 3
+LEAST_DRAWN_KW = 0.1
+REFUSED_FOR_S = 300.0
+"""A car without a session is held at 0 A by profiles of this life, renewed."""
+LONGEST_SLEEP_S = 60.0
+"""A connector with a transaction is looked at so often in any case."""
+
+
+class Steering:
+    """`changed` is told of a connector whose held power may have changed, `vacated` of one that is due to be vacant."""
+
+    def __init__(
+        self,
+        times: Times,
+        *,
+        changed: Callable[[Charger, Connector], None],
+        vacated: Callable[[Charger, Connector], None],
+    ) -> None:
+        self._times, self._changed, self._vacated = times, changed, vacated
+        self._due: list[tuple[float, int, Charger, Connector]] = []
+        self._ties = itertools.count()
+        self.profiles: Counter[str] = Counter()
+
+    def look(self, charger: Charger, connector: Connector) -> None:
+        """Send what there is to send, and come again when something is due."""
+        now_s = self._times.now()
+        transaction = charger.transaction_on(connector)
+        if connector.vacant_s <= now_s:
+            connector.vacant_s = math.inf
+            self._vacated(charger, connector)
+            transaction = charger.transaction_on(connector)
+        if connector.limit is not None:
+            self._begin_or_end(connector, transaction, now_s)
+            if transaction is not None and transaction.is_refused and connector.limit_for is transaction:
+                connector.limit.offered(Offer(0, 0.0, now_s + REFUSED_FOR_S), now_s)
+            self._send_limit(charger, connector, now_s)
+        if transaction is not None and connector.is_stopping and now_s >= connector.stop_s:
+            self._stop(charger, connector, transaction, now_s)
+        self._changed(charger, connector)
+        self._wake(charger, connector, self._next_s(connector, transaction, now_s))
+
+    def tick(self, now_s: float) -> None:
+        """Look at what is due."""
+        while self._due and self._due[0][0] <= now_s:
+            at_s, _, charger, connector = heapq.heappop(self._due)
+            if connector.wake_s == at_s:
+                connector.wake_s = math.inf
+                self.look(charger, connector)
+
+    def stop(self, charger: Charger, connector: Connector, in_s: float = 0.0) -> None:
+        """There is no session (any more) for its car: the charger is asked to stop, until it does."""
+        if not connector.is_stopping:
+            connector.is_stopping, connector.stop_tries, connector.stop_s = True, 0, self._times.now() + in_s
+            self.look(charger, connector)
+
+    def _begin_or_end(self, connector: Connector, transaction: Transaction | None, now_s: float) -> None:
+        """Tell the limit whose car is there; a start from a queue only once its stop has not followed at once."""
+        assert connector.limit is not None
+        if transaction is not None and not (
+            transaction.has_begun and transaction is not connector.unanswered and now_s >= connector.settle_s
+        ):
+            transaction = None
+        if transaction is connector.limit_for:
+            return
+        if connector.limit_for is not None:
+            connector.limit.end(now_s)
+        if transaction is not None:
+            is_new = connector.newcomer is transaction
+            connector.is_known |= is_new
+            connector.limit.begin(transaction.transaction_id or None, now_s, is_new=is_new)
+            connector.limit.offered(connector.offer, now_s)
+        connector.limit_for = transaction
+
+    def _send_limit(self, charger: Charger, connector: Connector, now_s: float) -> None:
+        link, limit = charger.link, connector.limit
+        while link is not None and limit is not None:
+            order = limit.next_order(now_s)
+            if order is None:
+                return
+            limit.sent(order, now_s)
+            action, payload = set_charging_profile(order, link.version, self._times.wall(), charger.clock.ahead_s)
+            link.call(
+                action,
+                payload,
+                self._on_limit(charger, connector, link, limit, order),
+                slot=f"{action}/{connector.number}/{order.kind}",
+                first=True,
+            )
+
+    def _on_limit(
+        self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
+    ) -> Callable[[Answer], None]:
+        def answered(answer: Answer) -> None:
+            is_accepted = accepted(answer)
+            self.profiles[_RESULTS[is_accepted]] += 1
+            if connector.limit is limit and charger.link is link:
+                limit.answered(order, is_accepted, self._times.now())
+                connector.is_known |= is_accepted is True and order.duration_s is not None
+                self.look(charger, connector)
+                self._ask(charger, connector, link, limit)
+
+        return answered
+
+    def _ask(self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit) -> None:
+        """Which limit the charger says that it applies: accepted is not applied."""
+        if not limit.is_to_ask():
+            return
+
+        def answered(answer: Answer) -> None:
+            if answer.payload is None and answer.failure is not CallFailure.REFUSED:
+                return
+            told = None if answer.payload is None else composite_limit(answer.payload, link.version)
+            if connector.limit is limit and charger.link is link:
+                limit.schedule_told(
+                    None if told is None else told[0], unit if told is None else told[1], self._times.now()
+                )
+                self.look(charger, connector)
+
+        unit = RateUnit.AMPERES
+        action, payload = get_composite_schedule(connector.number, link.version, unit)
+        link.call(action, payload, answered, slot=f"{action}/{connector.number}")
+
+    def _stop(self, charger: Charger, connector: Connector, transaction: Transaction, now_s: float) -> None:
+        delay_s = min(MOST_STOP_S, FIRST_STOP_S * 2.0**connector.stop_tries)
+        connector.stop_s = now_s + delay_s * self._times.rng.uniform(0.8, 1.2)
+        if charger.link is not None and (call := stop_call(charger.link.version, transaction)) is not None:
+            connector.stop_tries += 1
+            answered = self._on_stop(charger, connector, transaction)
+            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}")
+
+    def _on_stop(self, charger: Charger, connector: Connector, transaction: Transaction) -> Callable[[Answer], None]:
+        def answered(answer: Answer) -> None:
+            """One who says again and again that there is no such transaction, and draws nothing, is right."""
+            is_unknown = accepted(answer) is False and connector.stop_tries >= SURE_TRIES
+            is_drawing = (connector.power_kw(self._times.now()) or 0.0) > LEAST_DRAWN_KW
+            if is_unknown and not is_drawing and charger.transaction_on(connector) is transaction:
+                self._vacated(charger, connector)
+
+        return answered
+
+    def _next_s(self, connector: Connector, transaction: Transaction | None, now_s: float) -> float:
+        due_s = connector.limit.next_due_s() if connector.limit is not None else None
+        next_s = min(connector.vacant_s, math.inf if due_s is None else due_s)
+        if transaction is not None:
+            next_s = min(next_s, now_s + LONGEST_SLEEP_S)
+            if connector.is_stopping:
+                next_s = min(next_s, connector.stop_s)
+            if connector.settle_s > now_s:
+                next_s = min(next_s, connector.settle_s)
+        return max(next_s, now_s + 0.05)
+
+    def _wake(self, charger: Charger, connector: Connector, at_s: float) -> None:
+        if at_s < connector.wake_s:
+            connector.wake_s = at_s
+            heapq.heappush(self._due, (at_s, next(self._ties), charger, connector))
+
+
+def accepted(answer: Answer) -> bool | None:
+    """What a charger made of an order: None if it is not known whether it took it."""
+    if answer.payload is not None:
+        return text(answer.payload.get("status")).lower() == "accepted"
+    return False if answer.failure is CallFailure.REFUSED else None
+
+
+def stop_call(version: OcppVersion, transaction: Transaction) -> tuple[str, Payload] | None:
+    """The call that stops it; None where no one knows its id."""
+    if not transaction.transaction_id:
+        return None
+    if version is not OcppVersion.V16:
+        return "RequestStopTransaction", {"transactionId": transaction.transaction_id[:36]}
+    if not transaction.transaction_id.isdecimal():
+        return None
+    return "RemoteStopTransaction", {"transactionId": int(transaction.transaction_id)}
+
+
+_RESULTS = {True: "accepted", False: "rejected", None: "unknown"}

@@ -1,0 +1,112 @@
+"""What a substation answers to a poll for its offers, believed within bounds."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from smartgrid.edge.ports import Offers, OpenSession
+from smartgrid.protocol.session_id import is_session_id
+
+MAX_SESSIONS = 10_000
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_LEASE_S = 3600.0
+MAX_WAIT_S = 30
+MAX_POWER_KW = 1e6
+MAX_ENERGY_KWH = 1e9
+MAX_COUNT = 2**53
+MAX_CONNECTOR = 1000
+
+
+def _session_id(value: str) -> str:
+    if not is_session_id(value):
+        raise ValueError("must be the id of a session")
+    return value
+
+
+class _Lenient(BaseModel):
+    """A newer substation may say more than this version knows."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class _Session(_Lenient):
+    session_id: Annotated[str, AfterValidator(_session_id)]
+    vehicle_id: str = Field(min_length=1, max_length=64)
+    state: str = Field(min_length=1, max_length=32)
+    number: int = Field(ge=0, le=MAX_COUNT)
+    offer_kw: float = Field(ge=0, le=MAX_POWER_KW)
+    charger: str = Field(min_length=1, max_length=255)
+    connector: int = Field(ge=0, le=MAX_CONNECTOR)
+    transaction_id: str | None = Field(None, max_length=64)
+    meter_kwh: float = Field(0.0, ge=0, le=MAX_ENERGY_KWH)
+    edge: str | None = Field(None, max_length=128)
+    position: int | None = Field(None, ge=1, le=MAX_COUNT)
+    expected_start: str | None = Field(None, max_length=64)
+
+
+class _Offers(_Lenient):
+    epoch: int = Field(ge=0, le=MAX_COUNT)
+    revision: int = Field(ge=0, le=MAX_COUNT)
+    lease_s: float = Field(gt=0, le=MAX_LEASE_S)
+    capacity_kw: float = Field(ge=0, le=MAX_POWER_KW)
+    firm_capacity_kw: float = Field(ge=0, le=MAX_POWER_KW)
+    sessions: list[_Session] = Field(max_length=MAX_SESSIONS)
+
+
+class AbsurdAnswerError(Exception):
+    """A substation answers what cannot be."""
+
+
+def read(substation: str, body: bytes, asked_s: float, edge: str) -> tuple[Offers, float]:
+    """The offers, and for how long they hold, of an answer to what was asked at `asked_s`. `edge` is who this is.
+
+    Raises AbsurdAnswerError.
+    """
+    try:
+        found = _Offers.model_validate_json(body)
+    except ValidationError as error:
+        raise AbsurdAnswerError(first_fault(error)) from None
+    sessions = tuple(_open_session(each, edge) for each in found.sessions)
+    if len({each.session_id for each in sessions}) < len(sessions):
+        raise AbsurdAnswerError("a session is in it twice")
+    return Offers(
+        substation,
+        found.epoch,
+        found.revision,
+        asked_s + found.lease_s,
+        found.capacity_kw,
+        found.firm_capacity_kw,
+        sessions,
+        asked_s,
+    ), found.lease_s
+
+
+def wait_s(lease_s: float) -> int:
+    """For how long a poll is to be held: so that three come within a lease, as each answer renews it."""
+    return max(1, min(MAX_WAIT_S, math.floor(lease_s / 3)))
+
+
+def first_fault(error: ValidationError) -> str:
+    """Which field is wrong first, and how. Values are not told: they are a vehicle's business."""
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _open_session(found: _Session, edge: str) -> OpenSession:
+    return OpenSession(
+        found.session_id,
+        found.vehicle_id,
+        found.state,
+        found.number,
+        found.offer_kw,
+        found.charger,
+        found.connector,
+        found.transaction_id,
+        found.meter_kwh,
+        found.position,
+        found.expected_start,
+        found.edge == edge,
+    )

@@ -1,0 +1,128 @@
+"""Meter values of chargers as readings.
+
+One element of `meterValue` is one moment: one Reading. What chargers do to it, and what is made of it:
+
+* no measurand is `Energy.Active.Import.Register`; no unit is Wh, W, A, V; 2.x has a power of ten as well;
+* a charger that means what it gives to the car says Export: it counts where there is no Import of the same;
+* a total that is not told is the sum of its phases; power that is not told at all is that of currents and voltages;
+* a phase is told as L1, L1-N or L1-L2 (then the voltage is between two phases);
+* voltages below 50 V are placeholders of phases that are not there.
+
+A value that is no number, or beyond all that a charging station can have, is as if it had not been told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
+from smartgrid.edge.messages.lenient import integer, items, mapping, number, text
+from smartgrid.edge.ports import Reading
+
+NOMINAL_V = 230.0
+_LEAST_V, _MOST_V = 50.0, 1500.0
+_MOST_A = 2000.0
+_MOST_KW = 5000.0
+_MOST_KWH = 1e9
+_PHASES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2, "L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
+_BETWEEN_PHASES = frozenset({"L1-L2", "L2-L3", "L3-L1"})
+_OF_THE_CAR = frozenset({"BODY", "EV"})
+_TOTAL = None
+_Phases = tuple[float | None, float | None, float | None]
+_NONE: _Phases = (None, None, None)
+
+
+def readings(meter_values: Any, clock: ChargerClock, received_s: float) -> list[Reading]:
+    """All moments that `meterValue` of either version tells, oldest first."""
+    found = []
+    for moment in items(meter_values):
+        told_s = parse_time(moment.get("timestamp"))
+        clock.told(told_s, received_s)
+        reading = _reading(moment, clock.right(told_s, received_s), clock.is_late(told_s, received_s))
+        if reading is not None:
+            found.append(reading)
+    return sorted(found, key=lambda reading: reading.wall_s)
+
+
+def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading | None:
+    samples = _Samples(moment.get("sampledValue"))
+    currents = samples.by_phase("Current.Import", _MOST_A)
+    voltages = samples.by_phase("Voltage", _MOST_V, least=_LEAST_V)
+    power_kw = samples.total("Power.Active.Import", _MOST_KW)
+    if power_kw is None:
+        power_kw = _power_of(currents, voltages)
+    energy_kwh = samples.total("Energy.Active.Import.Register", _MOST_KWH)
+    offered_a = samples.total("Current.Offered", _MOST_A, is_sum=False)
+    if energy_kwh is None and power_kw is None and offered_a is None and currents == voltages == _NONE:
+        return None
+    return Reading(wall_s, energy_kwh, power_kw, currents, voltages, offered_a, is_late)
+
+
+def _power_of(currents: _Phases, voltages: _Phases) -> float | None:
+    """Only where currents are told by phase: one current alone may be of one phase or of each."""
+    if sum(a is not None for a in currents) < 2:
+        return None
+    return sum(a * (v or NOMINAL_V) for a, v in zip(currents, voltages, strict=True) if a is not None) / 1000
+
+
+class _Samples:
+    """The samples of one moment: by measurand, then by phase, in kWh, kW, A, V."""
+
+    def __init__(self, sampled: Any) -> None:
+        self._found: dict[str, dict[int | None, float]] = {}
+        for sample in items(sampled, 200):
+            self._take(sample)
+
+    def total(self, measurand: str, most: float, *, is_sum: bool = True) -> float | None:
+        """Of all phases: as told, else their sum (or the greatest of them)."""
+        values = {phase: value for phase, value in self._values(measurand).items() if abs(value) <= most}
+        if not values:
+            return None
+        if _TOTAL in values:
+            return max(0.0, values[_TOTAL])
+        return max(0.0, sum(values.values()) if is_sum else max(values.values()))
+
+    def by_phase(self, measurand: str, most: float, least: float = 0.0) -> _Phases:
+        """As told by phase; what is told without a phase is of the first."""
+        values = self._values(measurand)
+        if _TOTAL in values and len(values) == 1:
+            values = {0: values[_TOTAL]}
+        first, second, third = (
+            abs(value) if (value := values.get(phase)) is not None and least <= abs(value) <= most else None
+            for phase in range(3)
+        )
+        return first, second, third
+
+    def _values(self, measurand: str) -> dict[int | None, float]:
+        found = self._found.get(measurand)
+        return found if found is not None else self._found.get(measurand.replace("Import", "Export"), {})
+
+    def _take(self, sample: Mapping[str, Any]) -> None:
+        value = number(sample.get("value"))
+        measurand = text(sample.get("measurand")) or "Energy.Active.Import.Register"
+        told_phase = text(sample.get("phase")).upper()
+        if value is None or text(sample.get("location")).upper() in _OF_THE_CAR:
+            return
+        if told_phase and told_phase not in _PHASES:
+            return  # N, or what no one knows
+        value = _in_our_unit(value, measurand, sample)
+        if told_phase in _BETWEEN_PHASES and measurand == "Voltage":
+            value /= math.sqrt(3)
+        phase = _PHASES[told_phase] if told_phase else _TOTAL
+        values = self._found.setdefault(measurand, {})
+        if text(sample.get("location")) != "Inlet" or phase not in values:  # the outlet's is the car's
+            values[phase] = value
+
+
+def _in_our_unit(value: float, measurand: str, sample: Mapping[str, Any]) -> float:
+    of_2x = mapping(sample.get("unitOfMeasure"))
+    unit = (text(sample.get("unit")) or text(of_2x.get("unit"))).lower()
+    value *= 10.0 ** max(-12, min(12, integer(of_2x.get("multiplier")) or 0))
+    is_in_kilo = measurand.startswith(("Energy", "Power"))
+    if unit.startswith("k"):
+        return value if is_in_kilo else value * 1000
+    if unit.startswith("m") and unit in {"ma", "mv"}:
+        return value / 1000
+    return value / 1000 if is_in_kilo else value

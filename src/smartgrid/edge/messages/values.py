@@ -1,0 +1,116 @@
+"""What a charger says, whatever the version of OCPP it says it in. Times are wall times, put right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smartgrid.edge.ports import CarState, Reading
+
+
+class ConnectorStatus(StrEnum):
+    """OCPP 1.6 ChargePointStatus, and of 2.x Occupied where no more is known."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+    UNKNOWN = "Unknown"
+
+
+CAR_OF_STATUS = {
+    ConnectorStatus.PREPARING: CarState.EV_CONNECTED,
+    ConnectorStatus.CHARGING: CarState.CHARGING,
+    ConnectorStatus.SUSPENDED_EV: CarState.SUSPENDED_EV,
+    ConnectorStatus.SUSPENDED_EVSE: CarState.SUSPENDED_EVSE,
+    ConnectorStatus.FINISHING: CarState.EV_CONNECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """BootNotification: what the charger is."""
+
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold:
+    """StatusNotification; connector 0 is the charger itself."""
+
+    connector: int
+    status: ConnectorStatus
+    wall_s: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTold:
+    """StartTransaction of 1.6. `identity` is what repeats of it have in common."""
+
+    connector: int
+    id_tag: str
+    wall_s: float
+    meter_kwh: float
+    identity: str
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopTold:
+    """StopTransaction of 1.6; `transaction_id` is None for 0 and -1, which chargers invent offline."""
+
+    transaction_id: str | None
+    id_tag: str
+    wall_s: float
+    meter_kwh: float | None
+    reason: str
+    readings: Sequence[Reading] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesTold:
+    """MeterValues; `connector` 0 is the charger's main meter. `transaction_id` as in StopTold."""
+
+    connector: int
+    transaction_id: str | None
+    readings: Sequence[Reading]
+
+
+class EventKind(StrEnum):
+    """Of a TransactionEvent."""
+
+    STARTED = "Started"
+    UPDATED = "Updated"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class EventTold:
+    """TransactionEvent of 2.x. `connector` is its EVSE, None where it is left out.
+
+    `id_tag` is None where no token was told. `is_authorized` and `is_plugged` are what the event shows by itself.
+    """
+
+    kind: EventKind
+    transaction_id: str
+    seq_no: int
+    wall_s: float
+    connector: int | None
+    id_tag: str | None
+    is_authorized: bool
+    is_plugged: bool
+    car: CarState | None
+    reason: str
+    readings: Sequence[Reading] = ()
+    is_late: bool = False

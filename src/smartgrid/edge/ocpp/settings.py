@@ -1,0 +1,49 @@
+"""The bounds within which chargers are believed and served. Times are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smartgrid.http_server.client_address import Network
+from smartgrid.http_server.rate import Rate
+
+WRONG_KEYS, WRONG_KEYS_OF_ADDRESS = Rate(6, 60.0, 10), Rate(60, 60.0, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one listener; the defaults are those of the edge's settings."""
+
+    max_connections: int = 12_000
+    max_handshakes: int = 100
+    """Connections that are let in at the same time; who comes beyond is told to come again (503)."""
+    handshake_s: float = 10.0
+    """From a connection's beginning to the end of its request, TLS included."""
+    max_message_bytes: int = 65_536
+    messages_per_s: float = 10.0
+    burst: int = 100
+    """Messages of one charger: after as many at once it is read no faster than the rate."""
+    excess_s: float = 300.0
+    """Who never falls below the rate for so long is sent away."""
+    max_unsent_bytes: int = 262_144
+    """Who does not read what it is sent is cut off beyond it."""
+    ping_s: float = 60.0
+    """A charger that has been silent so long is pinged."""
+    silence_s: float = 900.0
+    """Who has been silent for so long is gone. At least three heartbeats: some chargers never answer a ping."""
+    pong_silence_s: float = 240.0
+    """The same for one that has answered a ping on this connection, and so will again."""
+    close_s: float = 5.0
+    """How long we wait for the other side's part of a close."""
+    wrong_keys: Rate = WRONG_KEYS
+    """Tries with a wrong key, of one address for one charger."""
+    wrong_keys_of_address: Rate = WRONG_KEYS_OF_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Whose word is taken about the client's address, whether it came over TLS, and by which certificate."""
+
+    trusted: tuple[Network, ...] = ()
+    certificate_header: str = ""
+    """`ssl-client-subject-dn` of nginx or `x-forwarded-client-cert` of Envoy; none is believed where it is empty."""

@@ -1,0 +1,69 @@
+"""Chargers whose substation has another owner now are sent to it.
+
+They are closed with 1012 (service restart), so they connect again, and wherever they arrive they are passed on. Not all
+at once: they are spread over `SPREAD_S`, and each is looked at again when its turn comes, as the owner may be this edge
+again. When all have gone, the substation is no longer polled. What chargers have said to this edge, and no substation
+has taken yet, is delivered by this edge all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+
+from smartgrid.edge.ports import Link
+from smartgrid.edge.sharding.shards import Shards
+
+SPREAD_S = 10.0
+SERVICE_RESTART = 1012
+REASON = "another edge has this substation now"
+log = logging.getLogger(__name__)
+
+
+class Handover:
+    """Only for the event loop."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        links: Callable[[], Iterable[Link]],
+        unwatch: Callable[[str], None],
+        watched: Callable[[], Iterable[str]],
+        spread_s: float = SPREAD_S,
+    ) -> None:
+        """`links` are the connections of chargers; `unwatch` ends the polls of one of the substations `watched`."""
+        self._shards, self._links, self._unwatch, self._watched = shards, links, unwatch, watched
+        self._spread_s = spread_s
+        self._jitter = random.Random()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.handed_over = 0
+        """Connections closed so that they go to another edge."""
+
+    def owners_changed(self) -> None:
+        """Substations may have other owners."""
+        task = asyncio.get_running_loop().create_task(self._hand_over())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _hand_over(self) -> None:
+        leaving = [each for each in self._links() if self._shards.route(each.charger) is not None]
+        if leaving:
+            log.info("%d chargers are another edge's now", len(leaving))
+        self._jitter.shuffle(leaving)
+        for link in leaving:
+            await asyncio.sleep(self._spread_s / len(leaving))
+            if self._shards.route(link.charger) is not None:
+                self.handed_over += 1
+                link.close(SERVICE_RESTART, REASON)
+        await asyncio.sleep(self._spread_s / 10)
+        here = {each.charger.substation for each in self._links()}
+        for substation in list(self._watched()):
+            if substation not in here and self._shards.owner_of(substation) is not None:
+                self._unwatch(substation)

@@ -1,0 +1,117 @@
+"""Which substations are this edge's, as of now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from smartgrid.edge.ports import ChargerId
+from smartgrid.edge.sharding.membership import Membership
+from smartgrid.edge.sharding.peers import Candidates, Peer
+from smartgrid.edge.sharding.rendezvous import owner
+
+LOOK_INTERVAL_S = 5.0
+LOOK_TIMEOUT_S = 3.0
+LOOKS_AT_ONCE = 16
+MAX_REMEMBERED = 10_000
+log = logging.getLogger(__name__)
+
+
+class Shards:
+    """Only for the event loop; `begin` there, and `close`.
+
+    A peer is there while its port for chargers takes connections, which is what those need that are passed on. It is
+    looked at every `LOOK_INTERVAL_S`, and its name resolved anew each time.
+    """
+
+    def __init__(self, own_name: str, fixed: Mapping[str, tuple[str, str]], template: str = "") -> None:
+        """Both empty: this edge is alone, and has all substations. Raises ValueError as `Candidates` does."""
+        self._candidates = Candidates(own_name, fixed, template)
+        self._is_alone = not fixed and not template
+        self._own_name = own_name
+        self._membership = Membership(own_name, self._candidates.fixed, time.monotonic())
+        self._peers = dict(self._candidates.fixed)
+        self._members = self._membership.members(time.monotonic())
+        self._owners: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._on_change: Callable[[], None] = lambda: None
+
+    def begin(self, on_change: Callable[[], None]) -> None:
+        """Look for peers from now on; `on_change` is called when substations may have other owners."""
+        self._on_change = on_change
+        if not self._is_alone:
+            self._task = asyncio.get_running_loop().create_task(self._look_forever())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The names of all edges, this one too."""
+        return self._members
+
+    def owner_of(self, substation: str) -> str | None:
+        """The name of the peer that owns it; None where this edge does."""
+        if len(self._members) == 1:
+            return None
+        found = self._owners.get(substation)
+        if found is None:
+            if len(self._owners) >= MAX_REMEMBERED:  # of whatever names strangers come with
+                self._owners.clear()
+            found = self._owners[substation] = owner(substation, self._members)
+        return None if found == self._own_name else found
+
+    def route(self, charger: ChargerId) -> Peer | None:
+        """To whom a charger's connection belongs; None where it is ours."""
+        found = self.owner_of(charger.substation)
+        return None if found is None else self._peers[found]
+
+    def http_urls(self) -> dict[str, str]:
+        """Where the HTTP APIs of all others are, or would be, by name."""
+        return {peer.name: peer.http_url for peer in self._candidates.beside(self._members)}
+
+    def http_url(self, name: str) -> str:
+        """Where a peer's HTTP API is. Raises KeyError for one that is not known."""
+        return self._peers[name].http_url
+
+    async def look(self) -> None:
+        """Look once who is there."""
+        limit = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+        async def look_at(peer: Peer) -> None:
+            async with limit:
+                if await _is_there(peer):
+                    self._peers[peer.name] = peer
+                    self._membership.saw(peer.name, time.monotonic())
+
+        await asyncio.gather(*(look_at(each) for each in self._candidates.beside(self._members)))
+        members = self._membership.members(time.monotonic())
+        if members != self._members:
+            log.info("edges: %s", ", ".join(sorted(members)))
+            self._members = members
+            self._owners.clear()
+            self._on_change()
+
+    async def _look_forever(self) -> None:
+        jitter = random.Random()
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("the other edges could not be looked at")
+            await asyncio.sleep(LOOK_INTERVAL_S * jitter.uniform(0.8, 1.2))
+
+
+async def _is_there(peer: Peer) -> bool:
+    with suppress(OSError, UnicodeError):
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(peer.host, peer.port)
+            writer.close()
+            return True
+    return False

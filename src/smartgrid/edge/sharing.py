@@ -1,0 +1,82 @@
+"""Several edges share the substations: who has which, and what becomes of chargers that arrive elsewhere.
+
+The parts are those of `sharding/`; here they stand between this edge's listener and its peers.
+"""
+
+from __future__ import annotations
+
+import time
+
+from smartgrid.auth.credentials import Credentials
+from smartgrid.edge.all_chargers import Peers
+from smartgrid.edge.grid.grid import SubstationGrid
+from smartgrid.edge.ocpp.admission import Proof
+from smartgrid.edge.ocpp.handshake import Arrival
+from smartgrid.edge.ocpp.listener import Listener
+from smartgrid.edge.settings import EdgeSettings, parse_peers
+from smartgrid.edge.sharding.facts import HEADER, Facts, load_secret
+from smartgrid.edge.sharding.handover import Handover
+from smartgrid.edge.sharding.passing_on import PassingOn
+from smartgrid.edge.sharding.rendezvous import owner
+from smartgrid.edge.sharding.shards import Shards
+from smartgrid.runtime.start_error import StartError
+
+
+class Sharing:
+    """Only for the event loop; alone, this edge has all substations."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        """Raises StartError."""
+        secret = load_secret(settings.peer_secret_file) if settings.peer_secret_file else None
+        try:
+            self.shards = Shards(settings.name, parse_peers(settings.peers), settings.peer_template)
+        except ValueError as error:
+            raise StartError(f"SMARTGRID_PEERS, SMARTGRID_PEER_TEMPLATE: {error}") from None
+        self.passing = PassingOn(settings.name, secret, settings.max_chargers)
+        self.has_peers = bool(settings.peers or settings.peer_template)
+        self._name = settings.name
+        self._handover: Handover | None = None
+
+    def begin(self, listener: Listener, grid: SubstationGrid) -> None:
+        """Look for peers, and send chargers to where their substation is."""
+        self._handover = Handover(self.shards, listener.links, grid.unwatch, grid.watched)
+        self.shards.begin(self._handover.owners_changed)
+
+    def peers(self, credentials: Credentials) -> Peers:
+        """For the HTTP API, whose threads ask: who is there is one object, replaced as a whole."""
+
+        def owner_of(substation: str) -> str | None:
+            found = owner(substation, self.shards.members)
+            return None if found == self._name else found
+
+        def others() -> frozenset[str]:
+            return self.shards.members - {self._name}
+
+        return Peers(owner_of, others, self.shards.http_url, credentials.client)
+
+    async def close(self) -> None:
+        await self.shards.close()
+        if self._handover is not None:
+            await self._handover.close()
+        await self.passing.close()
+
+    def vouched(self, arrival: Arrival) -> Proof | None:
+        """What a peer has seen of it, if one has passed it on to us and is believed."""
+        told = self.passing.believe(arrival.headers.get_all(HEADER), arrival.charger, time.time())
+        if told is None:
+            return None
+        return arrival.proof._replace(
+            address=told.address, is_encrypted=told.is_encrypted, certificate_name=told.certificate_name
+        )
+
+    def pass_on(self, arrival: Arrival) -> bool:
+        """Whether it is another's, and has been handed to it. Nothing is passed on twice."""
+        if HEADER in arrival.headers:
+            return False
+        peer = self.shards.route(arrival.charger)
+        if peer is None:
+            return False
+        proof = arrival.proof
+        seen = Facts(proof.is_encrypted, proof.certificate_name, proof.address)
+        self.passing.take_over(arrival.transport, arrival.head, arrival.charger, seen, peer)
+        return True

@@ -1,0 +1,1 @@
+"""Charging transactions of chargers: which message belongs to which, kept on the disk until their substation knows."""

@@ -1,0 +1,462 @@
+"""The fleet between chargers and substations: whose sessions are whose, what is told to whom, what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smartgrid.edge.chargers.desk import FOUND_AFTER_S
+from smartgrid.edge.ports import CallFailure, CarState, ChargerId, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
+from support.edge_fleet import SUBSTATION, ScriptedLink, World
+
+V201 = OcppVersion.V201
+TAG = {"idToken": "TAG", "type": "ISO14443"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def charging(world: World, name: str = "CP1", meter: int = 0) -> tuple[ScriptedLink, int]:
+    """A car that charges with 11 kW."""
+    link = world.connect(name)
+    world.offer()
+    world.status(link, "Charging")
+    transaction = world.start(link, meter=meter)
+    world.offer(11.0)
+    link.profiles()
+    return link, transaction
+
+
+# ---------------------------------------------------------------------- limits
+
+
+def test_a_fall_goes_out_at_once_and_the_report_frees_its_power_once_it_is_confirmed(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=0, w=10_900)
+    world.offer(5.0)
+    (call,) = link.take("SetChargingProfile")
+    assert call.payload["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"] == 7.2
+    assert (world.grid.reports[-1].held_kw or 0) > 10.9
+
+    call.accept()
+    world.clock.run(10)
+    world.value(link, transaction, wh=20, w=4_900)
+    assert world.last_report().held_kw == pytest.approx(4.97, abs=0.05)
+
+
+def test_a_fall_that_is_refused_frees_nothing(world: World) -> None:
+    link, _ = charging(world)
+    world.offer(5.0)
+    for call in link.take("SetChargingProfile"):
+        call.reject()
+    assert (world.last_report().held_kw or 0) > 10.9
+
+
+def test_every_answer_of_the_substation_renews_the_lease_and_a_profile_is_renewed_by_it(world: World) -> None:
+    link, transaction = charging(world)
+    for _ in range(60):
+        world.clock.run(10)
+        world.offer(11.0, number=2)
+    assert link.profiles() == [("TxProfile", 15.9, transaction)]
+
+
+def test_without_answers_no_profile_is_renewed_and_what_is_held_falls_to_the_safe_current(world: World) -> None:
+    link, _ = charging(world)
+    world.clock.run(1000)
+    assert link.profiles() == []
+    assert world.last_report().held_kw == world.last_report().fallback_kw == pytest.approx(4.14, abs=0.01)
+
+
+def test_no_profile_names_a_transaction_whose_start_is_not_answered(world: World) -> None:
+    link = world.connect()
+    world.offer()
+    link.profiles()
+    world.inbox.is_full = True
+    world.start(link)
+    world.offer(11.0)
+    world.clock.run(30)
+    assert link.profiles() == []
+    world.inbox.is_full = False
+    world.inbox.write()
+    world.offer(11.0)
+    assert [limit for _, limit, _ in link.profiles()] == [15.9]
+
+
+def test_a_charger_that_boots_gets_its_profiles_again(world: World) -> None:
+    link, transaction = charging(world)
+    link.say("BootNotification", chargePointVendor="V", chargePointModel="M")
+    assert {(kind, at) for kind, _, at in link.profiles()} == {("TxDefaultProfile", None), ("TxProfile", transaction)}
+
+
+def test_a_car_of_2x_gets_its_profile_by_its_own_transaction_id(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Started", "a-b-c", car="Charging", token=TAG, evse=1, wh=0)
+    world.offer(11.0)
+    assert ("TxProfile", 15.9, None) in [(kind, limit, None) for kind, limit, _ in link.profiles()]
+    assert world.grid.starts[0].transaction_id == "a-b-c"
+
+
+def test_a_refused_car_is_held_at_0_and_asked_to_stop(world: World) -> None:
+    world.refused_tags.add("THIEF")
+    link = world.connect()
+    world.offer()
+    link.profiles()
+    transaction = world.start(link, tag="THIEF")
+    assert link.profiles() == [("TxProfile", 0.0, transaction)]
+    assert link.take("RemoteStopTransaction") == []  # it may stop by itself
+    world.clock.run(15)
+    assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
+
+
+def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_car_is_stopped(world: World) -> None:
+    link = world.connect()
+    world.grid.outcome = Outcome.REFUSED
+    transaction = world.start(link)
+    world.grid.outcome = Outcome.DONE
+    world.clock.run(120)
+    assert world.grid.starts == []
+    assert link.take("RemoteStopTransaction")[0].payload == {"transactionId": transaction}
+
+
+# ---------------------------------------------------------------------- safe currents
+
+
+def test_the_safe_currents_of_all_connectors_fit_the_firm_capacity(tmp_path: Path) -> None:
+    world = World(tmp_path, connectors=2)
+    links = [world.connect(name, is_settled=False) for name in ("A", "B", "C")]
+    world.offer(firm_kw=13.0)
+    limits = [limit for link in links for _, limit, _ in link.profiles()]
+    assert sorted(limits) == [0.0, 0.0, 0.0, 6.0, 6.0, 6.0]
+
+
+def test_chargers_that_are_registered_and_away_have_their_part_in_it(world: World) -> None:
+    for name in ("A", "B"):
+        world.known.specs[ChargerId(SUBSTATION, name)] = ChargerSpec(connectors=(ConnectorSpec(),))
+    link = world.connect("C", is_settled=False)
+    world.offer(firm_kw=9.0)
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+
+
+def test_it_is_0_where_nobody_has_told_a_firm_capacity(world: World) -> None:
+    link = world.connect(is_settled=False)
+    world.clock.run(4)
+    assert link.profiles() == []
+    world.clock.run(3)
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+
+
+def test_a_connector_that_was_not_registered_has_its_part_once_it_is_named(world: World) -> None:
+    link = world.connect()
+    world.offer()
+    link.profiles()
+    world.status(link, "Available", connector=2)
+    world.clock.run(1)
+    (call,) = link.take("SetChargingProfile")
+    assert call.payload["connectorId"] == 2
+    assert world.known.about[link.charger].connectors == 2
+
+
+# ---------------------------------------------------------------------- whose a session is
+
+
+def test_a_session_of_another_edge_is_claimed_and_its_offer_is_not_acted_on(world: World) -> None:
+    link, transaction = charging(world)
+    world.restart()
+    link = world.connect(is_settled=False)
+    world.offer(7.0, number=5, is_ours=False)
+    assert world.grid.claims == [("s1", 5)]
+    assert [kind for kind, _, _ in link.profiles()] == ["TxDefaultProfile"]
+
+    world.offer(7.0, number=6, is_ours=True)
+    assert link.profiles() == [("TxProfile", 10.1, transaction)]
+
+
+def test_one_that_was_ours_and_is_anothers_now_means_that_our_connection_is_the_older(world: World) -> None:
+    link, _ = charging(world)
+    world.offer(11.0, is_ours=False)
+    assert link.closed == 1001
+    assert world.grid.claims == []
+
+
+def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_connection(world: World) -> None:
+    charging(world)
+    world.restart()
+    link = world.connect()
+    world.offer(7.0)
+    assert world.last_report().held_kw is None
+    link.profiles()
+    assert world.last_report().held_kw is not None
+
+
+def test_with_peers_an_answer_that_was_asked_for_before_the_connection_is_not_acted_on(world: World) -> None:
+    link, _ = charging(world)
+    world.has_peers = True
+    world.restart()
+    link = world.connect(is_settled=False)
+    world.offer(7.0, asked_ago_s=1.0)
+    assert [kind for kind, _, _ in link.profiles()] == ["TxDefaultProfile"]
+
+
+def test_a_session_that_is_not_known_here_is_taken_over_with_its_register(world: World, tmp_path: Path) -> None:
+    _, transaction = charging(world, meter=2000)
+    other = World(tmp_path / "other")
+    other.grid.sessions = world.grid.sessions
+    link = other.connect()
+    other.offer(7.0)
+    assert ("TxProfile", 10.1, transaction) in link.profiles()
+
+    other.value(link, transaction, wh=5000)
+    assert other.last_report().energy_kwh == 3.0
+    other.stop(link, transaction, 6000)
+    assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
+    assert other.grid.starts == []
+
+
+def test_a_session_that_is_taken_over_at_a_free_connector_ends(world: World, tmp_path: Path) -> None:
+    charging(world)
+    other = World(tmp_path / "other")
+    other.grid.sessions = world.grid.sessions
+    link = other.connect()
+    other.status(link, "Available")
+    other.offer(7.0)
+    other.clock.run(60)
+    assert [end.reason for end in other.grid.ends] == ["EVDisconnected"]
+
+
+# ---------------------------------------------------------------------- stopped from elsewhere, and lost
+
+
+def test_a_session_that_was_stopped_through_the_api_is_stopped_at_its_charger_until_it_does(world: World) -> None:
+    link, transaction = charging(world)
+    world.offer(0.0, state="Stopping")
+    assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
+    world.clock.run(30)
+    assert len(link.take("RemoteStopTransaction")) == 1
+    world.stop(link, transaction, 900, reason="Remote")
+    world.clock.run(2000)
+    assert link.take("RemoteStopTransaction") == []
+    assert [end.reason for end in world.grid.ends] == ["Remote"]
+
+
+def test_in_2x_by_its_own_call(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", car="Charging", token=TAG, evse=1)
+    world.offer(0.0, state="Stopping")
+    assert [call.payload for call in link.take("RequestStopTransaction")] == [{"transactionId": "T1"}]
+
+
+def test_it_ends_at_a_charger_that_knows_no_such_transaction_and_draws_nothing(world: World) -> None:
+    link, _ = charging(world)
+    world.offer(0.0, state="Stopping")
+    tries = 0
+    while not world.grid.ends and tries < 10:
+        for call in link.take("RemoteStopTransaction"):
+            tries += 1
+            call.reject()
+        world.clock.run(10)
+    assert tries == 3
+
+
+def test_a_session_that_its_substation_has_lost_begins_anew_by_the_same_key(world: World) -> None:
+    charging(world)
+    lost = world.grid.sessions.copy()
+    world.grid.sessions.clear()
+    world.fleet.gone(SUBSTATION, ["s1"])
+    world.clock.run(1)
+    assert [order.key for order in world.grid.starts] == list(lost) * 2
+    assert world.grid.sessions.keys() == lost.keys()
+
+
+def test_a_session_that_its_substation_has_ended_meanwhile_is_stopped_at_the_charger(world: World) -> None:
+    link, transaction = charging(world)
+    world.grid.sessions = {key: replace(each, state="Idle") for key, each in world.grid.sessions.items()}
+    world.fleet.gone(SUBSTATION, ["s1"])
+    world.clock.run(1)
+    assert link.take("RemoteStopTransaction")[0].payload == {"transactionId": transaction}
+    world.fleet.gone(SUBSTATION, ["s1"])
+    world.clock.run(1)
+    assert len(world.grid.starts) == 2
+
+
+def test_an_end_that_a_restored_substation_has_forgotten_is_told_again(world: World) -> None:
+    link, transaction = charging(world)
+    before = world.grid.sessions.copy()
+    world.stop(link, transaction, 5000)
+    world.clock.run(100)
+    world.grid.sessions = before
+    world.offer(11.0)
+    assert [end.energy_kwh for end in world.grid.ends] == [5.0, 5.0]
+
+
+def test_a_car_that_draws_in_a_transaction_that_no_one_knows_is_booked(world: World) -> None:
+    link = world.connect()
+    world.clock.run(FOUND_AFTER_S + 1)
+    world.offer()
+    world.value(link, 4711, wh=70_000, w=3_000)
+    (order,) = world.grid.starts
+    assert order.transaction_id == "4711"
+    world.value(link, 4711, wh=71_000, w=3_000)
+    assert world.last_report().energy_kwh == 1.0
+
+
+def test_no_charger_moves_anothers_session(world: World) -> None:
+    _, transaction = charging(world, "CP1")
+    intruder = world.connect("CP2")
+    world.clock.run(FOUND_AFTER_S + 1)
+    world.value(intruder, transaction, wh=99_000, w=0)
+    assert world.stop(intruder, transaction, 99_000) == {}
+    world.offer(11.0)
+    world.clock.run(60)
+    assert world.grid.ends == []
+    assert world.last_report().energy_kwh in (None, 0.0)
+
+
+# ---------------------------------------------------------------------- what is told
+
+
+def test_a_session_is_reported_once_a_second_at_the_most_unless_power_becomes_free(world: World) -> None:
+    link, transaction = charging(world)
+    world.clock.run(5)
+    before = len(world.grid.reports)
+    for wh in range(1, 21):
+        world.value(link, transaction, wh=wh, w=10_000 + wh)
+        world.clock.run(0.1)
+    assert len(world.grid.reports) - before <= 4
+    assert world.last_report().energy_kwh == 0.02
+
+
+def test_what_the_car_does_is_reported(world: World) -> None:
+    link, _ = charging(world)
+    world.status(link, "SuspendedEV")
+    assert world.last_report().car is CarState.SUSPENDED_EV
+
+
+def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_path: Path) -> None:
+    world = World(tmp_path, connectors=2)
+    link = world.connect()
+    world.clock.run(1)
+    assert world.grid.counted == (2, 0)
+    world.status(link, "Available", 1)
+    world.status(link, "Available", 2)
+    world.clock.run(1)
+    assert world.grid.counted == (2, 2)
+    world.start(link, connector=1)
+    world.status(link, "Faulted", 2)
+    world.clock.run(1)
+    assert world.grid.counted == (2, 0)
+    world.fleet.disconnected(link)
+    world.clock.run(1)
+    assert world.grid.counted == (2, 0)
+
+
+def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:
+    world.most_untold = 2
+    world.restart()
+    world.grid.outcome = Outcome.LATER
+    link = world.connect()
+    one = world.start(link, tag="A", meter=0)
+    two = world.start(link, tag="B", meter=10)
+    world.clock.run(10)
+    timestamp = world.time()
+    start = {"connectorId": 1, "idTag": "C", "timestamp": timestamp, "meterStart": 20}
+    assert link.say("StartTransaction", **start) is None
+    assert world.stop(link, two, 20) == {}
+    assert world.fleet.desk.refused_full == 1
+
+    world.grid.outcome = Outcome.DONE
+    world.clock.run(60)
+    assert link.say("StartTransaction", **start)["transactionId"] not in (None, one, two)
+
+
+# ---------------------------------------------------------------------- connections
+
+
+def test_two_connections_of_one_charger_the_late_end_of_the_older_is_nothing(world: World) -> None:
+    older = world.connect()
+    newer = world.connect()
+    world.fleet.disconnected(older)
+    state = world.fleet.state(newer.charger)
+    assert state is not None
+    assert state.connected
+    assert newer.say("Heartbeat") is not None
+    assert older.say("Heartbeat") is None
+
+
+def test_what_was_under_way_on_the_older_is_not_taken_as_answered(world: World) -> None:
+    older = world.connect(is_settled=False)
+    world.offer()
+    (call,) = older.take("SetChargingProfile")
+    newer = world.connect(is_settled=False)
+    call.fail(CallFailure.CLOSED)
+    assert newer.profiles() == [("TxDefaultProfile", 6.0, None)]
+
+
+def test_a_charger_that_comes_back_as_2x_is_told_in_2x(world: World) -> None:
+    world.connect(is_settled=False)
+    world.offer()
+    link = world.connect(version=V201, is_settled=False)
+    assert "chargingProfile" in link.take("SetChargingProfile")[0].payload
+
+
+def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> None:
+    link = world.connect()
+    world.known.specs[link.charger] = ChargerSpec(connectors=(ConnectorSpec(phases=1, rating_a=16.0),))
+    link = world.connect()
+    world.start(link)
+    assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
+
+
+def test_an_action_that_ocpp_does_not_have_is_refused(world: World) -> None:
+    link = world.connect()
+    link.say("MakeCoffee")
+    assert link.refused == {"1": "NotImplemented"}
+
+
+@pytest.mark.parametrize("version", list(OcppVersion))
+def test_rubbish_in_every_field_breaks_nothing(world: World, version: OcppVersion) -> None:
+    link = world.connect(version=version)
+    handlers = world.fleet._handlers[version]
+    rubbish = [None, "", "x" * 10_000, -1, 1e308, True, [], {}, [[]], [{}], {"id": {"id": []}}]
+    fields = [
+        "connectorId", "idTag", "timestamp", "meterStart", "meterStop", "transactionId", "meterValue", "status",
+        "transactionInfo", "evse", "idToken", "eventType", "seqNo", "chargingStation", "evseId", "connectorStatus",
+        "chargePointModel", "transactionData", "reason",
+    ]  # fmt: skip
+    for action in handlers:
+        for value in rubbish:
+            link.say(action, **dict.fromkeys(fields, value))
+    assert link.refused == {}
+    assert link.say("Heartbeat") is not None
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World) -> None:
+    link, transaction = charging(world)
+    link.say("BootNotification", chargePointVendor="V", chargePointModel="M", firmwareVersion="1.2")
+    world.value(link, transaction, wh=0, w=10_900)
+    state = world.fleet.state(link.charger)
+    assert state is not None
+    (connector,) = state.connectors
+    assert (state.vendor, state.model, state.firmware, state.version) == ("V", "M", "1.2", OcppVersion.V16)
+    assert (connector.status, connector.session_id, connector.transaction_id) == ("Charging", "s1", str(transaction))
+    assert (connector.offer_kw, connector.limit_a, connector.power_kw, connector.fallback_a) == (11.0, 15.9, 10.9, 6.0)
+    assert world.fleet.states("elsewhere") == []
+    assert len(list(world.fleet.states(None))) == 1
+
+
+def test_counts_for_the_metrics(world: World) -> None:
+    link, transaction = charging(world)
+    world.grid.outcome = Outcome.LATER
+    world.stop(link, transaction, 1000)
+    world.clock.run(100)
+    counts = world.fleet.counts()
+    assert (counts.connected, counts.not_obeying, counts.untold) == (1, 0, 1)
+    assert counts.connectors == {"Charging": 1}
+    assert counts.oldest_untold_s == pytest.approx(100, abs=1)
