@@ -120,6 +120,17 @@ def test_after_a_restart_the_rating_is_held_until_the_charger_confirms_a_limit()
     charger.limit.begin("7", charger.now_s)
     assert charger.held_kw == RATING_KW
     charger.offer(6.9)
+    assert charger.held_kw == RATING_KW
+    charger.draw(10, 10)
+    assert charger.held_kw == 6.9
+
+
+def test_after_a_restart_a_meter_that_has_been_read_spares_the_rating() -> None:
+    charger = Charger()
+    charger.limit.begin("7", charger.now_s)
+    charger.meter(16)
+    charger.offer(6.9)
+    assert charger.held_kw == pytest.approx(11.04)
     charger.draw(10, 10)
     assert charger.held_kw == 6.9
 
@@ -178,7 +189,7 @@ def test_a_car_that_no_substation_knows_yet_has_the_safe_current() -> None:
 def test_a_car_that_waits_is_told_0() -> None:
     charger = Charger().car()
     assert limits(charger.offer(0.0)) == [0.0]
-    assert limits(charger.wait(61) + charger.offer(11.04)) == [16.0], "and starts when there is room"
+    assert limits(charger.offer(11.04)) == [16.0], "and starts when there is room"
 
 
 def test_a_fall_does_not_wait_for_the_answer_to_a_rise() -> None:
