@@ -175,6 +175,15 @@ class ChargerSessions:
         return sum(each.supply.booked_kw for each in self)
 
     @property
+    def offered_kw(self) -> float:
+        return sum(each.supply.offer_kw for each in self)
+
+    @property
+    def metered_kw(self) -> float:
+        """What their meters said last."""
+        return sum(each.metered_kw or 0.0 for each in self)
+
+    @property
     def uncontrolled_kw(self) -> float:
         """What is booked of those that do not do what they are told."""
         return sum(each.supply.booked_kw for each in self if not each.supply.is_controlled)

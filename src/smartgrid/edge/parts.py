@@ -21,6 +21,7 @@ from smartgrid.edge.chargers.picture import Counts
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.grid import SubstationGrid
+from smartgrid.edge.limits.quirks import Table
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.listener import Listener, Place
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
@@ -100,6 +101,8 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         Times.of_loop(loop),
         allows=allowed,
         heartbeat_s=settings.heartbeat_s,
+        table=Table.load(settings.quirks_file),
+        meter_interval_s=settings.meter_interval_s or None,
         has_peers=sharing.has_peers,
         most_untold=settings.max_inbox_messages,
     )

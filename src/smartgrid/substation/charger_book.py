@@ -72,8 +72,11 @@ class Offers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of chargers, for metrics: what is booked beyond offers, of uncontrolled ones, and beyond the capacity."""
+    """Of chargers, for metrics: what is offered, booked beyond offers, metered, booked of uncontrolled ones, and booked
+    beyond the capacity."""
 
+    offered_kw: float
+    metered_kw: float
     held_kw: float
     uncontrolled_kw: float
     overbooked_kw: float
@@ -193,7 +196,7 @@ class ChargerBook(Book):
     def totals(self) -> Totals:
         sessions = self._chargers.sessions
         over_kw = max(0.0, sessions.booked_kw - self._substation.capacity_kw)
-        return Totals(sessions.held_kw, sessions.uncontrolled_kw, over_kw)
+        return Totals(sessions.offered_kw, sessions.metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
 
     # ------------------------------------------------------------------ within
 
