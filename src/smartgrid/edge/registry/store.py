@@ -242,8 +242,11 @@ class Registry:
         """Take what is newer in another edge's rows; returns how many were. Not on the event loop: it writes."""
         taken, gone = 0, list[ChargerId]()
         with self._write_lock, self._transaction():
+            room = MAX_CHARGERS - self._count(f"origin <> '{OPEN}'")
             for row in theirs:
                 known = self._own(row.charger)
+                if known is None and (room := room - 1) < 0:
+                    continue
                 is_row_newer, is_about_newer = is_newer(row, known)
                 if not (is_row_newer or is_about_newer):
                     continue
