@@ -16,7 +16,7 @@ class Bounds:
 
     max_connections: int = 12_000
     max_handshakes: int = 100
-    """Connections that are let in at the same time; who comes beyond is told to come again (503)."""
+    """Requests that are under way at the same time; who comes beyond waits in the kernel's queue."""
     handshake_s: float = 10.0
     """From a connection's beginning to the end of its request, TLS included."""
     max_message_bytes: int = 65_536
