@@ -24,7 +24,7 @@ class Bounds:
     burst: int = 100
     """Messages of one charger: after as many at once it is read no faster than the rate."""
     excess_s: float = 300.0
-    """Who never falls below the rate for so long is sent away."""
+    """Who never falls below the rate for so long is sent away, unless it waits for its answers."""
     max_unsent_bytes: int = 262_144
     """Who does not read what it is sent is cut off beyond it."""
     ping_s: float = 60.0
