@@ -59,6 +59,12 @@ class Charger:
             self._make_limit(found)
         return found
 
+    def tell_clock(self) -> None:
+        """To its limits: what its clock is off by has changed."""
+        for connector in self.connectors.values():
+            if connector.limit is not None:
+                connector.limit.clock(self.clock.ahead_s)
+
     def make_limits(self) -> None:
         """Anew: of another version, registration or model; what an old one held is not known any more."""
         for connector in self.connectors.values():

@@ -72,7 +72,11 @@ class Steering:
             at_s, _, charger, connector = heapq.heappop(self._due)
             if connector.wake_s == at_s:
                 connector.wake_s = math.inf
-                self.look(charger, connector)
+                try:
+                    self.look(charger, connector)
+                except Exception:
+                    log.exception("a connector could not be looked after", extra=charger.id._asdict())
+                    self._wake(charger, connector, now_s + LONGEST_SLEEP_S)
 
     def stop(self, charger: Charger, connector: Connector, in_s: float = 0.0) -> None:
         """There is no session (any more) for its car: the charger is asked to stop, until it does."""
@@ -94,7 +98,7 @@ class Steering:
         if transaction is not None:
             is_new = connector.newcomer is transaction
             connector.is_known |= is_new
-            connector.limit.begin(transaction.transaction_id or None, now_s, is_new=is_new)
+            connector.limit.begin(_id_for(connector.limit.version, transaction), now_s, is_new=is_new)
             connector.limit.offered(connector.offer, now_s)
         connector.limit_for = transaction
 
@@ -180,6 +184,12 @@ class Steering:
         if at_s < connector.wake_s:
             connector.wake_s = at_s
             heapq.heappush(self._due, (at_s, next(self._ties), charger, connector))
+
+
+def _id_for(version: OcppVersion, transaction: Transaction) -> str | None:
+    """As a profile may name it: in 1.6 it is a number."""
+    is_right = version is not OcppVersion.V16 or transaction.transaction_id.isdecimal()
+    return transaction.transaction_id if is_right and transaction.transaction_id else None
 
 
 def accepted(answer: Answer) -> bool | None:
