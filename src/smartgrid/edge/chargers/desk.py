@@ -187,7 +187,8 @@ class Desk:
         rating_kw = connector.rating_kw if limit is None else limit.rating_kw
         is_controlled = limit is None or limit.is_controlled
         fallback_kw = connector.least_kw if limit is None else limit.fallback_kw
-        held_kw = None if limit is None else limit.held_kw(self._times.now())
+        is_known = limit is not None and (connector.is_known or not limit.is_controlled)
+        held_kw = limit.held_kw(self._times.now()) if limit is not None and is_known else None
         if not transaction.is_open:
             fallback_kw = held_kw = 0.0
         return StartOrder(

@@ -11,6 +11,9 @@ a second looks after what is due. What a charger must have at once it gets in th
 **A connection** is all that is needed to begin (many chargers send no BootNotification when they come back): limits go
 out before anything else, then the set-up. Who says nothing is asked for its status, and for its boot.
 
+**No car is let in** (Authorize, starts) before its charger has confirmed its safe current, which takes a moment after
+the connection: until then it could draw all that is built in, and would have to be booked so, at the others' cost.
+
 **No charger sees another's**: a message is looked up among its own charger's transactions only.
 
 Which files do what: `desk` what follows from what chargers say, `sessions` what follows from what substations say,
@@ -49,6 +52,7 @@ SWEEP_S = 0.5
 COUNT_EVERY_S = 5.0
 KEEP_EVERY_S = 60.0
 MOST_UNTOLD = 100_000
+_LETS_IN = frozenset({"Authorize", "StartTransaction", "TransactionEvent"})
 _SAYS_LITTLE = frozenset(
     {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification"}
 )
@@ -78,6 +82,7 @@ class Fleet:
         """
         self._grid, self._times, self.inbox = grid, times, inbox
         self._has_peers, self._most_untold = has_peers, most_untold
+        self._postponed: list[tuple[Charger, Link, str, str, Payload]] = []
         self._is_running = False
         self._kept_s = self._counted_s = times.now()
         self.roster = Roster(grid, registry, table or Table.load())
@@ -120,32 +125,35 @@ class Fleet:
     def sweep(self) -> None:
         """What is due; twice a second."""
         now_s = self._times.now()
-        self.safe_plans.tick()
-        self.sessions.tick()
-        self.steering.tick(now_s)
-        self.reporting.tick()
-        self.roster.tell_connectors()
-        self.set_up.tick(now_s)
+        due: list[Callable[[], None]] = [
+            self.steering.tick,
+            self.safe_plans.tick,
+            self._take_postponed,
+            self.reporting.tick,
+            self.roster.tell_connectors,
+            self.set_up.tick,
+        ]
         if now_s - self._counted_s >= COUNT_EVERY_S:
             self._counted_s = now_s
-            counts = self.counts()
-            self.desk.is_full = counts.untold >= self._most_untold
-            self.set_up.reckon(counts.connectors.total())
+            due.append(self._count)
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
-            self.desk.tick()
-            self.safe_plans.reckon_all()
-            for charger in self.roster:
-                self.sessions.forget(charger)
+            due += [self.desk.tick, self.safe_plans.reckon_all, self.sessions.forget_closed]
+        for work in due:
+            try:
+                work()
+            except Exception:  # of ours; the others must go on, as limits are renewed by them
+                log.exception("a part of the sweep over the chargers failed")
+
+    def _count(self) -> None:
+        counts = self.counts()
+        self.desk.is_full = counts.untold >= self._most_untold
+        self.set_up.reckon(counts.connectors.total())
 
     def _sweep(self) -> None:
-        if not self._is_running:
-            return
-        try:
+        if self._is_running:
             self.sweep()
-        except Exception:
-            log.exception("a sweep over the chargers failed")
-        self._times.later(SWEEP_S, self._sweep)
+            self._times.later(SWEEP_S, self._sweep)
 
     # ------------------------------------------------------------------ Upward
 
@@ -184,6 +192,12 @@ class Fleet:
         if handler is None:
             link.refuse(message_id, "NotImplemented", f"{action} is not known here")
             return
+        if action in _LETS_IN and not charger.is_settled(self._times.now()):
+            self._postponed.append((charger, link, message_id, action, payload))
+            return
+        self._take(charger, link, message_id, handler, payload)
+
+    def _take(self, charger: Charger, link: Link, message_id: str, handler: Handler, payload: Payload) -> None:
         ahead_s, known = charger.clock.ahead_s, len(charger.connectors)
         self._handle(handler, charger, link, message_id, payload)
         if charger.clock.ahead_s != ahead_s:
@@ -196,6 +210,18 @@ class Fleet:
             handler(charger, payload, lambda answer: link.reply(message_id, answer))
         except Exception:
             log.exception("a message of a charger could not be handled", extra=charger.id._asdict())
+
+    def _take_postponed(self) -> None:
+        """What had to wait for the safe currents of its charger."""
+        now_s = self._times.now()
+        postponed, self._postponed = self._postponed, []
+        for charger, link, message_id, action, payload in postponed:
+            if charger.link is not link:
+                continue
+            if charger.is_settled(now_s):
+                self._take(charger, link, message_id, self._handlers[link.version][action], payload)
+            else:
+                self._postponed.append((charger, link, message_id, action, payload))
 
     def _booted(self, charger: Charger, booted: Booted) -> None:
         """What it says it is; its profiles may be gone, so they are written again."""

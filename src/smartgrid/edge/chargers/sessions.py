@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 MANY = 8
 """A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
 IN_VAIN_S = 60.0
-SETTLED_AFTER_S = 8.0
 STOPPING, ENDED, WAITING = "Stopping", "Idle", "Waiting"
 GOING_AWAY = 1001
 
@@ -39,7 +38,6 @@ class Sessions:
         self._grid, self._times, self._roster, self._desk = grid, times, roster, desk
         self._has_peers = has_peers
         self._transactions: dict[str, Transaction] = {}
-        self._held_back: set[tuple[ChargerId, int]] = set()
         self.steering: Steering
         self.deliveries: Deliveries
 
@@ -62,6 +60,11 @@ class Sessions:
             for number in {each.connector for each in charger.transactions}:
                 self.deliveries.look(charger.id, number)
 
+    def forget_closed(self) -> None:
+        """Of all chargers, what they need not remember any more."""
+        for charger in self._roster:
+            self.forget(charger)
+
     def forget(self, charger: Charger) -> None:
         """Transactions that are over, and known to be."""
         for each in charger.transactions.forget():
@@ -81,7 +84,10 @@ class Sessions:
         for name in self._roster.substation(offers.substation).sessions:
             charger = self._roster.get(ChargerId(offers.substation, name))
             if charger is not None:
-                self.apply(charger)
+                try:
+                    self.apply(charger)
+                except Exception:  # of ours; the other chargers' leases must be renewed
+                    log.exception("the offers to a charger could not be applied", extra=charger.id._asdict())
         self._give_up_orphans(offers)
 
     def apply(self, charger: Charger) -> None:
@@ -132,15 +138,12 @@ class Sessions:
         return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
 
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
-        link = charger.link
-        if link is None or connector.limit is None:
+        if charger.link is None or connector.limit is None or not self.has_offers(charger):
             return
         if not session.is_ours:
             self._not_ours(charger, connector, session)
             return
         connector.was_ours = True
-        if not self.has_offers(charger):
-            return
         connector.position = session.position if session.state == WAITING else None
         connector.offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
         if connector.limit_for is not None:
@@ -169,23 +172,9 @@ class Sessions:
     # ------------------------------------------------------------------ what substations are told
 
     def next_of(self, charger_id: ChargerId, connector: int) -> Transaction | None:
-        """What is to be told next of a connector.
-
-        A start waits while its charger has just connected and may draw its rating until it confirms its safe current:
-        it would be booked at that, and others pushed to 0 for a moment.
-        """
+        """What is to be told next of a connector."""
         charger = self._roster.get(charger_id)
-        found = None if charger is None else charger.transactions.next_for_substation(connector)
-        if charger is None or found is None or not found.wants_start or not self._is_unsettled(charger, connector):
-            return found
-        self._held_back.add((charger_id, connector))
-        return None
-
-    def tick(self) -> None:
-        """Look again after those that were held back."""
-        held_back, self._held_back = self._held_back, set()
-        for place in held_back:
-            self.deliveries.look(*place)
+        return None if charger is None else charger.transactions.next_for_substation(connector)
 
     def told(self, transaction: Transaction, session: OpenSession | None, why: str) -> None:
         """A substation has taken an order, or refused it."""
@@ -203,10 +192,3 @@ class Sessions:
         elif session is not None and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
-
-    def _is_unsettled(self, charger: Charger, number: int) -> bool:
-        connector = charger.connectors.get(number)
-        limit = None if connector is None else connector.limit
-        if charger.link is None or limit is None or self._times.now() - charger.link.opened_s > SETTLED_AFTER_S:
-            return False
-        return limit.is_controlled and limit.fallback_kw >= limit.rating_kw

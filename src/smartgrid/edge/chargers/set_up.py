@@ -61,8 +61,9 @@ class SettingUp:
             self._waiting[link] = charger
             self._go_on()
 
-    def tick(self, now_s: float) -> None:
+    def tick(self) -> None:
         """Ask those who have said nothing."""
+        now_s = self._times.now()
         while self._silent and self._silent[0][0] <= now_s:
             *_, charger, link = heapq.heappop(self._silent)
             if charger.link is link and not charger.is_heard:

@@ -66,8 +66,9 @@ class Steering:
         self._changed(charger, connector)
         self._wake(charger, connector, self._next_s(connector, transaction, now_s))
 
-    def tick(self, now_s: float) -> None:
+    def tick(self) -> None:
         """Look at what is due."""
+        now_s = self._times.now()
         while self._due and self._due[0][0] <= now_s:
             at_s, _, charger, connector = heapq.heappop(self._due)
             if connector.wake_s == at_s:
@@ -108,15 +109,17 @@ class Steering:
             order = limit.next_order(now_s)
             if order is None:
                 return
+            wall_s = self._times.wall()
+            action, payload = set_charging_profile(order, link.version, wall_s, charger.clock.ahead_s)
             limit.sent(order, now_s)
-            action, payload = set_charging_profile(order, link.version, self._times.wall(), charger.clock.ahead_s)
-            link.call(
-                action,
-                payload,
-                self._on_limit(charger, connector, link, limit, order),
-                slot=f"{action}/{connector.number}/{order.kind}",
-                first=True,
-            )
+            slot = f"{action}/{connector.number}/{order.kind}"
+            try:
+                link.call(
+                    action, payload, self._on_limit(charger, connector, link, limit, order), slot=slot, first=True
+                )
+            except ValueError:  # against the schema: a fault of ours, which no second try puts right
+                log.exception("a profile cannot be sent", extra=charger.id._asdict())
+                limit.answered(order, False, now_s)
 
     def _on_limit(
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
