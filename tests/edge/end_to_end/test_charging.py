@@ -66,6 +66,9 @@ def test_one_car_from_plug_to_departure(site: Site, version: str) -> None:
 
 def test_a_car_that_asked_before_it_plugged_in_has_the_same_session(site: Site) -> None:
     charger = connected(site, "one")
+    wait_until(
+        lambda: site.substation.call("GET", "/status").json()["free_connectors"] == 1, WAIT_S, "its connector is known"
+    )
     asked = charge(site.substation, "EV-APP", energy_kwh=20, max_power_kw=11, min_power_kw=4.14)
     assert asked.status == 201
     reserved = asked.json()
