@@ -102,7 +102,7 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         allows=allowed,
         heartbeat_s=settings.heartbeat_s,
         table=Table.load(settings.quirks_file),
-        meter_interval_s=settings.meter_interval_s or None,
+        meter_interval_s=settings.meter_interval_s,
         has_peers=sharing.has_peers,
         most_untold=settings.max_inbox_messages,
     )

@@ -172,6 +172,11 @@ class ChargerBook(Book):
         self._share()
         return self.told(), self._chargers.is_untold()
 
+    def booked_kw(self, session_id: str) -> float:
+        """The most that an open session may draw; 0 where there is none."""
+        charger = self._chargers.find(session_id)
+        return 0.0 if charger is None else charger.supply.booked_kw
+
     def is_untold(self, session_id: str) -> bool:
         """Whether the disk books less for it than is booked."""
         return self._chargers.is_untold([session_id])
