@@ -26,7 +26,7 @@ from smartgrid.edge.ports import (
     SessionReport,
     StartOrder,
 )
-from smartgrid.edge.registry.store import About, Registered
+from smartgrid.edge.registry.replica import About, Registered
 from smartgrid.edge.transactions.inbox import Done
 from smartgrid.edge.transactions.inbox_file import InboxFile, row_of
 from smartgrid.edge.transactions.transaction import Transaction

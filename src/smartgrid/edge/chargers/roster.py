@@ -9,7 +9,8 @@ from smartgrid.edge.chargers.substations import SubstationSeen
 from smartgrid.edge.limits.quirks import Quirks, Table
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, ChargerSpec, Grid
-from smartgrid.edge.registry.store import About, Registry
+from smartgrid.edge.registry.replica import About
+from smartgrid.edge.registry.store import Registry
 
 
 class Roster:
