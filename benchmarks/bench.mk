@@ -72,7 +72,10 @@ bench-edge-grid: $(VENV)/dev.stamp ## Measure what an edge's talk with 50 substa
 bench-edge-sockets: $(VENV)/dev.stamp ## Measure 10,000 chargers' connections, beside PyPI ocpp on websockets
 	@$(BIN)/python benchmarks/bench_edge_sockets.py
 
+bench-edge: $(VENV)/dev.stamp ## Measure one edge with 10,000 chargers and a car at each: memory, meter values, a reconnect of all
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_edge.py
+
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

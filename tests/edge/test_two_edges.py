@@ -80,6 +80,39 @@ def test_a_command_reaches_a_charger_of_the_other_edge(edges: list[Process]):
             assert charger.asked("UnlockConnector") == [{"connectorId": 1}]
 
 
+def registered(edge: Process) -> dict[str, str]:
+    """By charger the hash of its key, as this edge has it."""
+    found = edge.call("GET", "/registry/changes").json()
+    assert found["is_end"]
+    return {f"{row['substation']}/{row['charger']}": row["key_hash"] for row in found["rows"] if row["origin"] == "api"}
+
+
+def test_a_registration_is_soon_at_every_edge_and_so_is_its_end(edges: list[Process]):
+    for substation in NAMES:
+        body = {"key": "00112233445566778899AABBCCDDEEFF00112233"}
+        assert edges[0].call("PUT", f"/chargers/{substation}/CP-registered", json=body).status == 201
+    wait_until(lambda: len(registered(edges[1])) == len(NAMES), what="the other edge has them all")
+    wait_until(lambda: registered(edges[0]) == registered(edges[1]), what="both have the same")
+
+    for substation in NAMES:
+        assert edges[1].call("DELETE", f"/chargers/{substation}/CP-registered").status == 200
+    wait_until(lambda: registered(edges[0]) == registered(edges[1]) == {}, what="both have none")
+
+
+def test_an_edge_that_comes_back_has_what_was_registered_meanwhile_before_it_takes_a_charger(edges: list[Process]):
+    edges[1].kill()
+    body = {"key": "00112233445566778899AABBCCDDEEFF00112233"}
+    try:
+        path = next(
+            path
+            for path in (f"/chargers/{substation}/CP-meanwhile" for substation in NAMES)
+            if edges[0].call("PUT", path, json=body).status == 201
+        )
+    finally:
+        edges[1].restart()
+    assert path.removeprefix("/chargers/") in registered(edges[1])
+
+
 def test_where_an_edge_is_away_the_rest_is_shown_and_said_so(edges: list[Process]):
     edges[1].kill()
     try:

@@ -41,7 +41,8 @@ def run(settings: EdgeSettings) -> None:
         own = OwnChargers(settings.name, loop, found.registry, found.fleet, found.listener)
         peers = found.sharing.peers(Credentials(settings))
         chargers = AllChargers(own, peers) if found.sharing.has_peers else own
-        serve(make_app(chargers, lifecycle, registry, guard, audit), settings, lifecycle, registry.add_text)
+        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry)
+        serve(app, settings, lifecycle, registry.add_text)
 
 
 def _end(loop: EventLoop, found: Parts, timeout_s: float) -> None:
