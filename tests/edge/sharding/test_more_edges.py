@@ -130,6 +130,16 @@ def test_an_edge_more_moves_only_the_chargers_that_it_gets_and_their_cars_go_on(
         assert town.street.most_between_kw(name, 0, town.street.clock.now_s()) <= CAPACITY_KW
 
 
+def test_an_edge_more_knows_the_chargers_that_were_registered_before_it_came(town: Town) -> None:
+    body = {"security_profile": 1, "key": "a-key-of-16-chars", "connectors": [{}, {}]}
+    assert town.edges[0].call("PUT", "/chargers/s5/CP-new", json=body).status in (200, 201)
+
+    start_all([town.edges[2]])
+
+    shown = town.edges[2].call("GET", "/chargers/s5/CP-new").json()
+    assert (shown["registered"], shown["security_profile"], len(shown["connectors"])) == (True, 1, 2)
+
+
 def test_chargers_of_an_edge_that_is_killed_come_back_to_it_and_no_energy_is_lost(town: Town) -> None:
     placed = owners("edge-1", "edge-2")
     for name, edge in placed.items():
