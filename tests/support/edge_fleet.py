@@ -307,6 +307,7 @@ class World:
         self.fleet.connected(link)
         self.clock.run()
         if is_settled:
+            self.clock.run(0.5)  # of one that is new here they are reckoned by the next sweep
             link.confirm_safe_currents()
         return link
 

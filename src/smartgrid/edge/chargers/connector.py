@@ -132,6 +132,13 @@ class Connector:
             return None
         return self.reading.power_kw
 
+    def reconnected(self, now_s: float, *, may_have_been_elsewhere: bool) -> None:
+        """Its charger is here again; another edge may have told it something since, and it counts as ours anew."""
+        self.offer, self.was_ours = None, False
+        self.is_known = self.is_known and not may_have_been_elsewhere
+        if self.limit is not None:
+            self.limit.reconnected(now_s)
+
     def no_transaction(self) -> None:
         """What was of the last one is over."""
         self.offer = self.report = self.position = self.last_energy = None
