@@ -255,12 +255,12 @@ class Substation:
         if answer.status != 200:
             box.failed(time.monotonic())
             raise NotAnsweredError(f"the status of its answer is {answer.status}")
-        box.arrived(batch, time.monotonic())
         self._counters.reports[TAKEN] += 1
         told = {report.session_id for report in batch.reports} | {session_id for session_id, _ in batch.claims}
         gone = [session_id for session_id in report_box.read_gone(answer.body) if session_id in told]
+        box.forget(gone)
+        box.arrived(batch, time.monotonic())
         if gone:
-            box.forget(gone)
             self._hear(self._downward.gone, self.name, gone)
 
     # ------------------------------------------------------------------ what they have in common
