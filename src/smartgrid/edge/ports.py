@@ -332,6 +332,9 @@ class Grid(Protocol):
     def report(self, substation: str, report: SessionReport) -> None:
         """Soon, with the others of its substation, the latest of each session; sent again until it has arrived."""
 
+    def is_told(self, substation: str, session_id: str) -> bool:
+        """Whether the newest report of the session was answered."""
+
     def claim(self, substation: str, session_id: str, number: int) -> None:
         """Become the edge that holds the session, if `number` is still its number there; `is_ours` tells."""
 

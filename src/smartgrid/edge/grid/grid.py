@@ -117,6 +117,10 @@ class SubstationGrid:
             self.counters.reports[LOST] += 1
         found.tell()
 
+    def is_told(self, substation: str, session_id: str) -> bool:
+        found = self._substations.get(substation)
+        return found is not None and found.box.is_told(session_id)
+
     def claim(self, substation: str, session_id: str, number: int) -> None:
         found = self._substation(substation)
         found.box.claim(session_id, number, time.monotonic())

@@ -73,6 +73,10 @@ class ReportBox:
         self._want(now_s if _is_urgent(before, report) else now_s + GATHER_S)
         return True
 
+    def is_told(self, session_id: str) -> bool:
+        """Whether the newest report of it has arrived."""
+        return session_id in self._latest and session_id not in self._unsent
+
     def claim(self, session_id: str, number: int, now_s: float) -> None:
         """Ask to hold a session whose number is this one."""
         if len(self._claims) < MAX_SESSIONS or session_id in self._claims:
