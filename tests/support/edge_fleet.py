@@ -262,7 +262,7 @@ class ScriptedGrid:
     def claim(self, substation: str, session_id: str, number: int) -> None:
         self.claims.append((session_id, number))
 
-    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
+    def connectors(self, substation: str, total: int, free: int) -> None:
         self.counted = total, free
 
 

@@ -126,9 +126,9 @@ class SubstationGrid:
         found.box.claim(session_id, number, time.monotonic())
         found.tell()
 
-    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
+    def connectors(self, substation: str, total: int, free: int) -> None:
         found = self._substation(substation)
-        found.box.set_connectors(Connectors(total, free, arrival_kw), time.monotonic())
+        found.box.set_connectors(Connectors(total, free), time.monotonic())
         found.tell()
 
     # ------------------------------------------------------------------ for people
