@@ -321,3 +321,22 @@ def test_a_waiting_car_at_a_connector_of_0_needs_no_profile() -> None:
     charger = Charger(safe_a=0.0).car()
     assert charger.offer(0.0) == []
     assert limits(charger.offer(11.04)) == [16.0]
+
+
+def test_a_charger_that_is_away_is_held_at_its_safe_current_once_its_profile_has_run_out_whatever_it_drew() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.draw(16, 60)
+    charger.limit.disconnected(charger.now_s)
+    charger.wait(870)
+    assert charger.held_kw == SAFE_KW
+
+
+def test_one_that_was_seen_to_draw_more_than_it_may_is_held_so_while_it_is_away() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.wait(60)
+    charger.meter(20)
+    charger.limit.disconnected(charger.now_s)
+    charger.wait(870)
+    assert charger.held_kw == pytest.approx(20 * 0.69)
