@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
-from smartgrid.edge.ports import CallFailure, CarState, ChargerId, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
+from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
 from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
 V201 = OcppVersion.V201
@@ -28,7 +28,7 @@ def charging(world: World, name: str = "CP1", meter: int = 0) -> tuple[ScriptedL
     transaction = world.start(link, meter=meter)
     world.offer(11.0)
     link.profiles()
-    world.clock.run(1)
+    world.clock.run(2)
     link.profiles()
     return link, transaction
 

@@ -30,6 +30,7 @@ class Connector:
         "let_go_s",
         "limit",
         "limit_for",
+        "lowered_s",
         "newcomer",
         "number",
         "offer",
@@ -59,6 +60,8 @@ class Connector:
         self.limit: ConnectorLimit | None = None
         self.fallback_a = self.safe_a = 0.0
         """The safe current that it is to have, and the one that its charger was told."""
+        self.lowered_s = -math.inf
+        """When the safe current of the car that is there was last lowered."""
         self.let_go_s = -math.inf
         """Until then the end of its last transaction waits for the safe current to be gone."""
         self.limit_for: Transaction | None = None
@@ -166,7 +169,7 @@ class Connector:
         self.fallback_a = self.safe_a = 0.0
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
-        self.let_go_s = now_s + LET_GO_S
+        self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
         self.offer = self.report = self.position = self.last_energy = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf

@@ -3,8 +3,8 @@
 A safe current comes with a session. A connector without one has 0 A, which is the first that a charger is told; a car
 that plugs in draws nothing until it has its first limit. Once its substation gives a session power, its connector gets
 6 A, the sessions in the order in which they began, while the sum fits the firm capacity. The plan of a substation is
-reckoned anew when its firm capacity or who has power changes, and each minute (`limits.fallback` says when currents may
-rise). Lower ones go out at once.
+reckoned anew when its firm capacity or who has power changes, and each minute. Lower ones go out at once. A car whose
+safe current was lowered gets it back after an hour at the earliest, as each change is written to its charger's flash.
 
 A higher one is reported first (`reporting` takes it from `fallback_a`), and goes out when the substation has answered
 that report, so it is in the books before it can be drawn. Likewise in the end: `sessions` tells of it once the
@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smartgrid.edge.chargers.charger import Charger
-from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.chargers.connector import Connector, kw_of
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.ports import ConnectorSpec, Grid
+from smartgrid.edge.limits.fallback import RAISE_SPACING_S, plan
+from smartgrid.edge.ports import Grid
 
 _SAME_KW = 0.01
 
@@ -62,23 +63,38 @@ class SafePlans:
         """The plan of a substation, and what of it is news."""
         if seen.offers is None:
             return
-        fed: list[tuple[float, str, ConnectorSpec]] = []
-        still_a: dict[str, float] = {}
+        seen.is_plan_due = False
+        fed: list[tuple[float, str, Charger, Connector]] = []
         others_kw = 0.0
         for charger in seen.chargers:
             for connector in charger.connectors.values():
                 transaction = charger.transaction_on(connector)
                 if transaction is not None and transaction.session_id and connector.has_power:
                     place = place_of(charger.id.charger, connector.number)
-                    fed.append((transaction.started_wall_s, place, connector.spec))
-                    still_a[place] = connector.still_a
+                    fed.append((transaction.started_wall_s, place, charger, connector))
                 else:
                     others_kw += connector.still_kw
-        planned_a = seen.plan([(place, spec) for _, place, spec in sorted(fed, key=lambda each: each[:2])],
-                              self._times.now(), still_a, others_kw)  # fmt: skip
-        for charger in seen.chargers:
-            for connector in charger.connectors.values():
-                self._plan(charger, connector, planned_a.get(place_of(charger.id.charger, connector.number), 0.0))
+                    if transaction is None or connector.was_ours:  # else nobody has told us of it yet
+                        self._plan(charger, connector, 0.0)
+        fed.sort(key=lambda each: each[:2])
+        self._share(fed, seen.offers.firm_capacity_kw, others_kw)
+
+    def _share(
+        self, fed: list[tuple[float, str, Charger, Connector]], firm_capacity_kw: float, others_kw: float
+    ) -> None:
+        """Lower what does not fit; raise what fits beside all that others may still have."""
+        planned_a = plan([connector.spec for *_, connector in fed], firm_capacity_kw)
+        booked_kw = others_kw + sum(max(each.still_kw, each.planned_kw) for *_, each in fed)
+        now_s = self._times.now()
+        for (*_, charger, connector), current_a in zip(fed, planned_a, strict=True):
+            more_kw = kw_of(current_a, connector.spec.phases) - max(connector.still_kw, connector.planned_kw)
+            if current_a <= connector.fallback_a:
+                if current_a < connector.fallback_a:
+                    connector.lowered_s = now_s
+                self._plan(charger, connector, current_a)
+            elif booked_kw + more_kw <= firm_capacity_kw + _SAME_KW and now_s >= connector.lowered_s + RAISE_SPACING_S:
+                booked_kw += max(0.0, more_kw)
+                self._plan(charger, connector, current_a)
 
     def _plan(self, charger: Charger, connector: Connector, current_a: float) -> None:
         if current_a == connector.fallback_a:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smartgrid.edge.chargers.charger import Charger
-from smartgrid.edge.limits.fallback import SafeCurrents
-from smartgrid.edge.ports import ConnectorSpec, Offers, OpenSession
+from smartgrid.edge.ports import Offers, OpenSession
 
 
 @dataclass(slots=True)
@@ -21,7 +19,6 @@ class SubstationSeen:
     is_plan_due: bool = True
     are_connectors_due: bool = False
     connectors_told: tuple[int, int] | None = None
-    _currents: SafeCurrents = field(default_factory=SafeCurrents)
 
     def take(self, offers: Offers) -> None:
         """The newest offers."""
@@ -29,18 +26,6 @@ class SubstationSeen:
         for session in offers.sessions:
             self.sessions.setdefault(session.charger, []).append(session)
         self.is_plan_due |= before is None or before.firm_capacity_kw != offers.firm_capacity_kw
-
-    def plan(
-        self,
-        connectors: Sequence[tuple[str, ConnectorSpec]],
-        now_s: float,
-        still_a: Mapping[str, float],
-        others_kw: float,
-    ) -> Mapping[str, float]:
-        """The safe currents of those whose sessions have power, in the order in which they began."""
-        self.is_plan_due = False
-        assert self.offers is not None
-        return self._currents.update(connectors, self.offers.firm_capacity_kw, now_s, still_a, others_kw)
 
     def count_connectors(self) -> tuple[int, int]:
         """How many there are, and how many are free."""
