@@ -142,6 +142,13 @@ def test_chargers_that_are_registered_and_away_have_their_part_in_it(world: Worl
     assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
 
 
+def test_a_charger_that_was_here_before_has_what_it_had_while_its_substation_is_away(world: World) -> None:
+    world.connect()
+    world.restart()
+    link = world.connect(is_settled=False)
+    assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
+
+
 def test_it_is_0_where_nobody_has_told_a_firm_capacity(world: World) -> None:
     link = world.connect(is_settled=False)
     world.clock.run(4)
@@ -414,6 +421,17 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     world.fleet.disconnected(link)
     world.clock.run(1)
     assert world.grid.counted == (2, 0)
+
+
+def test_it_is_told_what_a_car_draws_that_plugs_in_at_a_free_one(tmp_path: Path) -> None:
+    world = World(tmp_path, connectors=2)
+    link = world.connect()
+    world.status(link, "Available", 1)
+    world.clock.run(1)
+    assert world.grid.arrival_kw == 4.14
+    world.status(link, "Preparing", 1)
+    world.clock.run(1)
+    assert world.grid.arrival_kw == 0.0
 
 
 def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:

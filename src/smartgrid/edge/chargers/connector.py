@@ -88,6 +88,13 @@ class Connector:
         return kw_of(self.spec.rating_a, self.spec.phases)
 
     @property
+    def arrival_kw(self) -> float:
+        """The most that a car draws here before it has a session: by the safe current, planned or still in force."""
+        if self.limit is None or (self.limit.is_controlled and self.limit.fallback_kw >= self.limit.rating_kw):
+            return self.planned_kw  # no car is let in before the safe current is confirmed
+        return max(self.planned_kw, self.limit.fallback_kw)
+
+    @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
         return kw_of(self.fallback_a or 0.0, self.spec.phases)

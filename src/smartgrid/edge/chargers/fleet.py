@@ -149,6 +149,8 @@ class Fleet:
         counts = self.counts()
         self.desk.is_full = counts.untold >= self._most_untold
         self.set_up.reckon(counts.connectors.total())
+        for seen in self.roster.substations.values():
+            seen.are_connectors_due = True
 
     def _sweep(self) -> None:
         if self._is_running:

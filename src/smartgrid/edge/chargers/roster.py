@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.substations import SubstationSeen
 from smartgrid.edge.limits.quirks import Quirks, Table
+from smartgrid.edge.messages.lenient import number as number_in
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, ChargerSpec, Grid
 from smartgrid.edge.registry.replica import About
 from smartgrid.edge.registry.store import Registry
+
+SAFE = "safe-{}"
+"""The fact that a connector's safe current is remembered as."""
 
 
 class Roster:
@@ -45,6 +49,8 @@ class Roster:
             found.booted, found.facts = booted, about.facts
             for number in range(len(found.connectors) + 1, about.connectors + 1):
                 found.connector(number)
+            for connector in found.connectors.values():
+                connector.fallback_a = number_in(about.facts.get(SAFE.format(connector.number)))
             seen = self.substation(charger_id.substation)
             seen.chargers.append(found)
             seen.is_plan_due = True
@@ -83,6 +89,18 @@ class Roster:
         said = charger.booted
         about = About(said.vendor, said.model, said.firmware, max(charger.connectors), charger.facts)
         self.registry.learn(charger.id, about)
+
+    def planned(self, charger: Charger) -> None:
+        """Its safe currents are others now."""
+        safe = {
+            SAFE.format(connector.number): str(connector.fallback_a)
+            for connector in charger.connectors.values()
+            if connector.fallback_a is not None
+        }
+        if not safe.items() <= charger.facts.items():
+            charger.facts = {**charger.facts, **safe}
+            self.learn(charger)
+        self.connectors_changed(charger)
 
     def connectors_changed(self, charger: Charger) -> None:
         """It may have more or fewer that are free."""

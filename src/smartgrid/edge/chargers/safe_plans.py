@@ -4,8 +4,8 @@ The plan of a substation is reckoned anew when its firm capacity changes, when t
 not in it yet, and each minute, as currents may rise only now and then (`limits.fallback`). Lower ones go out at once. A
 higher one goes out only where no car is: a session is booked at the safe current that its connector had at its start.
 
-A charger at a substation whose firm capacity nobody has told yet gets 0 A after `UNPLANNED_S`: without any profile it
-would have no limit at all.
+A charger that was here before has what it had then until its substation has told its firm capacity. One that was not
+gets 0 A after `UNPLANNED_S`: without any profile it would have no limit at all.
 """
 
 from __future__ import annotations
@@ -75,13 +75,14 @@ class SafePlans:
         """What its connectors are to have as far as there is a plan."""
         safe_a = self._roster.substation(charger.id.substation).safe_a
         for connector in charger.connectors.values():
-            current_a = safe_a.get(place_of(charger.id.charger, connector.number))
+            current_a = safe_a.get(place_of(charger.id.charger, connector.number), connector.fallback_a)
             if current_a is None or connector.limit is None:
                 continue
             if connector.fallback_a is not None and charger.transaction_on(connector) is not None:
                 current_a = min(current_a, connector.fallback_a)
             connector.fallback_a = current_a
             connector.limit.fallback(current_a, self._times.now())
+        self._roster.planned(charger)
 
     def _stay_safe(self, charger: Charger, now_s: float) -> None:
         for connector in charger.connectors.values():

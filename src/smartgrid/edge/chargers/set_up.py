@@ -103,7 +103,7 @@ class SettingUp:
     def _done(self, charger: Charger, link: Link, mark: str, found: SetUp) -> None:
         self._under_way.discard(link)
         unit = "" if found.unit is None else found.unit.value
-        charger.facts = {FINGERPRINT: mark, UNIT: unit}
+        charger.facts = {**charger.facts, FINGERPRINT: mark, UNIT: unit}
         if found.refused:
             log.info(
                 "a charger refuses some of its settings",
