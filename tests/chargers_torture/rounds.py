@@ -18,7 +18,7 @@ from smartgrid.chargersim.car import Car
 from smartgrid.chargersim.dialect_16 import Dialect16
 from smartgrid.chargersim.dialect_201 import Dialect201
 from smartgrid.chargersim.street import Handle, Street
-from support.grid import Grid, sessions
+from support.grid import Grid, metric, sessions
 from support.processes import Process, wait_until
 
 SUBSTATIONS = 3
@@ -164,6 +164,7 @@ class _Round:
         )
         self.progress("all chargers are back")
         self._wait_patiently(lambda: not any(each.charger.kept_messages for each in handles.values()))
+        self._wait_patiently(lambda: metric(self.grid.edge, "edge_inbox_messages") == 0)
         self._wait_patiently(self._has_no_open_session)
 
     def _has_no_open_session(self) -> bool:

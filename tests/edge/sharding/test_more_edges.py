@@ -73,7 +73,8 @@ class Town:
             wait_until(lambda c=charger: c.power_kw > 0.9 * CAR_KW, SETTLE_S, f"the car at {name} charges")  # type: ignore[misc]
 
 
-NAMES = [f"s{number}" for number in range(4)]
+NAMES = ["s0", "s1", "s5", "s6"]
+"""Each edge gets some, and a third one takes one of each."""
 
 
 def owners(*edges: str) -> dict[str, str]:
@@ -127,6 +128,16 @@ def test_an_edge_more_moves_only_the_chargers_that_it_gets_and_their_cars_go_on(
     for name in NAMES:
         wait_until(lambda n=name: town.chargers[n].power_kw > 0.9 * CAR_KW, SETTLE_S, f"{name} charges")  # type: ignore[misc]
         assert town.street.most_between_kw(name, 0, town.street.clock.now_s()) <= CAPACITY_KW
+
+
+def test_an_edge_more_knows_the_chargers_that_were_registered_before_it_came(town: Town) -> None:
+    body = {"security_profile": 1, "key": "a-key-of-16-chars", "connectors": [{}, {}]}
+    assert town.edges[0].call("PUT", "/chargers/s5/CP-new", json=body).status in (200, 201)
+
+    start_all([town.edges[2]])
+
+    shown = town.edges[2].call("GET", "/chargers/s5/CP-new").json()
+    assert (shown["registered"], shown["security_profile"], len(shown["connectors"])) == (True, 1, 2)
 
 
 def test_chargers_of_an_edge_that_is_killed_come_back_to_it_and_no_energy_is_lost(town: Town) -> None:
