@@ -58,6 +58,11 @@ SPECIFIED = {
         "edge_substations": "gauge",
         "edge_offers_age_seconds": "gauge",
         "edge_deliveries": "counter",
+        "edge_polls": "counter",
+        "edge_reports": "counter",
+        "edge_members": "gauge",
+        "charger_connections_passed_on": "counter",
+        "chargers_handed_over": "counter",
         "charger_clock_skew_seconds_max": "gauge",
     },
 }

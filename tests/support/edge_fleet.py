@@ -216,7 +216,7 @@ class ScriptedGrid:
         self.reports: list[SessionReport] = []
         self.claims: list[tuple[str, int]] = []
         self.counted: tuple[int, int] | None = None
-        self.arrival_kw = 0.0
+        self.is_silent = False
         self.sessions: dict[str, OpenSession] = {}
         self._numbers = itertools.count(1)
 
@@ -256,11 +256,14 @@ class ScriptedGrid:
     def report(self, substation: str, report: SessionReport) -> None:
         self.reports.append(report)
 
+    def is_told(self, substation: str, session_id: str) -> bool:
+        return not self.is_silent
+
     def claim(self, substation: str, session_id: str, number: int) -> None:
         self.claims.append((session_id, number))
 
-    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
-        self.counted, self.arrival_kw = (total, free), arrival_kw
+    def connectors(self, substation: str, total: int, free: int) -> None:
+        self.counted = total, free
 
 
 class World:

@@ -68,6 +68,11 @@ class _Read:
     substations: list[SubstationState]
     profiles: dict[str, int]
     deliveries: dict[str, int]
+    polls: dict[str, int]
+    reports: dict[str, int]
+    edges: int
+    passed_on: dict[str, int]
+    handed_over: int
 
 
 class EdgeCollector(Collector):
@@ -89,6 +94,7 @@ class EdgeCollector(Collector):
         if found is not None:
             yield from _of_chargers(found.counts)
             yield from _of_substations(found)
+            yield from _of_sharing(found)
         yield from self._of_sockets()
 
     def _read(self) -> _Read | None:
@@ -99,6 +105,11 @@ class EdgeCollector(Collector):
                 parts.grid.states(),
                 dict(parts.fleet.steering.profiles),
                 dict(parts.grid.counters.deliveries),
+                dict(parts.grid.counters.offers),
+                dict(parts.grid.counters.reports),
+                len(parts.sharing.shards.members),
+                dict(parts.sharing.passing.counts),
+                parts.sharing.handed_over,
             )
 
         try:
@@ -167,7 +178,25 @@ def _of_substations(found: _Read) -> Iterator[Metric]:
         "edge_deliveries", "Orders to begin and end sessions, by outcome.", "result", Outcome, found.deliveries
     )
     yield _counted(
+        "edge_polls", "Polls of substations for their offers, by what came of them.", "result", (), found.polls
+    )
+    yield _counted("edge_reports", "Batches of reports to substations, by outcome.", "result", (), found.reports)
+    yield _counted(
         "charging_profiles", "Charging profiles sent, by the charger's answer.", "result", PROFILES, found.profiles
+    )
+
+
+def _of_sharing(found: _Read) -> Iterator[Metric]:
+    yield GaugeMetricFamily("edge_members", "Edges that share the substations, as this one sees it.", found.edges)
+    yield _counted(
+        "charger_connections_passed_on",
+        "Connections of chargers of other edges, by what became of them.",
+        "result",
+        (),
+        found.passed_on,
+    )
+    yield CounterMetricFamily(
+        "chargers_handed_over", "Chargers sent away as another edge has their substation now.", found.handed_over
     )
 
 

@@ -42,6 +42,11 @@ class Sharing:
         self._handover = Handover(self.shards, listener.links, grid.unwatch, grid.watched)
         self.shards.begin(self._handover.owners_changed)
 
+    @property
+    def handed_over(self) -> int:
+        """Chargers sent away as another edge has their substation."""
+        return 0 if self._handover is None else self._handover.handed_over
+
     def peers(self, credentials: Credentials) -> Peers:
         """For the HTTP API, whose threads ask: who is there is one object, replaced as a whole."""
 

@@ -19,7 +19,7 @@ def test_a_car_charges_from_plug_to_stop(world: World) -> None:
     assert link.say("BootNotification", chargePointVendor="V", chargePointModel="M")["status"] == "Accepted"
     world.offer()
     link.say("StatusNotification", connectorId=1, status="Preparing", errorCode="NoError", timestamp=world.time())
-    assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
     assert link.say("Authorize", idTag="TAG") == {"idTagInfo": {"status": "Accepted"}}
 
     transaction = world.start(link, meter=1000)
@@ -33,6 +33,10 @@ def test_a_car_charges_from_plug_to_stop(world: World) -> None:
     assert world.last_report().energy_kwh == pytest.approx(0.18)
     assert world.last_report().power_kw == pytest.approx(10.9)
 
+    assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
+
     assert world.stop(link, transaction, 2500, reason="EVDisconnected") == {}
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+    world.clock.run(1)
     (end,) = world.grid.ends
     assert (end.session_id, end.energy_kwh, end.reason) == ("s1", 1.5, "EVDisconnected")

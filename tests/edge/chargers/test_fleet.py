@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
-from smartgrid.edge.ports import CallFailure, CarState, ChargerId, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
+from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
 from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
 V201 = OcppVersion.V201
@@ -27,6 +27,8 @@ def charging(world: World, name: str = "CP1", meter: int = 0) -> tuple[ScriptedL
     world.status(link, "Charging")
     transaction = world.start(link, meter=meter)
     world.offer(11.0)
+    link.profiles()
+    world.clock.run(2)
     link.profiles()
     return link, transaction
 
@@ -66,6 +68,8 @@ def test_every_answer_of_the_substation_renews_the_lease_and_a_profile_is_renewe
 
 def test_without_answers_no_profile_is_renewed_and_what_is_held_falls_to_the_safe_current(world: World) -> None:
     link, _ = charging(world)
+    world.clock.run(2)
+    link.profiles()
     world.clock.run(1000)
     assert link.profiles() == []
     assert world.last_report().held_kw == world.last_report().fallback_kw == pytest.approx(4.14, abs=0.01)
@@ -107,7 +111,7 @@ def test_a_refused_car_is_held_at_0_and_asked_to_stop(world: World) -> None:
     world.offer()
     link.profiles()
     transaction = world.start(link, tag="THIEF")
-    assert link.profiles() == [("TxProfile", 0.0, transaction)]
+    assert link.profiles() == []  # it has 0 A already
     assert link.take("RemoteStopTransaction") == []  # it may stop by itself
     world.clock.run(15)
     assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
@@ -126,41 +130,16 @@ def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_ca
 # ---------------------------------------------------------------------- safe currents
 
 
-def test_the_safe_currents_of_all_connectors_fit_the_firm_capacity(tmp_path: Path) -> None:
-    world = World(tmp_path, connectors=2)
-    links = [world.connect(name, is_settled=False) for name in ("A", "B", "C")]
-    world.offer(firm_kw=13.0)
-    limits = [limit for link in links for _, limit, _ in link.profiles()]
-    assert sorted(limits) == [0.0, 0.0, 0.0, 6.0, 6.0, 6.0]
+def safe_currents(link: ScriptedLink) -> list[float]:
+    return [limit for kind, limit, _ in link.profiles() if kind == "TxDefaultProfile"]
 
 
-def test_chargers_that_are_registered_and_away_have_their_part_in_it(world: World) -> None:
-    for name in ("A", "B"):
-        world.known.specs[ChargerId(SUBSTATION, name)] = ChargerSpec(connectors=(ConnectorSpec(),))
-    link = world.connect("C", is_settled=False)
-    world.offer(firm_kw=9.0)
-    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+def test_a_connector_without_a_session_has_0_a_first_of_all(world: World) -> None:
+    assert safe_currents(world.connect(is_settled=False)) == [0.0]
 
 
-def test_a_charger_that_was_here_before_has_what_it_had_while_its_substation_is_away(world: World) -> None:
-    world.connect()
-    world.restart()
-    link = world.connect(is_settled=False)
-    assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
-
-
-def test_it_is_0_where_nobody_has_told_a_firm_capacity(world: World) -> None:
-    link = world.connect(is_settled=False)
-    world.clock.run(4)
-    assert link.profiles() == []
-    world.clock.run(3)
-    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
-
-
-def test_a_connector_that_was_not_registered_has_its_part_once_it_is_named(world: World) -> None:
+def test_also_one_that_was_not_registered_once_it_is_named(world: World) -> None:
     link = world.connect()
-    world.offer()
-    link.profiles()
     world.status(link, "Available", connector=2)
     world.clock.run(1)
     (call,) = link.take("SetChargingProfile")
@@ -168,27 +147,78 @@ def test_a_connector_that_was_not_registered_has_its_part_once_it_is_named(world
     assert world.known.about[link.charger].connectors == 2
 
 
-def test_a_safe_current_rises_only_where_no_car_is_booked_at_the_lower_one(world: World) -> None:
-    world.offer(firm_kw=2.0)
+def test_a_safe_current_comes_with_the_power_of_a_session_and_goes_with_it(world: World) -> None:
     link = world.connect()
-    world.clock.run(1)
-    link.profiles()
     transaction = world.start(link)
-    world.offer(0.0, firm_kw=100.0)
-    world.clock.run(3700)
-    assert [kind for kind, _, _ in link.profiles()].count("TxDefaultProfile") == 0
+    world.offer(0.0, state="Waiting")
+    world.clock.run(2)
+    assert safe_currents(link) == []
+    world.offer(11.0)
+    world.clock.run(2)
+    assert safe_currents(link) == [6.0]
     world.stop(link, transaction, 1000)
-    world.clock.run(130)
-    assert ("TxDefaultProfile", 6.0, None) in link.profiles()
+    assert safe_currents(link) == [0.0]
 
 
-def test_when_the_firm_capacity_falls_those_that_have_power_keep_their_safe_current(world: World) -> None:
+def test_it_is_in_the_books_before_the_charger_has_it(world: World) -> None:
+    link = world.connect()
+    world.start(link)
+    world.grid.is_silent = True
+    world.offer(11.0)
+    world.clock.run(5)
+    assert world.grid.reports[-1].fallback_kw == 4.14
+    assert safe_currents(link) == []
+    world.grid.is_silent = False
+    world.clock.run(1)
+    assert safe_currents(link) == [6.0]
+
+
+def test_an_end_is_told_once_the_safe_current_is_gone(world: World) -> None:
+    link, transaction = charging(world)
+    world.stop(link, transaction, 1000)
+    world.clock.run(2)
+    assert world.grid.ends == []
+    assert safe_currents(link) == [0.0]
+    world.clock.run(1)
+    assert len(world.grid.ends) == 1
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_or_after_a_while_and_at_once_if_the_charger_is_away(world: World, is_away: bool) -> None:
+    link, transaction = charging(world)
+    world.stop(link, transaction, 1000)
+    if is_away:
+        world.fleet.disconnected(link)
+    world.clock.run(2 if is_away else 12)
+    assert len(world.grid.ends) == 1
+
+
+def test_the_safe_currents_of_all_sessions_fit_the_firm_capacity_the_older_first(world: World) -> None:
     older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
     world.start(older, tag="A")
+    world.clock.run(1)
     world.start(newer, tag="B")
+    world.offer(11.0, 11.0, firm_kw=6.0)
+    world.clock.run(2)
+    assert (safe_currents(older), safe_currents(newer)) == ([6.0], [])
+
+
+def test_they_fall_at_once_when_the_firm_capacity_falls(world: World) -> None:
+    older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
+    world.start(older, tag="A")
+    world.clock.run(1)
+    world.start(newer, tag="B")
+    world.offer(11.0, 11.0)
+    world.clock.run(2)
+    assert safe_currents(older) == safe_currents(newer) == [6.0]
     world.offer(5.9, 0.0, firm_kw=6.0)
-    assert [limit for kind, limit, _ in older.profiles() if kind == "TxDefaultProfile"] == []
-    assert [limit for kind, limit, _ in newer.profiles() if kind == "TxDefaultProfile"] == [0.0]
+    assert (safe_currents(older), safe_currents(newer)) == ([], [0.0])
+
+
+def test_a_car_keeps_its_safe_current_over_a_restart_of_the_edge_while_its_substation_is_away(world: World) -> None:
+    charging(world)
+    world.restart()
+    assert safe_currents(world.connect(is_settled=False)) == [6.0]
 
 
 def test_no_car_is_let_in_before_its_charger_has_confirmed_its_safe_current(world: World) -> None:
@@ -202,7 +232,7 @@ def test_no_car_is_let_in_before_its_charger_has_confirmed_its_safe_current(worl
     link.profiles()
     world.clock.run(1)
     assert len(link.answers) == 2
-    assert [order.held_kw for order in world.grid.starts] == [4.14]
+    assert [order.held_kw for order in world.grid.starts] == [0.0]
 
 
 def test_nor_does_it_wait_for_ever(world: World) -> None:
@@ -282,6 +312,8 @@ def test_a_session_that_is_not_known_here_is_taken_over_with_its_register(world:
     other.value(link, transaction, wh=5000)
     assert other.last_report().energy_kwh == 3.0
     other.stop(link, transaction, 6000)
+    link.profiles()
+    other.clock.run(1)
     assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
     assert other.grid.starts == []
 
@@ -423,17 +455,6 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     assert world.grid.counted == (2, 0)
 
 
-def test_it_is_told_what_a_car_draws_that_plugs_in_at_a_free_one(tmp_path: Path) -> None:
-    world = World(tmp_path, connectors=2)
-    link = world.connect()
-    world.status(link, "Available", 1)
-    world.clock.run(1)
-    assert world.grid.arrival_kw == 4.14
-    world.status(link, "Preparing", 1)
-    world.clock.run(1)
-    assert world.grid.arrival_kw == 0.0
-
-
 def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:
     world.most_untold = 2
     world.restart()
@@ -473,7 +494,7 @@ def test_what_was_under_way_on_the_older_is_not_taken_as_answered(world: World) 
     (call,) = older.take("SetChargingProfile")
     newer = world.connect(is_settled=False)
     call.fail(CallFailure.CLOSED)
-    assert newer.profiles() == [("TxDefaultProfile", 6.0, None)]
+    assert newer.profiles() == [("TxDefaultProfile", 0.0, None)]
 
 
 def test_a_charger_that_comes_back_as_2x_is_told_in_2x(world: World) -> None:

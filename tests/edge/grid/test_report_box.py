@@ -46,8 +46,8 @@ def test_a_session_that_is_new_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"held_kw": 10.0}, {"is_controlled": False}, {"number": 2}, {"fallback_kw": 0.0}],
-    ids=["held falls", "not controlled", "later offer adopted", "fallback falls"],
+    [{"held_kw": 10.0}, {"is_controlled": False}, {"number": 2}, {"fallback_kw": 0.0}, {"fallback_kw": 5.0}],
+    ids=["held falls", "not controlled", "later offer adopted", "fallback falls", "fallback rises"],
 )
 def test_what_others_wait_for_is_told_at_once(change: dict[str, float]) -> None:
     box = box_that_told(report())
@@ -198,6 +198,22 @@ def test_one_report_that_is_refused_spoils_no_other() -> None:
     assert sorted(arrived) == sorted(set(sessions) - {"s-42"})
 
 
+def test_a_session_is_told_once_its_newest_report_has_arrived() -> None:
+    box = ReportBox()
+    assert not box.is_told("s-1")
+    box.add(report(fallback_kw=0.0), 0.0)
+    under_way = box.take()
+    box.add(report(fallback_kw=4.14), 0.1)
+
+    box.arrived(under_way, 0.2)
+    assert not box.is_told("s-1")
+    told(box)
+    assert box.is_told("s-1")
+
+    box.forget(["s-1"])
+    assert not box.is_told("s-1")
+
+
 def test_connectors_are_told_when_they_change() -> None:
     box = ReportBox()
     box.set_connectors(Connectors(4, 2), 1.0)
@@ -227,13 +243,13 @@ def test_a_batch_on_the_wire() -> None:
     full = report(
         power_kw=6.2, energy_kwh=1.25, measured_wall_s=1_800_000_000.0, car=CarState.SUSPENDED_EV, is_controlled=False
     )
-    batch = Batch((full, report("s-2", held_kw=None)), (("s-3", 9),), Connectors(4, 1, 4.14))
+    batch = Batch((full, report("s-2", held_kw=None)), (("s-3", 9),), Connectors(4, 1))
 
     assert json.loads(encode(batch, 11, "edge-0/abcd", 3)) == {
         "epoch": 11,
         "edge": "edge-0/abcd",
         "sequence": 3,
-        "connectors": {"total": 4, "free": 1, "arrival_kw": 4.14},
+        "connectors": {"total": 4, "free": 1},
         "claims": [["s-3", 9]],
         "sessions": [
             {

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
 from edge.grid.harness import Running, report, running
 from edge.grid.strange_substation import Said, StrangeSubstation
+from smartgrid.edge.grid.report_box import MAX_BATCH
 from support.processes import wait_until
+
+
+def due_s(edge: Running) -> float:
+    """When there is something to be told; never, once all is."""
+    return edge.grid._substation("s0").box.due_s
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def test_a_substation_that_was_restarted_is_told_everything_anew(substation: Str
     edge.report(report("s-1"))
     edge.report(report("s-2"))
     edge.do(edge.grid.connectors, "s0", 4, 2)
-    wait_until(lambda: edge.do(lambda: edge.grid._substation("s0").box.due_s) == float("inf"), 20, "all is told")
+    wait_until(lambda: edge.do(due_s, edge) == math.inf, 20, "all is told")
     before = len(substation.asked("POST /reports"))
 
     substation.restart()
@@ -116,11 +123,16 @@ def test_a_claim_is_sent_with_the_number_that_it_is_for(substation: StrangeSubst
 def test_what_is_due_is_told_before_the_edge_ends(substation: StrangeSubstation) -> None:
     with running({"s0": substation.url}) as edge:
         edge.watch()
-        edge.report(report(power_kw=1.0))
-        wait_until(lambda: edge.reports("taken") == 1, 20, "the first is taken")
-        edge.report(report(power_kw=2.0))
+        sessions = [f"s-{number}" for number in range(2 * MAX_BATCH)]
+        for each in sessions:
+            edge.report(report(each, power_kw=1.0))
+        wait_until(lambda: edge.do(due_s, edge) == math.inf, 20, "all is told")
+        before = len(substation.asked("POST /reports"))
+        for each in sessions:
+            edge.report(report(each, power_kw=2.0))
 
-    assert substation.asked("POST /reports")[-1].body["sessions"][0]["power_kw"] == 2.0
+    last = [told for asked in substation.asked("POST /reports")[before:] for told in asked.body["sessions"]]
+    assert [told["session_id"] for told in last if told["power_kw"] == 2.0] == sessions
 
 
 def test_one_that_takes_no_reports_at_all_is_told_of_one_report_at_a_time_and_they_are_counted(

@@ -293,3 +293,50 @@ def test_a_profile_ends_before_its_lease_and_is_renewed_half_way(lease_s: float)
             assert order.duration_s <= lease_s - min(15, lease_s / 10)
         charger.wait(1)
     assert charger.limit_writes() in range(5, 10)
+
+
+def test_a_connector_without_a_session_has_0_and_its_car_gets_the_limit_before_the_safe_current() -> None:
+    charger = Charger(safe_a=0.0).car()
+    assert (limits(charger.orders), charger.held_kw) == ([0.0], 0.0)
+    charger.limit.fallback(6.0, charger.now_s)
+    assert [(order.kind, order.limit) for order in charger.offer(11.04)] == [
+        (ProfileKind.TX, 16.0),
+        (ProfileKind.TX_DEFAULT, 6.0),
+    ]
+    charger.limit.end(charger.now_s)
+    charger.limit.fallback(0.0, charger.now_s)
+    assert limits(charger.pump()) == [0.0]
+
+
+def test_a_safe_current_that_changes_is_written_where_the_same_profile_carries_the_limit() -> None:
+    charger = Charger(Quirks(kinds=(ProfileKind.TX_DEFAULT,)), safe_a=0.0).car()
+    charger.offer(11.04)
+    for safe_a in (6.0, 0.0):
+        charger.limit.fallback(safe_a, charger.now_s)
+        (order,) = charger.pump()
+        assert (order.limit, order.then_limit) == (16.0, safe_a)
+
+
+def test_a_waiting_car_at_a_connector_of_0_needs_no_profile() -> None:
+    charger = Charger(safe_a=0.0).car()
+    assert charger.offer(0.0) == []
+    assert limits(charger.offer(11.04)) == [16.0]
+
+
+def test_a_charger_that_is_away_is_held_at_its_safe_current_once_its_profile_has_run_out_whatever_it_drew() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.draw(16, 60)
+    charger.limit.disconnected(charger.now_s)
+    charger.wait(870)
+    assert charger.held_kw == SAFE_KW
+
+
+def test_one_that_was_seen_to_draw_more_than_it_may_is_held_so_while_it_is_away() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.wait(60)
+    charger.meter(20)
+    charger.limit.disconnected(charger.now_s)
+    charger.wait(870)
+    assert charger.held_kw == pytest.approx(20 * 0.69)

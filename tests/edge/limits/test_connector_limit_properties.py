@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.limits.pace import Pace
-from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.limits.quirks import DEFAULT, Quirks
 from smartgrid.edge.ports import ConnectorSpec, LimitOrder, OcppVersion, Offer, ProfileKind, RateUnit, Reading
 
 LEASE_S = 900.0
@@ -93,10 +93,12 @@ class Charging(RuleBasedStateMachine):
         rejected=st.sampled_from([frozenset(), frozenset({ProfileKind.TX}), frozenset({ProfileKind.TX_DEFAULT})]),
         before=st.sampled_from([None, 6.0, 32.0]),
         relative=st.booleans(),
+        kinds=st.sampled_from([*DEFAULT.kinds, ProfileKind.CHARGE_POINT_MAX]).map(lambda kind: (kind,))
+        | st.just(DEFAULT.kinds),
     )
     def start(
         self, phases: int, clock_s: float, unit: RateUnit | None, rejected: frozenset[ProfileKind],
-        before: float | None, relative: bool,
+        before: float | None, relative: bool, kinds: tuple[ProfileKind, ...],
     ) -> None:  # fmt: skip
         self.now_s = 1000.0
         self.charger = ModelCharger(phases, clock_s, ignores=self.ignores, rejected=rejected)
@@ -104,7 +106,9 @@ class Charging(RuleBasedStateMachine):
             self.charger.tx = Profile(before, RateUnit.AMPERES, self.now_s + 800, None)
             self.charger.base = Profile(before, RateUnit.AMPERES, float("inf"), None)
         spec = ConnectorSpec(3, RATING_A)
-        self.limit = ConnectorLimit(1, spec, Quirks(unit=unit, is_relative=relative), OcppVersion.V16, Pace())
+        self.limit = ConnectorLimit(
+            1, spec, Quirks(unit=unit, is_relative=relative, kinds=kinds), OcppVersion.V16, Pace()
+        )
         self.limit.fallback(6.0, self.now_s)
         self.limit.begin("1", self.now_s)
         self.wire: list[tuple[LimitOrder, float]] = []
@@ -208,6 +212,11 @@ class Charging(RuleBasedStateMachine):
         if rebooted:
             self.charger.tx = None
         self.limit.reconnected(self.now_s, rebooted=rebooted)
+        self.pump()
+
+    @rule(current_a=st.sampled_from([0.0, 6.0]))
+    def the_safe_current_changes(self, current_a: float) -> None:
+        self.limit.fallback(current_a, self.now_s)
         self.pump()
 
     @rule()

@@ -56,6 +56,10 @@ def test_none_is_raised_before_another_has_confirmed_its_lower_one() -> None:
     assert safe.update(list(reversed(swapped)), 5, 30) == {"b": 6, "a": 0}
 
 
+def test_what_a_session_that_is_over_may_still_have_is_not_given_to_another() -> None:
+    assert SafeCurrents().update([("a", THREE)], 5, 0, others_kw=4.14) == {"a": 0}
+
+
 def test_who_is_gone_is_forgotten() -> None:
     safe = SafeCurrents()
     safe.update([("a", THREE), ("b", THREE)], 5, 0)

@@ -537,3 +537,55 @@ def test_pitfall_20_rises_of_two_connectors_of_a_charger_are_a_minute_apart() ->
     assert limits(one.offer(8.28)) == [12.0]
     assert two.offer(8.28) == []
     assert limits(two.wait(60)) == [12.0]
+
+
+# ---------------------------------------------------------------------- and what these rules must not do
+
+
+def test_a_charger_is_not_judged_before_it_was_told_again() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    charger.answers = None
+    assert limits(charger.draw(16, 40))[:1] == [10.0]
+    charger.draw(16, 200)
+    assert charger.limit.is_controlled
+    assert set(charger.kinds()[1:]) == {ProfileKind.TX}
+
+
+def test_a_car_at_the_safe_current_says_nothing_where_no_other_profile_is_left() -> None:
+    charger = Charger(Quirks(kinds=(ProfileKind.TX,))).car()
+    charger.offer(11.04)
+    assert charger.draw(6, 300) == []
+    assert charger.limit.is_controlled
+
+
+def test_each_pause_is_a_pause_of_its_own() -> None:
+    charger = Charger(safe_a=0.0).car()
+    for _ in range(2):
+        charger.offer(11.04)
+        charger.wait(40)
+        charger.offer(0.0)
+        charger.offer(11.04)
+        assert charger.wait(25) == []
+        assert limits(charger.wait(10)) == [16.0]
+
+
+def test_where_the_unit_was_refused_0_is_tried_in_the_other() -> None:
+    charger = Charger(refuses=[RateUnit.AMPERES], safe_a=0.0)
+    assert [(order.unit, order.limit) for order in charger.orders] == [
+        (RateUnit.AMPERES, 0.0),
+        (RateUnit.AMPERES, 6.0),
+        (RateUnit.WATTS, 0.0),
+    ]
+
+
+def test_a_clock_at_the_edge_of_being_bad_does_not_have_profiles_written_again_and_again() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.limit.clock(61.0)
+    assert len(charger.pump()) == 1
+    for skew_s in (59.0, 61.0, 45.0):
+        charger.limit.clock(skew_s)
+        assert charger.pump() == []
+    charger.limit.clock(29.0)
+    assert len(charger.pump()) == 1

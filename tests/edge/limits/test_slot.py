@@ -72,3 +72,11 @@ def test_a_charger_that_never_answers_costs_no_more_memory_and_is_held_by_all_it
     assert len(list(slot.possible())) <= MOST_LOST + 1
     assert max(written.at(0) or 0 for written in slot.possible() if written.unit is A) == 16
     assert max(written.at(5000) or 0 for written in slot.possible() if written.unit is A) == 6
+
+
+def test_what_lost_orders_go_on_with_is_kept_when_they_are_merged() -> None:
+    slot = Slot()
+    for sequence in range(1, MOST_LOST + 2):
+        slot.sent(sequence, Written(16, A, 1000, then_limit=6 if sequence == 1 else 0))
+        slot.lost(sequence, 0)
+    assert {written.at(5000) for written in slot.possible()} == {6}

@@ -60,6 +60,8 @@ class Charger:
         if found is None and 1 <= number <= MOST_CONNECTORS:
             found = self.connectors[number] = Connector(number, self.spec.connectors[-1])
             self._make_limit(found)
+            if found.limit is not None:
+                found.limit.fallback(found.safe_a, 0.0)
         return found
 
     def tell_clock(self) -> None:

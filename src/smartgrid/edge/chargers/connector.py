@@ -11,6 +11,7 @@ from smartgrid.edge.transactions.transaction import Transaction
 
 NOMINAL_V = 230.0
 LEAST_A = 6.0
+LET_GO_S = 10.0
 FRESH_S = 300.0
 """How long a reading says what is drawn now."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
@@ -26,8 +27,10 @@ class Connector:
         "is_known",
         "is_stopping",
         "last_energy",
+        "let_go_s",
         "limit",
         "limit_for",
+        "lowered_s",
         "newcomer",
         "number",
         "offer",
@@ -36,6 +39,7 @@ class Connector:
         "reading_s",
         "report",
         "report_s",
+        "safe_a",
         "settle_s",
         "spec",
         "status",
@@ -54,8 +58,12 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
-        self.fallback_a: float | None = None
-        """The safe current that it is to have."""
+        self.fallback_a = self.safe_a = 0.0
+        """The safe current that it is to have, and the one that its charger was told."""
+        self.lowered_s = -math.inf
+        """When the safe current of the car that is there was last lowered."""
+        self.let_go_s = -math.inf
+        """Until then the end of its last transaction waits for the safe current to be gone."""
         self.limit_for: Transaction | None = None
         """The transaction that the limit has begun for."""
         self.unanswered: Transaction | None = None
@@ -88,21 +96,31 @@ class Connector:
         return kw_of(self.spec.rating_a, self.spec.phases)
 
     @property
-    def arrival_kw(self) -> float:
-        """The most that a car draws here before it has a session: by the safe current, planned or still in force."""
+    def has_power(self) -> bool:
+        """Whether its session has an offer above 0."""
+        return self.offer is not None and self.offer.power_kw > 0
+
+    @property
+    def has_let_go(self) -> bool:
+        """Whether its charger has confirmed that without a session nothing is drawn, or never will."""
+        return self.limit is None or not self.limit.is_controlled or self.limit.fallback_kw <= 0
+
+    @property
+    def still_kw(self) -> float:
+        """What may be drawn by its safe current."""
         if self.limit is None or (self.limit.is_controlled and self.limit.fallback_kw >= self.limit.rating_kw):
-            return self.planned_kw  # no car is let in before the safe current is confirmed
-        return max(self.planned_kw, self.limit.fallback_kw)
+            return kw_of(self.safe_a, self.spec.phases)  # not confirmed on this connection: what it had before
+        return self.limit.fallback_kw if self.limit.is_controlled else 0.0
+
+    @property
+    def still_a(self) -> float:
+        """That as a current of each phase."""
+        return 1000 * self.still_kw / (NOMINAL_V * self.spec.phases)
 
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.fallback_a or 0.0, self.spec.phases)
-
-    @property
-    def still_a(self) -> float:
-        """The highest current that may stand at the charger as its safe one."""
-        return 0.0 if self.limit is None else 1000 * self.limit.fallback_kw / (NOMINAL_V * self.spec.phases)
+        return kw_of(self.fallback_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
@@ -146,8 +164,12 @@ class Connector:
         if self.limit is not None:
             self.limit.reconnected(now_s)
 
-    def no_transaction(self) -> None:
-        """What was of the last one is over."""
+    def no_transaction(self, now_s: float) -> None:
+        """What was of the last one is over: there is no safe current without a session."""
+        self.fallback_a = self.safe_a = 0.0
+        if self.limit is not None:
+            self.limit.fallback(0.0, now_s)
+        self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
         self.offer = self.report = self.position = self.last_energy = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf

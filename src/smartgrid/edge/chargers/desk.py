@@ -186,7 +186,7 @@ class Desk:
         limit = connector.limit
         rating_kw = connector.rating_kw if limit is None else limit.rating_kw
         is_controlled = limit is None or limit.is_controlled
-        fallback_kw = connector.least_kw if limit is None else limit.fallback_kw
+        fallback_kw = connector.still_kw if limit is None else limit.fallback_kw
         is_known = limit is not None and (connector.is_known or not limit.is_controlled)
         held_kw = limit.held_kw(self._times.now()) if limit is not None and is_known else None
         if not transaction.is_open:
@@ -276,7 +276,7 @@ class Desk:
         if connector is None:
             return
         if connector.limit_for in (None, transaction):
-            connector.no_transaction()
+            connector.no_transaction(self._times.now())
         self._connectors_changed(charger)
         self.steering.look(charger, connector)
 

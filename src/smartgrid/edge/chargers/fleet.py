@@ -100,7 +100,7 @@ class Fleet:
             told=self.sessions.told,
         )
         self.set_up = SettingUp(times, self.roster.learn, meter_interval_s)
-        self.safe_plans = SafePlans(times, self.roster, look=self._look, planned=self.set_up.connected)
+        self.safe_plans = SafePlans(grid, times, self.roster, look=self.steering.look)
         self.desk.connect(self.steering, self.deliveries, self.sessions.has_offers)
         self.sessions.steering, self.sessions.deliveries = self.steering, self.deliveries
         common = Common(self.desk, times, self._booted, heartbeat_s)
@@ -129,6 +129,7 @@ class Fleet:
             self.steering.tick,
             self.safe_plans.tick,
             self._take_postponed,
+            self.sessions.tick,
             self.reporting.tick,
             self.roster.tell_connectors,
             self.set_up.tick,
@@ -176,8 +177,7 @@ class Fleet:
         self.safe_plans.connected(charger)
         self.sessions.apply(charger)
         self._look(charger)
-        if self.safe_plans.is_planned(charger):
-            self.set_up.connected(charger)
+        self.set_up.connected(charger)
 
     def disconnected(self, link: Link) -> None:
         charger = self.roster.get(link.charger)
@@ -230,7 +230,7 @@ class Fleet:
         charger.clock.booted()
         if self.roster.booted(charger, booted):
             charger.make_limits()
-            self.safe_plans.apply(charger)
+            self.safe_plans.connected(charger)
             self.sessions.apply(charger)
         for connector in charger.connectors.values():
             if connector.limit is not None:
@@ -257,9 +257,9 @@ class Fleet:
     def offered(self, offers: Offers) -> None:
         seen = self.roster.substation(offers.substation)
         seen.take(offers)
+        self.sessions.offered(offers)
         if seen.is_plan_due:
             self.safe_plans.reckon(seen)
-        self.sessions.offered(offers)
 
     def gone(self, substation: str, session_ids: Sequence[str]) -> None:
         self.sessions.gone(substation, session_ids)

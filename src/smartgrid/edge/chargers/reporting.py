@@ -47,7 +47,7 @@ class Reporting:
         is_begun = connector.limit_for is transaction
         is_known = is_begun and (connector.is_known or not limit.is_controlled)
         held_kw = limit.held_kw(now_s) if is_known else None
-        fallback_kw = limit.fallback_kw if is_known else min(limit.rating_kw, connector.planned_kw)
+        fallback_kw = max(limit.fallback_kw if is_known else 0.0, connector.planned_kw)
         if held_kw is None and connector.offer is not None and (power_kw or 0.0) > connector.offer.power_kw:
             held_kw = power_kw  # what the meter shows can only raise what is booked
         return SessionReport(

@@ -50,10 +50,10 @@ class Roster:
             for number in range(len(found.connectors) + 1, about.connectors + 1):
                 found.connector(number)
             for connector in found.connectors.values():
-                connector.fallback_a = number_in(about.facts.get(SAFE.format(connector.number)))
+                connector.safe_a = number_in(about.facts.get(SAFE.format(connector.number))) or 0.0
+                connector.fallback_a = connector.safe_a
             seen = self.substation(charger_id.substation)
             seen.chargers.append(found)
-            seen.is_plan_due = True
         return found
 
     def refresh(self, charger: Charger) -> None:
@@ -67,7 +67,6 @@ class Roster:
             connector = charger.connector(number)
             if connector is not None:
                 connector.spec = each
-        self.substation(charger.id.substation).is_plan_due = True
 
     def booted(self, charger: Charger, booted: Booted) -> bool:
         """What it says it is; returns whether that means other quirks, and so other limits."""
@@ -81,8 +80,7 @@ class Roster:
     def grown(self, charger: Charger) -> None:
         """It has named a connector that was not known."""
         self.learn(charger)
-        seen = self.substation(charger.id.substation)
-        seen.is_plan_due = seen.are_connectors_due = True
+        self.connectors_changed(charger)
 
     def learn(self, charger: Charger) -> None:
         """To be remembered, as a charger that comes back need not say it again."""
@@ -90,21 +88,18 @@ class Roster:
         about = About(said.vendor, said.model, said.firmware, max(charger.connectors), charger.facts)
         self.registry.learn(charger.id, about)
 
-    def planned(self, charger: Charger) -> None:
-        """Its safe currents are others now."""
-        safe = {
-            SAFE.format(connector.number): str(connector.fallback_a)
-            for connector in charger.connectors.values()
-            if connector.fallback_a is not None
-        }
-        if not safe.items() <= charger.facts.items():
-            charger.facts = {**charger.facts, **safe}
+    def remember(self, charger: Charger) -> None:
+        """Which safe currents it was told: those that are not 0."""
+        safe = {SAFE.format(each.number): str(each.safe_a) for each in charger.connectors.values() if each.safe_a > 0}
+        others = {name: value for name, value in charger.facts.items() if not name.startswith(SAFE.format(""))}
+        if {**others, **safe} != charger.facts:
+            charger.facts = {**others, **safe}
             self.learn(charger)
-        self.connectors_changed(charger)
 
     def connectors_changed(self, charger: Charger) -> None:
-        """It may have more or fewer that are free."""
-        self.substation(charger.id.substation).are_connectors_due = True
+        """It may have more or fewer that are free, or that have a session."""
+        seen = self.substation(charger.id.substation)
+        seen.are_connectors_due = seen.is_plan_due = True
 
     def tell_connectors(self) -> None:
         """To the substations, where their numbers have changed."""

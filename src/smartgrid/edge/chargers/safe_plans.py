@@ -1,11 +1,15 @@
-"""Safe currents: what each connector may draw when nobody tells it anything any more, so that all together fit.
+"""Safe currents: what a car may draw when nobody tells its charger anything any more, so that all together fit.
 
-The plan of a substation is reckoned anew when its firm capacity changes, when there is a charger or connector that is
-not in it yet, and each minute, as currents may rise only now and then (`limits.fallback`). Lower ones go out at once. A
-higher one goes out only where no car is: a session is booked at the safe current that its connector had at its start.
+A safe current comes with a session. A connector without one has 0 A, which is the first that a charger is told; a car
+that plugs in draws nothing until it has its first limit. Once its substation gives a session power, its connector gets
+6 A, the sessions in the order in which they began, while the sum fits the firm capacity. The plan of a substation is
+reckoned anew when its firm capacity or who has power changes, and each minute. Lower ones go out at once. A car whose
+safe current was lowered gets it back after an hour at the earliest, as each change is written to its charger's flash.
 
-A charger that was here before has what it had then until its substation has told its firm capacity. One that was not
-gets 0 A after `UNPLANNED_S`: without any profile it would have no limit at all.
+A higher one is reported first (`reporting` takes it from `fallback_a`), and goes out when the substation has answered
+that report, so it is in the books before it can be drawn. Likewise in the end: `sessions` tells of it once the
+connector is back at 0 A. What a charger was told is remembered over a restart of the edge: a car that is there keeps
+its safe current until its substation says more.
 """
 
 from __future__ import annotations
@@ -13,96 +17,110 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector, kw_of
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.ports import ChargerId, ConnectorSpec, Link
+from smartgrid.edge.limits.fallback import RAISE_SPACING_S, plan
+from smartgrid.edge.ports import Grid
 
-UNPLANNED_S = 5.0
-PAGE = 1000
+_SAME_KW = 0.01
 
 
 class SafePlans:
-    """`look` is told of a charger that has something to be sent, `planned` of one whose safe currents are known now."""
+    """`look` is told of a connector that has something to be sent."""
 
-    def __init__(
-        self, times: Times, roster: Roster, *, look: Callable[[Charger], None], planned: Callable[[Charger], None]
-    ) -> None:
-        self._times, self._roster, self._look, self._planned = times, roster, look, planned
-        self._unplanned: list[tuple[float, Charger, Link]] = []
+    def __init__(self, grid: Grid, times: Times, roster: Roster, *, look: Callable[[Charger, Connector], None]) -> None:
+        self._grid, self._times, self._roster, self._look = grid, times, roster, look
+        self._rising: dict[tuple[str, str], tuple[Charger, Connector]] = {}
 
     def connected(self, charger: Charger) -> None:
-        """Its safe currents, if they are known; else soon."""
-        assert charger.link is not None
-        self.apply(charger)
-        if any(connector.fallback_a is None for connector in charger.connectors.values()):
-            self._unplanned.append((self._times.now() + UNPLANNED_S, charger, charger.link))
-
-    def is_planned(self, charger: Charger) -> bool:
-        return all(connector.fallback_a is not None for connector in charger.connectors.values())
+        """What its connectors are to have first of all."""
+        for connector in charger.connectors.values():
+            if charger.transaction_on(connector) is None:
+                connector.fallback_a = connector.safe_a = 0.0
+            self._tell(charger, connector, connector.safe_a)
+        self._roster.remember(charger)
 
     def tick(self) -> None:
-        """Reckon what is due, and look after those that still have none."""
+        """Reckon what is due, and let out what is in the books by now."""
         for seen in self._roster.substations.values():
             if seen.is_plan_due:
                 self.reckon(seen)
-        now_s = self._times.now()
-        unplanned, self._unplanned = self._unplanned, []
-        for due_s, charger, link in unplanned:
-            if charger.link is not link:
-                continue
-            if not self.is_planned(charger) and now_s < due_s:
-                self._unplanned.append((due_s, charger, link))
-                continue
-            self._stay_safe(charger, now_s)
-            self._planned(charger)
+        for place, (charger, connector) in list(self._rising.items()):
+            if connector.fallback_a <= connector.safe_a:
+                del self._rising[place]
+            elif self._is_booked(charger, connector):
+                del self._rising[place]
+                self._set(charger, connector, connector.fallback_a)
 
     def reckon_all(self) -> None:
-        """Once a minute: what may rise by now, and what could not as a car was there."""
+        """Once a minute: what may rise by now."""
         for seen in self._roster.substations.values():
             seen.is_plan_due = True
-        for charger in self._roster:
-            self.apply(charger)
 
     def reckon(self, seen: SubstationSeen) -> None:
         """The plan of a substation, and what of it is news."""
-        if seen.offers is not None and seen.plan(self._connectors_of(seen), self._times.now()):
-            for charger in seen.chargers:
-                self.apply(charger)
-                self._look(charger)
-
-    def apply(self, charger: Charger) -> None:
-        """What its connectors are to have as far as there is a plan."""
-        safe_a = self._roster.substation(charger.id.substation).safe_a
-        for connector in charger.connectors.values():
-            current_a = safe_a.get(place_of(charger.id.charger, connector.number), connector.fallback_a)
-            if current_a is None or connector.limit is None:
-                continue
-            if connector.fallback_a is not None and charger.transaction_on(connector) is not None:
-                current_a = min(current_a, connector.fallback_a)
-            connector.fallback_a = current_a
-            connector.limit.fallback(current_a, self._times.now())
-        self._roster.planned(charger)
-
-    def _stay_safe(self, charger: Charger, now_s: float) -> None:
-        for connector in charger.connectors.values():
-            if connector.fallback_a is None and connector.limit is not None:
-                connector.limit.fallback(0.0, now_s)
-        self._look(charger)
-
-    def _connectors_of(self, seen: SubstationSeen) -> list[tuple[str, ConnectorSpec]]:
-        """All that are registered or were here, also those that are away: they have their safe current, too.
-
-        First those that had power when the firm capacity changed last: who gets nothing then needs no safe current.
-        """
-        found: dict[str, ConnectorSpec] = {}
-        after: ChargerId | None = None
-        while page := self._roster.registry.page(PAGE, after, seen.name):
-            for row in page:
-                for number, spec in enumerate(row.spec.connectors, 1):
-                    found[place_of(row.charger.charger, number)] = spec
-            after = page[-1].charger
+        if seen.offers is None:
+            return
+        seen.is_plan_due = False
+        fed: list[tuple[float, str, Charger, Connector]] = []
+        others_kw = 0.0
         for charger in seen.chargers:
             for connector in charger.connectors.values():
-                found[place_of(charger.id.charger, connector.number)] = connector.spec
-        return sorted(found.items(), key=lambda each: (each[0] not in seen.fed, each[0]))
+                transaction = charger.transaction_on(connector)
+                if transaction is not None and transaction.session_id and connector.has_power:
+                    place = place_of(charger.id.charger, connector.number)
+                    fed.append((transaction.started_wall_s, place, charger, connector))
+                else:
+                    others_kw += connector.still_kw
+                    if transaction is None or connector.was_ours:  # else nobody has told us of it yet
+                        self._plan(charger, connector, 0.0)
+        fed.sort(key=lambda each: each[:2])
+        self._share(fed, seen.offers.firm_capacity_kw, others_kw)
+
+    def _share(
+        self, fed: list[tuple[float, str, Charger, Connector]], firm_capacity_kw: float, others_kw: float
+    ) -> None:
+        """Lower what does not fit; raise what fits beside all that others may still have."""
+        planned_a = plan([connector.spec for *_, connector in fed], firm_capacity_kw)
+        booked_kw = others_kw + sum(max(each.still_kw, each.planned_kw) for *_, each in fed)
+        now_s = self._times.now()
+        for (*_, charger, connector), current_a in zip(fed, planned_a, strict=True):
+            more_kw = kw_of(current_a, connector.spec.phases) - max(connector.still_kw, connector.planned_kw)
+            if current_a <= connector.fallback_a:
+                if current_a < connector.fallback_a:
+                    connector.lowered_s = now_s
+                self._plan(charger, connector, current_a)
+            elif booked_kw + more_kw <= firm_capacity_kw + _SAME_KW and now_s >= connector.lowered_s + RAISE_SPACING_S:
+                booked_kw += max(0.0, more_kw)
+                self._plan(charger, connector, current_a)
+
+    def _plan(self, charger: Charger, connector: Connector, current_a: float) -> None:
+        if current_a == connector.fallback_a:
+            return
+        connector.fallback_a = current_a
+        if current_a > connector.safe_a:
+            self._rising[charger.id.substation, place_of(charger.id.charger, connector.number)] = charger, connector
+            self._look(charger, connector)
+        else:
+            self._set(charger, connector, current_a)
+
+    def _is_booked(self, charger: Charger, connector: Connector) -> bool:
+        """Whether the substation knows of the higher one, from who holds the session."""
+        report, transaction = connector.report, charger.transaction_on(connector)
+        if report is None or transaction is None or report.session_id != transaction.session_id:
+            return False
+        is_ours = connector.was_ours and connector.has_power
+        is_told = report.fallback_kw >= connector.planned_kw - _SAME_KW
+        return is_ours and is_told and self._grid.is_told(charger.id.substation, report.session_id)
+
+    def _set(self, charger: Charger, connector: Connector, current_a: float) -> None:
+        self._tell(charger, connector, current_a)
+        self._roster.remember(charger)
+        self._look(charger, connector)
+
+    def _tell(self, charger: Charger, connector: Connector, current_a: float) -> None:
+        connector.safe_a = current_a
+        if connector.limit is not None:
+            connector.limit.fallback(current_a, self._times.now())

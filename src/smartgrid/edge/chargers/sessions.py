@@ -38,6 +38,7 @@ class Sessions:
         self._grid, self._times, self._roster, self._desk = grid, times, roster, desk
         self._has_peers = has_peers
         self._transactions: dict[str, Transaction] = {}
+        self._held_back: set[tuple[ChargerId, int]] = set()
         self.steering: Steering
         self.deliveries: Deliveries
 
@@ -145,7 +146,9 @@ class Sessions:
             return
         connector.was_ours = True
         connector.position = session.position if session.state == WAITING else None
-        connector.offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
+        had_power, connector.offer = connector.has_power, Offer(session.number, session.offer_kw, offers.lease_end_s)
+        if connector.has_power != had_power:
+            self._roster.substation(charger.id.substation).is_plan_due = True
         if connector.limit_for is not None:
             connector.limit.offered(connector.offer, self._times.now())
         if session.state == STOPPING:
@@ -174,7 +177,25 @@ class Sessions:
     def next_of(self, charger_id: ChargerId, connector: int) -> Transaction | None:
         """What is to be told next of a connector."""
         charger = self._roster.get(charger_id)
-        return None if charger is None else charger.transactions.next_for_substation(connector)
+        found = None if charger is None else charger.transactions.next_for_substation(connector)
+        if charger is None or found is None or not self._holds_yet(charger, found):
+            return found
+        self._held_back.add((charger_id, connector))
+        return None
+
+    def _holds_yet(self, charger: Charger, transaction: Transaction) -> bool:
+        """Whether the connector of one that is over still has its safe current: it is booked with the session."""
+        connector = charger.connectors.get(transaction.connector)
+        if connector is None or not transaction.wants_end or transaction.told_wall_s or charger.link is None:
+            return False
+        is_waiting = charger.transaction_on(connector) is None and self._times.now() < connector.let_go_s
+        return is_waiting and not connector.has_let_go
+
+    def tick(self) -> None:
+        """Look again after those that were held back."""
+        held_back, self._held_back = self._held_back, set()
+        for place in held_back:
+            self.deliveries.look(*place)
 
     def told(self, transaction: Transaction, session: OpenSession | None, why: str) -> None:
         """A substation has taken an order, or refused it."""

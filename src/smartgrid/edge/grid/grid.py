@@ -117,14 +117,18 @@ class SubstationGrid:
             self.counters.reports[LOST] += 1
         found.tell()
 
+    def is_told(self, substation: str, session_id: str) -> bool:
+        found = self._substations.get(substation)
+        return found is not None and found.box.is_told(session_id)
+
     def claim(self, substation: str, session_id: str, number: int) -> None:
         found = self._substation(substation)
         found.box.claim(session_id, number, time.monotonic())
         found.tell()
 
-    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
+    def connectors(self, substation: str, total: int, free: int) -> None:
         found = self._substation(substation)
-        found.box.set_connectors(Connectors(total, free, arrival_kw), time.monotonic())
+        found.box.set_connectors(Connectors(total, free), time.monotonic())
         found.tell()
 
     # ------------------------------------------------------------------ for people

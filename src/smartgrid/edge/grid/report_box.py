@@ -30,12 +30,10 @@ MAX_SESSIONS = 10_000
 
 
 class Connectors(NamedTuple):
-    """How many there are, and how many are free; and the most that is drawn by who plugs in at one of these, before it
-    has a session."""
+    """How many there are, and how many are free."""
 
     total: int
     free: int
-    arrival_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,10 @@ class ReportBox:
         self._unsent[report.session_id] = None
         self._want(now_s if _is_urgent(before, report) else now_s + GATHER_S)
         return True
+
+    def is_told(self, session_id: str) -> bool:
+        """Whether the newest report of it has arrived."""
+        return session_id in self._latest and session_id not in self._unsent
 
     def claim(self, session_id: str, number: int, now_s: float) -> None:
         """Ask to hold a session whose number is this one."""
@@ -143,7 +145,7 @@ def encode(batch: Batch, epoch: int, edge: str, sequence: int) -> bytes:
         "epoch": epoch,
         "edge": edge,
         "sequence": sequence,
-        "connectors": None if batch.connectors is None else _connectors(batch.connectors),
+        "connectors": None if batch.connectors is None else batch.connectors._asdict(),
         "sessions": [_wire(report) for report in batch.reports],
     }
     if batch.claims:
@@ -162,18 +164,13 @@ def read_gone(body: bytes) -> list[str]:
 
 
 def _is_urgent(before: SessionReport | None, now: SessionReport) -> bool:
-    """Whether it frees power that others wait for, or says that a charger is not what it was taken for."""
+    """Whether it frees power that others wait for, says that a charger is not what it was taken for, or has a safe
+    current that is waited with until this has arrived."""
     if before is None or now.is_controlled != before.is_controlled:
         return True
     if now.held_kw is not None and (before.held_kw is None or now.held_kw < before.held_kw):
         return True
-    return now.number > before.number or now.fallback_kw < before.fallback_kw
-
-
-def _connectors(connectors: Connectors) -> Mapping[str, Any]:
-    """`arrival_kw` is left out where there is none to tell, as an older substation does not know it."""
-    found = connectors._asdict()
-    return found if connectors.arrival_kw else {"total": connectors.total, "free": connectors.free}
+    return now.number > before.number or now.fallback_kw != before.fallback_kw
 
 
 def _wire(report: SessionReport) -> Mapping[str, Any]:

@@ -47,6 +47,7 @@ AT_ONCE = 5  # answers to polls that need not wait, after a quiet time
 LEAST_PAUSE_S = 0.05  # between two batches of reports
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
+MAX_LAST_BATCHES = 100
 MAX_ORDERS = 8
 MAX_WAITING = 10_000
 UNUSABLE = (400, 413, 422)
@@ -144,13 +145,16 @@ class Substation:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """What is due is told once more, if the substation takes it; then nothing goes on."""
+        """What is due is told, as long as the substation takes it; then nothing goes on."""
         ended = self._end()
         await asyncio.gather(*ended, return_exceptions=True)
-        if self._epoch is not None and self.box.due_s < math.inf and (place := self._directory.place(self.name)):
+        place = self._directory.place(self.name)
+        if self._epoch is not None and place is not None:
             client = self._client(place)
             with suppress(*FAILURES, NotAnsweredError):
-                await self._tell(client, self._epoch)
+                for _ in range(MAX_LAST_BATCHES):
+                    if self.box.due_s < math.inf:
+                        await self._tell(client, self._epoch)
             client.close()
         for client in self._idle:
             client.close()
@@ -251,12 +255,12 @@ class Substation:
         if answer.status != 200:
             box.failed(time.monotonic())
             raise NotAnsweredError(f"the status of its answer is {answer.status}")
-        box.arrived(batch, time.monotonic())
         self._counters.reports[TAKEN] += 1
         told = {report.session_id for report in batch.reports} | {session_id for session_id, _ in batch.claims}
         gone = [session_id for session_id in report_box.read_gone(answer.body) if session_id in told]
+        box.forget(gone)
+        box.arrived(batch, time.monotonic())
         if gone:
-            box.forget(gone)
             self._hear(self._downward.gone, self.name, gone)
 
     # ------------------------------------------------------------------ what they have in common

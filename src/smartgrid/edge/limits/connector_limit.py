@@ -341,7 +341,10 @@ class ConnectorLimit:
         if not self._is_connected:
             return None
         self._trust.pass_time(self._amperes(self._metered.power_kw) if self._has_car else 0.0, now_s)
-        return self._safe_order(now_s) or self._limit_order(now_s)
+        safe_order = self._safe_order(now_s)
+        if safe_order is not None and not self._raises_safe(safe_order):
+            return safe_order
+        return self._limit_order(now_s) or safe_order  # the limit first: a car draws the higher of the two until then
 
     def next_due_s(self) -> float:
         """When time alone may bring another order, or lower what is held; infinite if never."""
@@ -378,13 +381,15 @@ class ConnectorLimit:
             return None
         slot = self._slot(kind)
         slot.forget_ended(now_s)
-        limit = self._next_limit(slot, unit, now_s, life_s)
-        if limit is None:
-            return None
         is_alone = kind is ProfileKind.TX and self._ways.unit_of(ProfileKind.TX_DEFAULT) is None
         has_then = is_alone or kind is not ProfileKind.TX
         then_limit = self._safe_limit(self._safe_a or 0.0, unit) if has_then else None
-        return self._order(kind, unit, limit, life_s, then_limit)
+        limit = self._next_limit(slot, unit, then_limit, now_s, life_s)
+        return None if limit is None else self._order(kind, unit, limit, life_s, then_limit)
+
+    def _raises_safe(self, order: LimitOrder) -> bool:
+        standing = self._base.standing
+        return standing is not None and standing.unit is order.unit and order.limit > (standing.last or 0.0)
 
     def _life_of_limit_s(self, now_s: float) -> int | None:
         """How long a profile with a limit may live that is written now; None where none is to be."""
@@ -405,8 +410,10 @@ class ConnectorLimit:
         """Whether this car may have been given one."""
         return any(w.written_s >= self._begun_s and (w.at(now_s) or 0.0) > 0 for w in self._tx.possible())
 
-    def _next_limit(self, slot: Slot, unit: RateUnit, now_s: float, life_s: int) -> float | None:
-        """The limit to write, None if what stands is right for now."""
+    def _next_limit(
+        self, slot: Slot, unit: RateUnit, then_limit: float | None, now_s: float, life_s: int
+    ) -> float | None:
+        """The limit to write, before `then_limit` if there is one; None if what stands is right for now."""
         want = self._wanted(unit)
         if slot.in_flight is not None:
             return want if slot.in_flight.unit is not unit or want < slot.in_flight.limit - _SAME else None
@@ -418,12 +425,14 @@ class ConnectorLimit:
         is_due = now_s >= self._retry_s
         if want < max(at, most) - _SAME:
             return want if is_due or all(abs(w.limit - want) > _SAME for w in slot.possible()) else None
-        if not is_due or life_s < self._worthwhile_s:
+        is_other_then = then_limit is not None and standing is not None and standing.last != then_limit
+        if not is_due or (life_s < self._worthwhile_s and not is_other_then):
             return None
-        if want > most + _SAME and self._may_rise(want - most, most, unit, now_s):
+        if not is_other_then and want > most + _SAME and self._may_rise(want - most, most, unit, now_s):
             self._rise_sequence = self._sequence + 1
             return want
-        if not slot.is_certain or self._limit_again or (standing is None and self._is_first and want != at):
+        is_first = standing is None and self._is_first and want != at
+        if is_other_then or is_first or self._limit_again or not slot.is_certain:
             return min(want, max(at, most))
         return at if self._is_to_renew(standing, now_s, life_s) else None
 

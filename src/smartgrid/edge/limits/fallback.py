@@ -1,8 +1,9 @@
-"""The safe currents of a substation: what its connectors may draw when nobody tells them anything any more.
+"""The safe currents of a substation: what its chargers may let flow when nobody tells them anything any more.
 
-Each connector has it as TxDefaultProfile, so the sum over all of them, with a car or without, must fit the firm
-capacity: 6 A for each, in order, while that fits, and 0 A for the rest. Lowered at once when the firm capacity falls,
-raised at most hourly: each change is a profile in the memory of each charger.
+Each session has one as the TxDefaultProfile of its connector; a connector without a session has 0 A, so a car that
+plugs in draws nothing before it is booked. The sum over all sessions must fit the firm capacity: 6 A for each, in their
+order, while that fits, and 0 A for the rest. Lowered at once when the firm capacity falls, raised at most hourly: each
+change is a profile in the memory of a charger. A session that is new gets its safe current at once.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def plan(connectors: Sequence[ConnectorSpec], firm_capacity_kw: float, voltage_v
 
 @dataclass(slots=True)
 class SafeCurrents:
-    """Of one substation, over time. Connectors are named as their owner likes."""
+    """Of one substation, over time. Connectors with a session are named as their owner likes."""
 
     _planned_a: dict[str, float] = field(default_factory=dict)
     _raised_s: float | None = None
@@ -44,11 +45,13 @@ class SafeCurrents:
         firm_capacity_kw: float,
         now_s: float,
         still_a: Mapping[str, float] = MappingProxyType({}),
+        others_kw: float = 0.0,
     ) -> dict[str, float]:
         """What each is to have now. `still_a` is what those may still have that have not confirmed a lower one.
 
-        A connector that is new gets its share at once, if it fits beside the others'.
+        `others_kw` is what may be drawn by the safe currents of connectors that are not in the list (any more).
         """
+        firm_capacity_kw -= others_kw
         specs = dict(connectors)
         wanted_a = dict(zip(specs, plan(list(specs.values()), firm_capacity_kw), strict=True))
         lower_a = {name: min(current, self._planned_a.get(name, current)) for name, current in wanted_a.items()}

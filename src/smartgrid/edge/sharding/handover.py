@@ -42,7 +42,9 @@ class Handover:
         """Connections closed so that they go to another edge."""
 
     def owners_changed(self) -> None:
-        """Substations may have other owners."""
+        """Substations may have other owners. Whatever is under way is begun anew."""
+        for earlier in self._tasks:
+            earlier.cancel()
         task = asyncio.get_running_loop().create_task(self._hand_over())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

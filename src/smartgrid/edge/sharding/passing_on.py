@@ -35,6 +35,7 @@ CLOSE_TIMEOUT_S = 5.0
 SILENT_S = 60
 HIGH_WATER = 64 * 1024
 RETRY_AFTER_S = (2, 15)
+COMPLAIN_EVERY_S = 30.0
 PASSED_ON, UNREACHABLE, FULL = "passed_on", "unreachable", "full"
 _KEPT = (b"host", b"upgrade", b"connection", b"authorization", b"user-agent")
 _KEPT_FAMILY = b"sec-websocket-"
@@ -55,6 +56,7 @@ class PassingOn:
         self._max_connections = max_connections
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[_Side] = set()
+        self._silent_until_s: dict[str, float] = {}
         self._jitter = random.Random()
 
     @property
@@ -99,7 +101,7 @@ class PassingOn:
                 _, other = await asyncio.get_running_loop().create_connection(_Side, peer.host, peer.port, ssl=context)
         except (OSError, UnicodeError) as error:
             self.counts[UNREACHABLE] += 1
-            log.warning("a charger cannot be passed on to %s: %s", peer.name, error or type(error).__name__)
+            self._complain(peer, error)
             self._refuse(side.transport)
             return
         except asyncio.CancelledError:
@@ -114,6 +116,13 @@ class PassingOn:
         side.on_end = other.on_end = lambda: self._open.discard(side)
         other.write(request)
         side.resume()
+
+    def _complain(self, peer: Peer, error: Exception) -> None:
+        """Seldom: all chargers of an edge that is restarted come again every few seconds."""
+        now_s = time.monotonic()
+        if now_s >= self._silent_until_s.get(peer.name, 0.0):
+            self._silent_until_s[peer.name] = now_s + COMPLAIN_EVERY_S
+            log.warning("chargers cannot be passed on to %s: %s", peer.name, error or type(error).__name__)
 
     def _refuse(self, transport: asyncio.Transport) -> None:
         retry_s = self._jitter.randint(*RETRY_AFTER_S)
