@@ -157,7 +157,10 @@ class Bench:
 
     def run(self) -> None:
         try:
-            with self.edge, Street(f"ws://127.0.0.1:{self.edge.settings['ocpp_port']}/ocpp", pause_s=1.0) as street:
+            with (
+                self.edge,
+                Street(f"ws://127.0.0.1:{self.edge.settings['ocpp_port']}/ocpp", longest_pause_s=5.0) as street,
+            ):
                 self._connect(street)
                 self._plug(street)
                 self._measure_values()
