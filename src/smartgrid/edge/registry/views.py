@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Response, request
 
 from smartgrid.auth.scopes import GRID_SERVICE
@@ -10,10 +12,12 @@ from smartgrid.edge.registry.wire import MAX_ROWS, MAX_VERSION, ChangesBody, to_
 from smartgrid.web.app import answer, query_int
 from smartgrid.web.openapi import operation
 from smartgrid.web.parameters import text, whole
+from smartgrid.web.problems import ProblemError
 from smartgrid.web.routes import route
 
+EPOCH = re.compile(r"[0-9a-f]{1,64}")
 CHANGES_QUERY = {
-    "epoch": text("The epoch of the last answer, that of `since`.", r"[0-9a-f]{1,64}", 64),
+    "epoch": text("The epoch of the last answer, that of `since`.", EPOCH.pattern, 64),
     "since": whole("The sequence of the last answer.", 0, MAX_VERSION),
 }
 
@@ -33,8 +37,10 @@ class RegistryViews:
         needs=(GRID_SERVICE,),
     )
     def changes(self) -> Response:
-        since = query_int("since", 0, 0, MAX_VERSION)
-        if request.args.get("epoch") != self._registry.epoch:
+        since, epoch = query_int("since", 0, 0, MAX_VERSION), request.args.get("epoch")
+        if epoch is not None and not EPOCH.fullmatch(epoch):
+            raise ProblemError(422, "invalid-request", "epoch must be that of an answer before, or absent.")
+        if epoch != self._registry.epoch:
             since = 0
         rows, sequence = self._registry.changes(since, MAX_ROWS)
         found = [to_wire(row) for row in rows]
