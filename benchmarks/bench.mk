@@ -18,6 +18,9 @@ bench-waiting: $(VENV)/run.stamp ## Measure what a waiting list costs an event, 
 bench-letting-wait: $(VENV)/dev.stamp ## Measure a car that is let wait, beside one that is admitted and one that is refused
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_letting_wait.py
 
+bench-offers: $(VENV)/run.stamp ## Measure what reports and offers cost a substation, from 20 to 500 charger sessions
+	@$(BIN)/python benchmarks/bench_offers.py
+
 bench-backlogs: $(VENV)/run.stamp ## Measure what it costs to know where a car would wait least, from 10 to 10,000 substations
 	@$(BIN)/python benchmarks/bench_backlogs.py
 
@@ -78,4 +81,4 @@ bench-edge: $(VENV)/dev.stamp ## Measure one edge with 10,000 chargers and a car
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-offers bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

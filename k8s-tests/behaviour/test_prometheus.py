@@ -28,7 +28,8 @@ from harness.namespace import restricted_namespace
 
 SERVICES = ("substation", "balancer", "gateway", "edge")
 SCRAPE_INTERVAL_S = 10
-PLACES = [("grid-substation-0", "0-1"), ("grid-substation-1", "1-2")]
+PLACES = [("grid-substation-0", "0-1"), ("grid-substation-0", "0-2")]
+"""At one of the two, so that a car that needs a whole one gets the other in the end."""
 WAITS = {"vehicle_id": "EV-waits", "energy_kwh": 20, "max_power_kw": 100, "min_power_kw": 100, "wait": True}
 """A car that needs a whole substation, which it has to wait for."""
 

@@ -158,10 +158,12 @@ class Street:
         keeps_commands: bool = True,
         watch: Callable[[str, Payload], None] | None = None,
     ) -> Handle:
-        """A charger, connected from now on if it `connects`. Names are one charger's on the whole street.
+        """A charger, connected from now on if it `connects`. Names are one charger's on the whole street: ValueError.
 
         `watch` sees each call that comes to it, in the loop's thread; without, `commands` keeps them.
         """
+        if name in self.handles:
+            raise ValueError(f"There is a charger {name} on this street already.")
         commands: list[tuple[str, Payload]] = []
         if watch is None and keeps_commands:
 

@@ -252,8 +252,10 @@ class ChargerSessions:
 
     def report(self, charger: ChargerSession, report: Report, sender: Sender, lease_end_s: float) -> None:
         """What an edge says that it may draw (`HeldPower.report`)."""
+        number = charger.supply.number
         charger.supply.report(report, sender, lease_end_s)
         self.changed.add(charger.session_id)
+        self.revision += charger.supply.number != number
 
     def claim(self, charger: ChargerSession, edge: str, number: int) -> None:
         """The edge would be its holder (`HeldPower.claim`)."""

@@ -160,10 +160,15 @@ class HeldPower:
         self._offers = [offer for offer in self._offers if offer[0] >= self.base]
 
     def _raise(self, report: Report) -> None:
+        """What is more than was known is a fact. It takes a new number, so that nothing said before undoes it."""
+        before = self.held_kw, self.fallback_kw, self.rating_kw, self.is_controlled
         self.held_kw = max(self.held_kw, report.held_kw or 0.0)
         self.fallback_kw = max(self.fallback_kw, report.fallback_kw)
         self.rating_kw = max(self.rating_kw, report.rating_kw)
         self.is_controlled = self.is_controlled and report.is_controlled
+        if before != (self.held_kw, self.fallback_kw, self.rating_kw, self.is_controlled):
+            self._renumber()
+            self.since = self.number
 
     def _renumber(self) -> None:
         self.number += 1

@@ -38,8 +38,6 @@ pytestmark = pytest.mark.timeout(600)
 
 CUT_BOUND_S = 20.0
 LEASE_S = 40.0
-SUBSTATION_SETTINGS = {"lease_s": LEASE_S, "firm_capacity_kw": 6}
-"""6 kW are sure at any time: the chargers' safe currents stay within them."""
 SUBSTATION = "substation-0"
 TOLERANCE_KW = 1e-6
 
@@ -73,7 +71,7 @@ class Limits:
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Iterator[Grid]:
-    with Grid(tmp_path, [22.0], gateways=0, edge=OPEN, substation_settings=SUBSTATION_SETTINGS) as grid:
+    with Grid(tmp_path, [22.0], gateways=0, edge=OPEN, substation_settings={"lease_s": LEASE_S}) as grid:
         yield grid
 
 
