@@ -8,6 +8,7 @@ from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
 from smartgrid.edge.ports import CarState, ConnectorSpec, Obedience, Offer, Reading, SessionReport
 from smartgrid.edge.transactions.transaction import Transaction
+from smartgrid.protocol.offers import MAX_CHARGER_KW
 
 NOMINAL_V = 230.0
 LEAST_A = 6.0
@@ -188,6 +189,8 @@ class Connector:
         if not LEAST_BETWEEN_S <= passed_s <= MOST_BETWEEN_S or reading.energy_kwh < before_kwh:
             return reading
         power_kw = (reading.energy_kwh - before_kwh) / passed_s * 3600
+        if power_kw > MAX_CHARGER_KW:
+            return reading  # the register has jumped
         return Reading(
             reading.wall_s,
             reading.energy_kwh,

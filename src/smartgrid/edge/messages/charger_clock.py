@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 NEVER_SET_BEFORE_S = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+EARLIEST_S, LATEST_S = 0.0, datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+"""Of times that are believed to be of a clock at all: beyond, a time is as if it were not told."""
 TOLERANCE_S = 20.0
 LATE_AFTER_S = 60.0
 STEADY_FOR_S = 120.0
@@ -33,9 +35,10 @@ def parse_time(value: Any) -> float | None:
         return None
     try:
         found = datetime.fromisoformat(value.strip().upper())
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        told_s = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return told_s if EARLIEST_S <= told_s < LATEST_S else None
 
 
 def utc_text(wall_s: float) -> str:
@@ -89,8 +92,8 @@ class ChargerClock:
         if time_s is None:
             return received_s
         if time_s < NEVER_SET_BEFORE_S:
-            return received_s if self._unset_off_s is None else min(received_s, time_s + self._unset_off_s)
-        return min(received_s, time_s + self.off_s)
+            return received_s if self._unset_off_s is None else min(received_s, max(EARLIEST_S, time_s + self._unset_off_s))
+        return min(received_s, max(EARLIEST_S, time_s + self.off_s))
 
     def is_late(self, time_s: float | None, received_s: float) -> bool:
         """Whether what happened at this time of the charger was told late: from a queue."""

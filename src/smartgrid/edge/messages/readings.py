@@ -21,12 +21,12 @@ from typing import Any
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
 from smartgrid.edge.messages.lenient import integer, items, mapping, number, text
 from smartgrid.edge.ports import Reading
+from smartgrid.protocol.offers import MAX_CHARGER_KW
 
 NOMINAL_V = 230.0
 ENERGY = "Energy.Active.Import.Register"
 _LEAST_V, _MOST_V = 50.0, 1500.0
 _MOST_A = 2000.0
-_MOST_KW = 5000.0
 _MOST_KWH = 1e9
 _PHASES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2, "L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
 _BETWEEN_PHASES = frozenset({"L1-L2", "L2-L3", "L3-L1"})
@@ -52,7 +52,7 @@ def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading
     samples = _Samples(moment.get("sampledValue"))
     currents = samples.by_phase("Current.Import", _MOST_A)
     voltages = samples.by_phase("Voltage", _MOST_V, least=_LEAST_V)
-    power_kw = samples.total("Power.Active.Import", _MOST_KW)
+    power_kw = samples.total("Power.Active.Import", MAX_CHARGER_KW)
     if power_kw is None:
         power_kw = _power_of(currents, voltages)
     energy_kwh = samples.total(ENERGY, _MOST_KWH)
@@ -66,7 +66,8 @@ def _power_of(currents: _Phases, voltages: _Phases) -> float | None:
     """Only where currents are told by phase: one current alone may be of one phase or of each."""
     if sum(a is not None for a in currents) < 2:
         return None
-    return sum(a * (v or NOMINAL_V) for a, v in zip(currents, voltages, strict=True) if a is not None) / 1000
+    power_kw = sum(a * (v or NOMINAL_V) for a, v in zip(currents, voltages, strict=True) if a is not None) / 1000
+    return power_kw if power_kw <= MAX_CHARGER_KW else None
 
 
 class _Samples:
@@ -84,7 +85,8 @@ class _Samples:
             return None
         if _TOTAL in values:
             return max(0.0, values[_TOTAL])
-        return max(0.0, sum(values.values()) if is_sum else max(values.values()))
+        found = max(0.0, sum(values.values()) if is_sum else max(values.values()))
+        return found if found <= most else None
 
     def by_phase(self, measurand: str, most: float, least: float = 0.0) -> _Phases:
         """As told by phase; what is told without a phase is of the first."""

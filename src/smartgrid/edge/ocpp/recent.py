@@ -29,7 +29,7 @@ _SECRETS = (b"AuthorizationKey", b"BasicAuthPassword")
 _HIDDEN = b"(about a key; not shown)"
 _TYPES = {"2": "call", "3": "result", "4": "error", "5": "error", "6": "call"}
 _BEGIN = re.compile(r'\s*\[\s*([2-6])\s*,\s*"([^"\\]*)"\s*(?:,\s*"([^"\\]*)"\s*)?,?')
-_TAGS = re.compile(r'"(idTag|parentIdTag|idToken)"(\s*):(\s*)"(?:[^"\\]|\\.)*"?')
+_TAGS = re.compile(r'"(idTag|parentIdTag|idToken)"(\s*):(\s*)(?:"(?:[^"\\]|\\.)*"?|-?[0-9][0-9.eE+-]*)')
 
 
 class Noted(NamedTuple):

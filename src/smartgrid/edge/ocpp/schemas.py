@@ -22,6 +22,8 @@ REQUEST, RESPONSE = "Request", "Response"
 _FOLDER = {OcppVersion.V16: "v16", OcppVersion.V201: "v201", OcppVersion.V21: "v21"}
 _BOM = b"\xef\xbb\xbf"
 MAX_VIOLATION_LENGTH = 200
+MASK = "the value"
+"""In place of what was told, in what is said of it: that may be a driver's tag."""
 
 
 @cache
@@ -46,7 +48,7 @@ def actions(version: OcppVersion) -> frozenset[str]:
 @cache
 def _validator(version: OcppVersion, action: str, kind: str) -> Any:
     content = _files(version)[action, kind].read_bytes().removeprefix(_BOM)
-    return jsonschema_rs.validator_for(from_json(content))
+    return jsonschema_rs.validator_for(from_json(content), mask=MASK)
 
 
 def violation(version: OcppVersion, action: str, kind: str, payload: Any) -> str | None:
