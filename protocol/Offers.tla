@@ -20,6 +20,7 @@ CONSTANTS
     Lease,      \* for how long an answer lets an edge use what it offers
     First,      \* the edge that has started the session
     MaxTime, MaxNumber, MaxFaults,
+    MaxMessages,  \* reports and claims on their way at once
     Faults,     \* the kinds that may happen
     Broken      \* the rules that are switched off
 
@@ -108,46 +109,49 @@ Save ==
     /\ UNCHANGED <<now, sub, requests, answers, edge, charger, calls, reports, claims, faults>>
 
 (* Each answer is a lease. *)
+Told(e, sent) == [sent |-> sent, epoch |-> sub.epoch, n |-> sub.number, v |-> sub.offer, ours |-> sub.holder = e]
+
 Reply(e) ==
     /\ requests[e] # None /\ answers[e] = None
-    /\ answers' = [answers EXCEPT ![e] = [sent |-> requests[e], epoch |-> sub.epoch, n |-> sub.number, v |-> sub.offer,
-                                          ours |-> sub.holder = e]]
+    /\ answers' = [answers EXCEPT ![e] = Told(e, requests[e])]
     /\ sub' = [sub EXCEPT !.lease = now + Lease]
     /\ UNCHANGED <<now, disk, requests, edge, charger, calls, reports, claims, faults>>
 
 TakeClaim(claim) ==
-    /\ claims' = claims \ {claim}
+    /\ \/ claims' = claims \ {claim} /\ UNCHANGED faults
+       \/ Fault("message comes twice") /\ UNCHANGED claims
     /\ IF (claim.n = sub.number \/ ~Holds("swap")) /\ sub.number < MaxNumber
        THEN /\ sub' = [sub EXCEPT !.holder = claim.edge, !.number = @ + 1, !.from = sub.number + 1,
                                   !.offers = @ \cup {[n |-> sub.number + 1, v |-> sub.offer]}]
             /\ disk' = [disk EXCEPT !.holder = claim.edge]
        ELSE UNCHANGED <<sub, disk>>
-    /\ UNCHANGED <<now, requests, answers, edge, charger, calls, reports, faults>>
+    /\ UNCHANGED <<now, requests, answers, edge, charger, calls, reports>>
 
 Lowers(report) ==
     /\ report.held # None
     /\ report.edge = sub.holder \/ ~Holds("holder")
-    /\ report.epoch = sub.epoch \/ ~Holds("epoch")
+    /\ report.epoch = sub.epoch \/ ~Holds("epoch of a report")
     /\ report.n >= sub.from \/ ~Holds("holder")
     /\ report.n >= sub.reported \/ ~Holds("latest")
 
 Kept(report) == IF Holds("outstanding") THEN {o \in sub.offers : o.n >= report.n} ELSE {o \in sub.offers : o.n = sub.number}
 
 Book(report) ==
-    IF Lowers(report)
+    IF now >= sub.lease THEN sub  \* whatever was held then is over
+    ELSE IF Lowers(report)
     THEN [sub EXCEPT !.held = report.held, !.offers = Kept(report), !.reported = report.n]
     ELSE [sub EXCEPT !.held = IF report.held = None THEN @ ELSE Max({@, report.held})]
 
 TakeReport(report) ==
     /\ sub' = Book(report)
     /\ \/ reports' = reports \ {report} /\ UNCHANGED faults
-       \/ Fault("report comes twice") /\ UNCHANGED reports
+       \/ Fault("message comes twice") /\ UNCHANGED reports
     /\ UNCHANGED <<now, requests, answers, edge, charger, calls, claims>>
     /\ disk' = IF Booked' > disk.booked THEN [disk EXCEPT !.booked = Booked'] ELSE disk
 
 (* What is known after a crash is on the disk; who has asked is asked to ask again. *)
 SubstationCrashes ==
-    /\ Fault("substation crashes") /\ sub.number < MaxNumber
+    /\ Fault("substation crashes")
     /\ \E power \in 0..disk.booked :
         sub' = [epoch |-> sub.epoch + 1, number |-> sub.number + 1, offer |-> power,
                 offers |-> {[n |-> sub.number + 1, v |-> power]}, held |-> disk.booked, lease |-> now + Lease,
@@ -168,14 +172,16 @@ GiveUp(e) ==
     /\ UNCHANGED <<now, sub, disk, edge, charger, calls, reports, claims>>
 
 (* The lease is reckoned from when it was asked for.  A session that was ours and is another's: our connection is stale. *)
+Knowing(e, answer) ==
+    LET offer == [epoch |-> answer.epoch, n |-> answer.n, v |-> answer.v, ours |-> answer.ours,
+                  until |-> (IF Holds("sent") THEN answer.sent ELSE now) + Lease]
+        stale == edge[e].connected /\ edge[e].was_ours /\ ~answer.ours
+    IN IF stale /\ Holds("stale") THEN Unconnected
+       ELSE [edge[e] EXCEPT !.offer = offer, !.was_ours = @ \/ answer.ours]
+
 Adopt(e) ==
     /\ ~edge[e].dead /\ answers[e] # None
-    /\ LET answer == answers[e]
-           offer == [epoch |-> answer.epoch, n |-> answer.n, v |-> answer.v, ours |-> answer.ours,
-                     until |-> (IF Holds("sent") THEN answer.sent ELSE now) + Lease]
-           stale == edge[e].connected /\ edge[e].was_ours /\ ~answer.ours
-       IN edge' = [edge EXCEPT ![e] = IF stale /\ Holds("stale") THEN Unconnected
-                                      ELSE [@ EXCEPT !.offer = offer, !.was_ours = @ \/ answer.ours]]
+    /\ edge' = [edge EXCEPT ![e] = Knowing(e, answers[e])]
     /\ requests' = [requests EXCEPT ![e] = None] /\ answers' = [answers EXCEPT ![e] = None]
     /\ UNCHANGED <<now, sub, disk, charger, calls, reports, claims, faults>>
 
@@ -187,13 +193,17 @@ Claim(e) ==
     /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, reports, faults>>
 
 (* A profile, no greater than the offer, that does not outlive the lease.  A shorter one would only draw less. *)
-Send(e, power) ==
+MaySend(e, power) ==
     /\ Knows(e) /\ calls[e] = None
-    /\ edge[e].offer.ours \/ ~Holds("ours")
+    /\ edge[e].offer.ours \/ ~Holds("holder")
     /\ now < edge[e].offer.until /\ power <= edge[e].offer.v
-    /\ LET profile == [power |-> power, until |-> edge[e].offer.until + IF Holds("outlive") THEN 0 ELSE 1]
-       IN /\ calls' = [calls EXCEPT ![e] = [power |-> profile.power, until |-> profile.until, done |-> FALSE]]
-          /\ edge' = [edge EXCEPT ![e].may = IF @ = None THEN None ELSE @ \cup {profile}]
+
+Profile(e, power) == [power |-> power, until |-> edge[e].offer.until + IF Holds("outlive") THEN 0 ELSE 1]
+
+Send(e, power) ==
+    /\ MaySend(e, power)
+    /\ calls' = [calls EXCEPT ![e] = [power |-> power, until |-> Profile(e, power).until, done |-> FALSE]]
+    /\ edge' = [edge EXCEPT ![e].may = IF @ = None THEN None ELSE @ \cup {Profile(e, power)}]
     /\ UNCHANGED <<now, sub, disk, requests, answers, charger, reports, claims, faults>>
 
 Confirm(e) ==
@@ -213,7 +223,7 @@ Timeout(e) ==
 May(e) == Max({Fallback} \cup {p.power : p \in {q \in edge[e].may : now < q.until}})
 
 Report(e) ==
-    /\ Knows(e) /\ (edge[e].offer.ours \/ ~Holds("ours")) /\ edge[e].may # None
+    /\ Knows(e) /\ (edge[e].offer.ours \/ ~Holds("holder")) /\ edge[e].may # None
     /\ reports' = reports \cup {[edge |-> e, epoch |-> edge[e].offer.epoch, n |-> edge[e].offer.n, held |-> May(e)]}
     /\ reports' # reports
     /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, claims, faults>>
@@ -243,7 +253,7 @@ EdgeDies(e) ==
 Tick ==
     /\ now < MaxTime
     /\ now' = now + 1
-    /\ sub' = IF now + 1 >= sub.lease /\ sub.offers # {} /\ sub.number < MaxNumber /\ (sub.offer > 0 \/ sub.held > Fallback) /\ Holds("void")
+    /\ sub' = IF now + 1 >= sub.lease /\ (sub.held > Fallback \/ \E o \in sub.offers : o.v > 0) /\ Holds("void")
               THEN [sub EXCEPT !.held = Fallback, !.number = @ + 1, !.offer = 0, !.offers = {[n |-> sub.number + 1, v |-> 0]},
                                !.reported = sub.number + 1]
               ELSE sub
