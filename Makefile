@@ -50,6 +50,12 @@ test-root: $(VENV)/dev.stamp ## Run the local tests that only root can run
 torture: $(VENV)/dev.stamp ## Kill, freeze and cut off real services at random for MINUTES, and check what clients were told
 	@PYTHONPATH=tests $(BIN)/python -m torture --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
+chargers-torture: $(VENV)/dev.stamp ## Kill edge and substations at random under 50 charging cars for MINUTES, and check the chargers' own registers
+	@PYTHONPATH=tests $(BIN)/python -m chargers_torture --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+third-party-chargers: $(VENV)/dev.stamp ## Build the charger programs of others that tests use (npm, go, cargo; some minutes the first time)
+	@PYTHONPATH=tests $(BIN)/python -m third_party.programs
+
 lint: $(VENV)/dev.stamp ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -72,4 +78,4 @@ clean: ## Remove the virtual environment, caches and results
 
 include benchmarks/bench.mk k8s-tests/cluster.mk model.mk
 
-.PHONY: help install demo picture up test test-local test-root torture lint format lock clean
+.PHONY: help install demo picture up test test-local test-root torture chargers-torture third-party-chargers lint format lock clean

@@ -66,10 +66,16 @@ bench-auth: $(VENV)/dev.stamp ## Measure what it costs to know a caller by its t
 bench-followers: $(VENV)/dev.stamp ## Measure what those who follow sessions by server-sent events cost
 	@$(BIN)/python benchmarks/bench_followers.py
 
+bench-edge-grid: $(VENV)/dev.stamp ## Measure what an edge's talk with 50 substations costs it, and a connection passed on
+	@$(BIN)/python benchmarks/bench_edge_grid.py
+
 bench-edge-sockets: $(VENV)/dev.stamp ## Measure 10,000 chargers' connections, beside PyPI ocpp on websockets
 	@$(BIN)/python benchmarks/bench_edge_sockets.py
+
+bench-edge: $(VENV)/dev.stamp ## Measure one edge with 10,000 chargers and a car at each: memory, meter values, a reconnect of all
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_edge.py
 
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

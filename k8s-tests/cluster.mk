@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CLUSTER = PYTHONPATH=k8s-tests $(PYTHON) -m cluster
 IMAGE_TAG ?= dev
-SERVICES = substation balancer gateway loadtest
+SERVICES = substation balancer gateway edge loadtest
 
 .PHONY: kind-up kind-down cluster-demo cluster-setup cluster-up cluster-status cluster-down images prometheus-up dex-up keda-up test-cluster test-keda lock-images lock-checkov
 
@@ -30,7 +30,7 @@ cluster-status: ## Tell which kind of cluster this machine gets, and whether it 
 cluster-down: ## End the test cluster and remove its data
 	@$(CLUSTER) down
 
-images: ## Build the four images and load them into the test cluster
+images: ## Build the five images and load them into the test cluster
 	@for service in $(SERVICES); do \
 	  $(CLUSTER) build images/$$service/Dockerfile localhost/smart-grid/$$service:$(IMAGE_TAG) || exit 1; \
 	done

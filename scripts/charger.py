@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Subprotocol
 
 VOLTS, PHASES, CONNECTOR = 230.0, 3, 1
-ANSWER_TIMEOUT_S = 60.0
 LEAST_A = 6.0
 ARRIVES_S = 2.0
 """After the charger has connected: so long it stands idle, and is told its safe current."""
@@ -31,23 +32,36 @@ def now() -> str:
 
 
 class Charger:
-    """Its socket, its profiles and its meter."""
+    """Its connection, its profiles and its meter. Without a connection it goes on by the profiles that it has."""
 
-    def __init__(self, socket: ClientConnection, car_kw: float, interval_s: float) -> None:
-        self.socket, self.car_a, self.interval_s = socket, car_kw * 1000 / VOLTS / PHASES, interval_s
+    def __init__(self, url: str, key: str, tag: str, car_kw: float, interval_s: float) -> None:
+        self.url, self.tag, self.interval_s = url, tag, interval_s
+        proof = base64.b64encode(f"{url.rpartition('/')[2]}:{key}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {proof}"} if key else {}
+        self.car_a = car_kw * 1000 / VOLTS / PHASES
         self.profiles: dict[str, tuple[dict[str, Any], float | None]] = {}
         self.energy_wh, self.metered_s, self.current_a = 0.0, time.monotonic(), 0.0
         self.transaction: int | None = None
-        self.unplugged = asyncio.Event()
+        self.unplugged, self.online = asyncio.Event(), asyncio.Event()
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._ids = itertools.count(1)
 
-    async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """A CALL and its result."""
-        message_id = str(next(self._ids))
-        self._answers[message_id] = asyncio.get_running_loop().create_future()
-        await self.socket.send(json.dumps([2, message_id, action, payload]))
-        return await asyncio.wait_for(self._answers[message_id], ANSWER_TIMEOUT_S)
+    async def stay_connected(self) -> None:
+        """Connect again whenever the connection is lost."""
+        while True:
+            with suppress(OSError, WebSocketException):
+                async with connect(
+                    self.url, subprotocols=[Subprotocol("ocpp1.6")], additional_headers=self.headers
+                ) as self.socket:
+                    self.online.set()
+                    await self.listen()
+            if self.online.is_set():
+                say("the connection is lost; the car charges on")
+            self.online.clear()
+            for waiting in self._answers.values():
+                waiting.set_exception(ConnectionError())
+            self._answers.clear()
+            await asyncio.sleep(1)
 
     async def listen(self) -> None:
         """Answer calls, and hand results to who waits for them, until the connection ends."""
@@ -59,6 +73,19 @@ class Charger:
                 await self.socket.send(json.dumps(refused if answer is None else [3, message_id, answer]))
             elif kind == 3:
                 self._answers.pop(message_id).set_result(rest[0])
+
+    async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """A CALL and its result, also if the connection is lost meanwhile."""
+        while True:
+            await self.online.wait()
+            message_id = str(next(self._ids))
+            answer = self._answers[message_id] = asyncio.get_running_loop().create_future()
+            try:
+                await self.socket.send(json.dumps([2, message_id, action, payload]))
+                return await answer
+            except (ConnectionClosed, ConnectionError):
+                self._answers.pop(message_id, None)
+                await asyncio.sleep(0.1)
 
     def answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """The result of a call; None for what it does not know."""
@@ -117,19 +144,17 @@ class Charger:
         await self.status("Available")
         await asyncio.sleep(ARRIVES_S)
         await self.status("Preparing")
-        start = {"connectorId": CONNECTOR, "idTag": "EV-042", "meterStart": 0, "timestamp": now()}
+        start = {"connectorId": CONNECTOR, "idTag": self.tag, "meterStart": 0, "timestamp": now()}
         self.transaction = (await self.call("StartTransaction", start))["transactionId"]
         say(f"plugged in: transaction {self.transaction}")
         await self.status("Charging")
-        sent_s = 0.0
+        metering, sent_s = asyncio.create_task(self.meter()), time.monotonic()
         while not self.unplugged.is_set():
             before_a = self.current_a
             self.draw()
-            if self.current_a != before_a or time.monotonic() - sent_s >= self.interval_s:
-                sent_s = time.monotonic()
-                values = [{"timestamp": now(), "sampledValue": self.samples()}]
-                meter = {"connectorId": CONNECTOR, "transactionId": self.transaction, "meterValue": values}
-                await self.call("MeterValues", meter)
+            is_due = self.current_a != before_a or time.monotonic() - sent_s >= self.interval_s
+            if is_due and metering.done():  # else the connection is lost, and the car charges on all the same
+                metering, sent_s = asyncio.create_task(self.meter()), time.monotonic()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.unplugged.wait(), 0.2)
         self.draw()
@@ -137,6 +162,11 @@ class Charger:
         await self.call("StopTransaction", {**stop, "reason": "EVDisconnected"})
         await self.status("Available")
         say(f"unplugged after {self.energy_wh / 1000:.3f} kWh")
+
+    async def meter(self) -> None:
+        values = [{"timestamp": now(), "sampledValue": self.samples()}]
+        about = {"connectorId": CONNECTOR, "transactionId": self.transaction}
+        await self.call("MeterValues", {**about, "meterValue": values})
 
     async def status(self, status: str) -> None:
         await self.call("StatusNotification", {"connectorId": CONNECTOR, "errorCode": "NoError", "status": status})
@@ -146,31 +176,27 @@ def say(line: str) -> None:
     click.echo(f"{datetime.now():%H:%M:%S} {line}")
 
 
-async def run(url: str, car_kw: float, key: str, interval_s: float, seconds: float | None) -> None:
-    name = url.rpartition("/")[2]
-    proof = base64.b64encode(f"{name}:{key}".encode()).decode()
-    headers = {"Authorization": f"Basic {proof}"} if key else {}
-    async with connect(url, subprotocols=["ocpp1.6"], additional_headers=headers) as socket:  # type: ignore[list-item]
-        charger = Charger(socket, car_kw, interval_s)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, charger.unplugged.set)
-        if seconds is not None:
-            loop.call_later(seconds, charger.unplugged.set)
-        listening = asyncio.create_task(charger.listen())
-        await charger.charge()
-        listening.cancel()
+async def run(charger: Charger, seconds: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, charger.unplugged.set)
+    if seconds is not None:
+        loop.call_later(seconds, charger.unplugged.set)
+    connection = asyncio.create_task(charger.stay_connected())
+    await charger.charge()
+    connection.cancel()
 
 
 @click.command()
 @click.argument("url")
+@click.option("--tag", default="EV-042", show_default=True, help="Who charges, as the card says.")
 @click.option("--car", "car_kw", default=11.0, show_default=True, help="Most power that the car takes, in kW.")
 @click.option("--key", default="", help="Its Basic key, where the edge asks for one.")
 @click.option("--interval", "interval_s", default=5.0, show_default=True, help="Seconds between meter values.")
 @click.option("--seconds", type=float, help="When the car leaves; at Ctrl-C if not given.")
-def main(url: str, car_kw: float, key: str, interval_s: float, seconds: float | None) -> None:
+def main(url: str, tag: str, car_kw: float, key: str, interval_s: float, seconds: float | None) -> None:
     """See above."""
-    asyncio.run(run(url, car_kw, key, interval_s, seconds))
+    asyncio.run(run(Charger(url, key, tag, car_kw, interval_s), seconds))
 
 
 if __name__ == "__main__":

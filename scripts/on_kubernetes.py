@@ -6,7 +6,7 @@
     python3 scripts/on_kubernetes.py installed    only the last part: forward the ports, and say where to look
 
 `helm install` alone ends in ErrImagePull, as a clone's images are in no registry. So what differs between clusters is
-how the four images get to the nodes, and that is all that differs here. Every command is printed before it runs, to be
+how the five images get to the nodes, and that is all that differs here. Every command is printed before it runs, to be
 typed by hand as well; `--dry-run` only prints them. It needs Python and the programs that it calls, nothing else.
 """
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVICES = ("substation", "balancer", "gateway", "loadtest")
+SERVICES = ("substation", "balancer", "gateway", "edge", "loadtest")
 CLUSTER = "smart-grid"
 RELEASE = NAMESPACE = "grid"
 STACK, MONITORING = "kube-prometheus-stack", "monitoring"

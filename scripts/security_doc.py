@@ -15,6 +15,7 @@ from smartgrid.balancer.views.placing import PlacingViews
 from smartgrid.balancer.views.scaling import ScalingViews
 from smartgrid.balancer.views.sessions import SessionViews
 from smartgrid.balancer.views.waiting import WaitingViews
+from smartgrid.edge.registry.views import RegistryViews
 from smartgrid.gateway.app import Api as Gateway
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.substation.app import Api as Substation
@@ -31,7 +32,7 @@ SERVICES: dict[str, list[type]] = {
     "gateway": [Gateway, ChargerViews],
     "balancer": [PlacingViews, SessionViews, WaitingViews, FleetViews, OperatingViews, ScalingViews, Console, SignIn],
     "substation": [Substation, OffersViews],
-    "edge": [ChargerViews],
+    "edge": [ChargerViews, RegistryViews],
 }
 
 

@@ -12,16 +12,34 @@ for the API server, and nothing secret is in the chart.
 
 {{/* Whether this service is called by others of them, and whether it calls any. */}}
 {{- define "smart-grid.isCalled" -}}
-{{- if and .Values.global.auth.services.enabled (has .Chart.Name (list "substation" "balancer")) }}true{{ end -}}
+{{- if and .Values.global.auth.services.enabled (has .Chart.Name (list "substation" "balancer" "edge")) }}true{{ end -}}
 {{- end -}}
 
 {{- define "smart-grid.isCalling" -}}
-{{- if and .Values.global.auth.services.enabled (has .Chart.Name (list "balancer" "gateway")) }}true{{ end -}}
+{{- if and .Values.global.auth.services.enabled (has .Chart.Name (list "balancer" "gateway" "edge")) }}true{{ end -}}
 {{- end -}}
 
 {{/* Whether it reads the public keys of service accounts from the API server. */}}
 {{- define "smart-grid.readsServiceKeys" -}}
 {{- if and (include "smart-grid.isCalled" .) (not .Values.global.auth.services.jwks.configMap) }}true{{ end -}}
+{{- end -}}
+
+{{/* Which services of the release call this one, as {"services": [...]}. Network policies, tokens and the mesh have it from here. */}}
+{{- define "smart-grid.callingServices" -}}
+{{- $callers := get (dict "substation" (list "balancer") "balancer" (list "gateway") "edge" (list "gateway" "balancer")) .Chart.Name -}}
+{{- if include "smart-grid.hasEdge" . }}
+{{- $callers = append $callers "edge" }}
+{{- end }}
+{{- toJson (dict "services" $callers) -}}
+{{- end -}}
+
+{{/* The service accounts that may call this service, as {"accounts": [...]}: its value `callers`, else the release's own. */}}
+{{- define "smart-grid.callers" -}}
+{{- $own := list -}}
+{{- range (include "smart-grid.callingServices" . | fromJson).services }}
+{{- $own = append $own (printf "%s-%s" (include "smart-grid.releaseName" $) .) }}
+{{- end }}
+{{- toJson (dict "accounts" (.Values.callers | default $own)) -}}
 {{- end -}}
 
 {{- define "smart-grid.subject" -}}
@@ -36,9 +54,8 @@ for the API server, and nothing secret is in the chart.
 {{- range .Values.global.auth.operators }}
 {{- $_ := set $grants (include "smart-grid.subject" (dict "name" . "namespace" $.Release.Namespace)) (list "grid:read" "grid:operate" "charge:read" "charge:write") }}
 {{- end }}
-{{- $caller := printf "%s-%s" (include "smart-grid.releaseName" .) (ternary "balancer" "gateway" (eq .Chart.Name "substation")) -}}
 {{- $fromOutside := (.Values.regionAccess | default dict).serviceAccounts | default list }}
-{{- range concat (.Values.callers | default (list $caller)) $fromOutside }}
+{{- range concat (include "smart-grid.callers" . | fromJson).accounts $fromOutside }}
 {{- $_ := set $grants (include "smart-grid.subject" (dict "name" . "namespace" $.Release.Namespace)) (list "grid:service") }}
 {{- end }}
 {{- $issuer := dict "audience" (include "smart-grid.audience" .) "claims" (dict "scope" "sub") "grants" $grants -}}

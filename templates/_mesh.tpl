@@ -87,22 +87,37 @@ No retries on the way here: a proxy's repeat of a car has no number of its own, 
 a refusal for want of room (503) is an answer, not a fault. No time limit either, as long polls take theirs.
 */}}
 {{- define "smart-grid.meshRoute" -}}
+{{- include "smart-grid.meshRouteOf" (dict "host" (include "smart-grid.fullname" .) "ports" (list (.Values.service.port | default 8080)) "root" .) }}
+{{- end -}}
+
+{{/* The same for one Service: takes its name as `host`, its `ports` and `root`. */}}
+{{- define "smart-grid.meshRouteOf" -}}
 {{- $api := "networking.istio.io/v1/VirtualService" -}}
-{{- if include "smart-grid.meshWanted" (dict "enabled" .Values.global.istio.routes "api" $api "root" .) }}
+{{- if include "smart-grid.meshWanted" (dict "enabled" .root.Values.global.istio.routes "api" $api "root" .root) }}
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-{{ include "smart-grid.meshMetadata" . }}
+metadata:
+  name: {{ .host }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "smart-grid.labels" .root | nindent 4 }}
 spec:
   hosts:
-    - {{ include "smart-grid.fullname" . }}
+    - {{ .host }}
   http:
+    {{- range .ports }}
     - retries:
         attempts: 0
+      {{- if gt (len $.ports) 1 }}
+      match:
+        - port: {{ . }}
+      {{- end }}
       route:
         - destination:
-            host: {{ include "smart-grid.fullname" . }}
+            host: {{ $.host }}
             port:
-              number: {{ .Values.service.port | default 8080 }}
+              number: {{ . }}
+    {{- end }}
 {{- end }}
 {{- end -}}
 
@@ -127,6 +142,10 @@ spec:
   portLevelMtls:
     9090:
       mode: PERMISSIVE
+    {{- if eq .Chart.Name "edge" }}
+    9000:
+      mode: PERMISSIVE
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -135,7 +154,6 @@ spec:
 {{- define "smart-grid.meshCallers" -}}
 {{- $api := "security.istio.io/v1/AuthorizationPolicy" -}}
 {{- if include "smart-grid.meshWanted" (dict "enabled" .Values.global.istio.policies "api" $api "root" .) }}
-{{- $caller := printf "%s-%s" (include "smart-grid.releaseName" .) (ternary "balancer" "gateway" (eq .Chart.Name "substation")) }}
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 {{ include "smart-grid.meshMetadata" . }}
@@ -148,7 +166,7 @@ spec:
     - from:
         - source:
             principals:
-              {{- range concat (.Values.callers | default (list $caller)) .Values.global.istio.callers }}
+              {{- range concat (include "smart-grid.callers" . | fromJson).accounts .Values.global.istio.callers }}
               - {{ include "smart-grid.principal" (dict "name" . "namespace" $.Release.Namespace "trustDomain" $.Values.global.istio.trustDomain) }}
               {{- end }}
       to:
@@ -157,6 +175,12 @@ spec:
     - to:
         - operation:
             ports: ["9090"]
+    {{- if eq .Chart.Name "edge" }}
+    # Chargers are in no mesh; the edge itself asks who they are.
+    - to:
+        - operation:
+            ports: ["9000"]
+    {{- end }}
 {{- end }}
 {{- end -}}
 

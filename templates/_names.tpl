@@ -61,6 +61,12 @@ app.kubernetes.io/component: balancer
 app.kubernetes.io/part-of: smart-grid
 {{- end -}}
 
+{{/* Where the edge is, if it is installed: "." is the scope of the one that calls it. */}}
+{{- define "smart-grid.edgeUrl" -}}
+{{- $here := ternary (printf "http://%s-edge:8080" (include "smart-grid.releaseName" .)) "" (not (empty (include "smart-grid.hasEdge" .))) -}}
+{{- .Values.edgeUrl | default $here -}}
+{{- end -}}
+
 {{/* The Service by which an autoscaler finds them. */}}
 {{- define "smart-grid.demandService" -}}
 {{- printf "%s-demand" (include "smart-grid.releaseName" .) -}}

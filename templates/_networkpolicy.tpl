@@ -41,6 +41,9 @@ spec:
     {{- with include "smart-grid.meshProbeIngress" . }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- if eq .Chart.Name "edge" }}
+    {{- include "edge.chargersIngress" . | nindent 4 }}
+    {{- end }}
     {{- with .Values.networkPolicy.extraIngress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -86,6 +89,22 @@ spec:
       app.kubernetes.io/instance: {{ .root.Release.Name }}
       app.kubernetes.io/component: {{ .component }}
       app.kubernetes.io/part-of: smart-grid
+{{- end -}}
+
+{{/* The services of the release that call this one. */}}
+{{- define "smart-grid.callingPeers" -}}
+{{- range $index, $component := (include "smart-grid.callingServices" . | fromJson).services }}
+{{- if $index }}
+{{ end -}}
+{{ include "smart-grid.servicePeer" (dict "component" $component "root" $) }}
+{{- end }}
+{{- end -}}
+
+{{/* To the edge, where it is installed. */}}
+{{- define "smart-grid.edgeEgress" -}}
+{{- if include "smart-grid.hasEdge" . }}
+{{ include "smart-grid.serviceEgress" (dict "component" "edge" "root" .) }}
+{{- end }}
 {{- end -}}
 
 {{/* The same, and whether the pods that call it are `outside` of a mesh. */}}

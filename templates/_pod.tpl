@@ -72,6 +72,30 @@ affinity:
 {{- end -}}
 {{- end -}}
 
+{{/* The volume claim of each pod of a StatefulSet. */}}
+{{- define "smart-grid.dataClaim" -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: data
+  # No version here: the claim template can not change on an upgrade.
+  labels:
+    {{- include "smart-grid.selectorLabels" . | nindent 4 }}
+  {{- with .Values.persistence.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  accessModes:
+    {{- toYaml .Values.persistence.accessModes | nindent 4 }}
+  {{- if not (kindIs "invalid" .Values.persistence.storageClassName) }}
+  storageClassName: {{ .Values.persistence.storageClassName | quote }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .Values.persistence.size }}
+{{- end -}}
+
 {{/*
 A folder of its own for each pod: takes `name` and the `size` beyond which the kubelet evicts the pod, before it fills the
 node. All that a pod writes counts against its limit of ephemeral storage, logs too.
@@ -110,18 +134,30 @@ ports:
     containerPort: 8080
   - name: metrics
     containerPort: 9090
+  {{- if eq .Chart.Name "edge" }}
+  - name: ocpp
+    containerPort: 9000
+  {{- end }}
 startupProbe:
   {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.startupProbe) | nindent 2 }}
 readinessProbe:
   {{- include "smart-grid.probe" (dict "path" "/ready" "timing" .Values.readinessProbe) | nindent 2 }}
 livenessProbe:
+  {{- if eq .Chart.Name "edge" }}
+  # The loop that serves chargers is asked itself: all else of an edge would answer beside it.
+  {{- include "smart-grid.probe" (dict "path" "/health" "port" "ocpp" "isTls" .Values.tls.secretName "timing" .Values.livenessProbe) | nindent 2 }}
+  {{- else }}
   {{- include "smart-grid.probe" (dict "path" "/health" "timing" .Values.livenessProbe) | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "smart-grid.probe" -}}
 httpGet:
   path: {{ .path }}
-  port: metrics
+  port: {{ .port | default "metrics" }}
+  {{- if .isTls }}
+  scheme: HTTPS
+  {{- end }}
 {{- with .timing }}
 {{ toYaml . }}
 {{- end }}

@@ -41,6 +41,7 @@ BALANCER = 'job="balancer", namespace=~"$namespace"'
 BALANCER_ON = f'{BALANCER}, substation=~"$substation"'
 GATEWAY = 'job="gateway", namespace=~"$namespace"'
 PEOPLE = f'{GATEWAY}, route!~"/health|/ready|/metrics|/openapi.json|/docs.*"'
+EDGE = 'job="edge", namespace=~"$namespace"'
 GRID = 'namespace=~"$namespace"'
 RATE = "$__rate_interval"
 SESSION_WINDOW = "15m"  # sessions end far more rarely than Prometheus scrapes
@@ -427,6 +428,122 @@ WAITING = Row(
     ),
 )
 
+CHARGERS = Row(
+    "Chargers",
+    8,
+    (
+        Panel(
+            "Chargers connected",
+            "Chargers with an open connection, by edge, and those that are registered.",
+            "short",
+            (
+                (f"chargers_connected{{{EDGE}}}", "{{pod}}"),
+                (f"max(chargers_registered{{{EDGE}}})", "registered"),
+                (f"sum(chargers_not_obeying{{{EDGE}}})", "not obeying"),
+            ),
+            dashed="registered",
+            width=6,
+        ),
+        Panel(
+            "Connectors by status",
+            "As chargers tell it.",
+            "short",
+            ((f"sum by (status) (connectors{{{EDGE}}})", "{{status}}"),),
+            stacked=True,
+            width=6,
+        ),
+        Panel(
+            "Offered, booked and metered",
+            "What cars at chargers may draw (offered), what they might still draw at worst (booked), what their meters "
+            "say, and what is booked of chargers that cannot be controlled.",
+            "kwatt",
+            (
+                (f"sum(offered_power_kw{{{SUBSTATION}}})", "offered"),
+                (f"sum(offered_power_kw{{{SUBSTATION}}} + held_power_kw{{{SUBSTATION}}})", "booked"),
+                (f"sum(metered_power_kw{{{SUBSTATION}}})", "metered"),
+                (f"sum(uncontrolled_power_kw{{{SUBSTATION}}})", "uncontrolled"),
+                (f"sum(overbooked_power_kw{{{SUBSTATION}}})", "above capacity"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Free connectors",
+            "Connectors without a car, a fault or a reservation, by substation.",
+            "short",
+            ((f"free_connectors{{{SUBSTATION}}}", "{{pod}}"),),
+            width=6,
+        ),
+        Panel(
+            "Limits sent",
+            "Charging profiles that were sent to chargers, by what became of them.",
+            "ops",
+            ((rates(f"charging_profiles_total{{{EDGE}}}", "result"), "{{result}}"),),
+            stacked=True,
+            width=6,
+        ),
+        Panel(
+            "Calls of chargers",
+            "Time until a charger answers a call of the edge.",
+            "s",
+            (
+                (quantile(0.5, f"ocpp_call_seconds_bucket{{{EDGE}}}"), "50th"),
+                (quantile(0.95, f"ocpp_call_seconds_bucket{{{EDGE}}}"), "95th"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Messages",
+            "Messages of OCPP, by action and direction.",
+            "ops",
+            ((rates(f"ocpp_messages_total{{{EDGE}}}", "direction, action"), "{{direction}} {{action}}"),),
+            stacked=True,
+            width=6,
+        ),
+        Panel(
+            "Refused and not understood",
+            "Connections that were refused, by reason, and what was wrong with messages, by kind.",
+            "ops",
+            (
+                (rates(f"charger_connections_refused_total{{{EDGE}}}", "reason"), "refused: {{reason}}"),
+                (rates(f"ocpp_errors_total{{{EDGE}}}", "kind"), "message: {{kind}}"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Inbox",
+            "Messages of chargers that no substation has taken yet.",
+            "short",
+            ((f"edge_inbox_messages{{{EDGE}}}", "{{pod}}"),),
+            stacked=True,
+            width=6,
+        ),
+        Panel(
+            "Inbox and offers: age",
+            "Of the oldest message that is not delivered, and of the offer that was renewed longest ago.",
+            "s",
+            (
+                (f"max(edge_inbox_oldest_seconds{{{EDGE}}})", "message"),
+                (f"max(edge_offers_age_seconds{{{EDGE}}})", "offer"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Deliveries by result",
+            "Starts and ends of sessions that edges bring to substations.",
+            "ops",
+            ((rates(f"edge_deliveries_total{{{EDGE}}}", "result"), "{{result}}"),),
+            width=6,
+        ),
+        Panel(
+            "Substations of the edges",
+            "Substations with chargers, by whether their edge has an answer of them.",
+            "short",
+            ((f"sum by (state) (edge_substations{{{EDGE}}})", "{{state}}"),),
+            width=6,
+        ),
+    ),
+)
+
 ROUTING = Row(
     "Routing",
     8,
@@ -567,7 +684,9 @@ ENTRY = Row(
             "reqps",
             (
                 (
-                    rates(f'http_requests_refused_total{{job=~"substation|balancer|gateway", {GRID}}}', "job, kind"),
+                    rates(
+                        f'http_requests_refused_total{{job=~"substation|balancer|gateway|edge", {GRID}}}', "job, kind"
+                    ),
                     "{{job}} {{kind}}",
                 ),
             ),
@@ -583,7 +702,7 @@ PROCESSES = Row(
             "Up",
             "Processes of each service that Prometheus reaches.",
             "short",
-            ((f'sum by (job) (up{{job=~"substation|balancer|gateway", {GRID}}})', "{{job}}"),),
+            ((f'sum by (job) (up{{job=~"substation|balancer|gateway|edge", {GRID}}})', "{{job}}"),),
         ),
         Panel(
             "CPU",
@@ -591,7 +710,7 @@ PROCESSES = Row(
             "short",
             (
                 (
-                    f'rate(process_cpu_seconds_total{{job=~"substation|balancer|gateway", {GRID}}}[{RATE}])',
+                    f'rate(process_cpu_seconds_total{{job=~"substation|balancer|gateway|edge", {GRID}}}[{RATE}])',
                     "{{pod}}",
                 ),
             ),
@@ -600,7 +719,7 @@ PROCESSES = Row(
             "Memory",
             "Resident memory, by process.",
             "bytes",
-            ((f'process_resident_memory_bytes{{job=~"substation|balancer|gateway", {GRID}}}', "{{pod}}"),),
+            ((f'process_resident_memory_bytes{{job=~"substation|balancer|gateway|edge", {GRID}}}', "{{pod}}"),),
         ),
     ),
 )
@@ -708,11 +827,11 @@ ONE = Row(
 
 def grid_dashboard() -> dashboard.Dashboard:
     """The whole grid, from power to processes."""
-    rows = (NOW, BUSINESS, POWER, CARS, WAITING, ROUTING, ENTRY, PROCESSES)
+    rows = (NOW, BUSINESS, POWER, CARS, WAITING, CHARGERS, ROUTING, ENTRY, PROCESSES)
     made = _dashboard(
         "smart-grid",
         "Smart grid",
-        "The whole grid: business, power, cars, waiting, routing, the gateway, processes.",
+        "The whole grid: business, power, cars, waiting, chargers, routing, the gateway, processes.",
         rows,
     )
     made.with_variable(_substation_variable(several=True))

@@ -73,7 +73,7 @@ def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def common_values(cluster: Backend, progress: Progress) -> dict[str, object]:
-    """What every grid is installed with: the four images, built and loaded, and who may look at it and operate it."""
+    """What every grid is installed with: the five images, built and loaded, and who may look at it and operate it."""
     with progress():
         return {**images.build_all(cluster), **OPERATED_BY_TESTS}
 
@@ -91,6 +91,8 @@ def installed_grid(cluster: Backend, api: KubeApi, common_values: dict[str, obje
             **common_values,
             "substation.timeScale": 60,
             "substation.capacityKw": CAPACITY_KW,
+            "edge.enabled": True,
+            "edge.replicaCount": 1,
             "substation.livenessProbe.failureThreshold": 18,
         }
         helm.install(values)
@@ -101,7 +103,7 @@ def installed_grid(cluster: Backend, api: KubeApi, common_values: dict[str, obje
 def grid(installed_grid: Grid) -> Grid:
     """The grid as it was installed, whatever the test before did to it."""
     installed_grid.scale("substation", 3)
-    for service in ("substation", "balancer", "gateway"):
+    for service in ("substation", "balancer", "gateway", "edge"):
         installed_grid.wait_for_rollout(service)
     installed_grid.wait_for_fleet()
     return installed_grid

@@ -36,13 +36,13 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("service", ["substation", "balancer", "gateway"])
+@pytest.mark.parametrize("service", ["substation", "balancer", "gateway", "edge"])
 def test_image_has_no_compiler_no_pip_and_no_root(grid: Grid, service: str) -> None:
     found = look(grid, service)
     assert (found["user"], found["tools"], found["pip"]) == (65532, [], False)
 
 
-@pytest.mark.parametrize("service", ["substation", "balancer", "gateway"])
+@pytest.mark.parametrize("service", ["substation", "balancer", "gateway", "edge"])
 def test_image_has_only_what_its_service_needs(grid: Grid, service: str) -> None:
     distributions = look(grid, service)["distributions"]
     assert isinstance(distributions, list)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from cluster import istio, paths
 from cluster.backend import Backend
@@ -37,6 +38,13 @@ VARIANTS: dict[str, Values] = {
         "substation.persistence.retentionPolicy.whenDeleted": "Delete",
         "substation.persistence.retentionPolicy.whenScaled": "Delete",
     },
+    "with chargers": {
+        "edge.enabled": True,
+        "edge.chargersService.type": "NodePort",
+        "edge.chargers.secretName": "chargers",
+        "edge.quirks.configMap": "quirks",
+    },
+    "with chargers behind an ingress": yaml.safe_load((REPOSITORY / "ci/chargers-values.yaml").read_text()),
     "of a region": {
         "balancer.region": "west",
         "balancer.regionAccess.issuers": [

@@ -14,8 +14,9 @@ from harness.namespace import restricted_namespace
 from harness.reach import Address, Caller, calling_pods
 from harness.steps import pause
 
-SERVICES = ("substation", "balancer", "gateway")
+SERVICES = ("substation", "balancer", "gateway", "edge")
 PORTS = {"API": 8080, "metrics": 9090}
+OCPP = {"edge": {"OCPP": 9000}}
 MONITORING = "monitoring"
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 OTHER_GATEWAY = {
@@ -24,18 +25,20 @@ OTHER_GATEWAY = {
     "app.kubernetes.io/part-of": "smart-grid",
 }
 METRICS = {f"{service} metrics" for service in SERVICES}
-PUBLIC = {"gateway API"}
+PUBLIC = {"gateway API", "edge OCPP"}
 
 REACHES: dict[str, set[str]] = {
-    "gateway": {"balancer API"},
-    "balancer": {"substation API"},
+    "gateway": {"balancer API", "edge API"},
+    "balancer": {"substation API", "edge API"},
+    "edge": {"balancer API", "substation API"},
     "substation": set(),
     "prometheus": METRICS | PUBLIC,
     "stranger": PUBLIC,
     "gateway-of-another-release": PUBLIC,
     "prometheus-elsewhere": PUBLIC,
 }
-"""What each can connect to; all else is blocked. The gateway's API is for everyone whose own policy lets it out."""
+"""What each can connect to; all else is blocked. The gateway's API and the chargers' port are for everyone whose own
+policy lets it out."""
 
 SYNC_S = 60
 # Three failures of the readiness probe, one every two seconds, and some more.
@@ -78,7 +81,11 @@ def measured(grid: Grid, callers: dict[str, Caller]) -> dict[str, set[str]]:
 
     def targets(caller: str) -> dict[str, Address]:
         others = {service: host for service, host in hosts.items() if service != caller}
-        return {f"{service} {name}": (host, port) for service, host in others.items() for name, port in PORTS.items()}
+        return {
+            f"{service} {name}": (host, port)
+            for service, host in others.items()
+            for name, port in (PORTS | OCPP.get(service, {})).items()
+        }
 
     return {name: caller.reaches(targets(name)) for name, caller in (inside | callers).items()}
 

@@ -20,13 +20,15 @@ from cluster.lock import exclusive
 from cluster.paths import REPOSITORY
 from cluster.shell import wait_until
 from harness.api import KubeApi
+from harness.chargers import running_chargers
 from harness.grid import Grid
 from harness.helm import Helm
 from harness.load import running_load
 from harness.namespace import restricted_namespace
 
-SERVICES = ("substation", "balancer", "gateway")
+SERVICES = ("substation", "balancer", "gateway", "edge")
 SCRAPE_INTERVAL_S = 10
+PLACES = [("grid-substation-0", "0-1"), ("grid-substation-1", "1-2")]
 WAITS = {"vehicle_id": "EV-waits", "energy_kwh": 20, "max_power_kw": 100, "min_power_kw": 100, "wait": True}
 """A car that needs a whole substation, which it has to wait for."""
 
@@ -74,7 +76,13 @@ def watched(cluster: Backend, api: KubeApi, common_values: dict[str, object], ob
     wait_until("Prometheus to answer", observer.answers, timeout_s=60)
     with restricted_namespace(api, "smart-grid-watched") as namespace:
         helm = Helm(cluster, namespace, "grid")
-        values = {"substation.timeScale": 600, "substation.capacityKw": 100, "substation.replicaCount": 2}
+        values = {
+            "substation.timeScale": 600,
+            "substation.capacityKw": 100,
+            "substation.replicaCount": 2,
+            "edge.enabled": True,
+            "edge.registration": "open",
+        }
         helm.install({**common_values, **values})
         yield Grid(api, cluster, namespace, "grid", helm)
 
@@ -117,7 +125,8 @@ def test_every_query_of_panels_and_rules_returns_data(
         return not missing
 
     try:
-        with running_load(watched, cars_per_s=4):
+        with running_load(watched, cars_per_s=4), running_chargers(watched, PLACES) as chargers:
+            chargers.plug()
             wait_until("every query to have data", all_have_data, timeout_s=150)
     finally:
         tell(f"{len(wanted) - len(missing)} of {len(wanted)} queries had data after {time.monotonic() - begun_s:.0f} s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from cluster.shell import wait_until
 from harness.api import KubeApi
 from harness.helm import Helm
 
-KINDS = {"substation": "statefulset", "balancer": "deployment", "gateway": "deployment"}
+KINDS = {"substation": "statefulset", "balancer": "deployment", "gateway": "deployment", "edge": "statefulset"}
 CONTROLLERS = {"statefulset": "statefulsets", "deployment": "deployments"}
 PAGE = 1000
 CAPACITY_KW = 1000  # of each substation, unless a test lowers it: room for what the load charges
@@ -108,13 +108,26 @@ class Grid:
     @contextmanager
     def answers_lost(self, pod: Pod) -> Iterator[None]:
         """While the block runs a pod gets what is sent on open connections, and nothing that it answers arrives."""
-        drop = "OUTPUT --protocol tcp --sport 8080 --jump DROP"
+        with self._dropped(pod, "OUTPUT --protocol tcp --sport 8080"):
+            yield
+
+    @contextmanager
+    def cut_off(self, service: str, pod: Pod) -> Iterator[None]:
+        """While the block runs nothing that the pods of a service send to this pod leaves them."""
+        address = self.pod_ip(pod.name)
+        with ExitStack() as stack:
+            for each in self.pods(service):
+                stack.enter_context(self._dropped(each, f"OUTPUT --destination {address}"))
+            yield
+
+    @contextmanager
+    def _dropped(self, pod: Pod, what: str) -> Iterator[None]:
         in_pod = f"nsenter --net=/proc/$(grep -l {pod.container_id} /proc/[0-9]*/cgroup | head -1 | cut -d/ -f3)/ns/net"
-        self.backend.node_shell(f"{in_pod} iptables --append {drop}")
+        self.backend.node_shell(f"{in_pod} iptables --append {what} --jump DROP")
         try:
             yield
         finally:
-            self.backend.node_shell(f"{in_pod} iptables --delete {drop}")
+            self.backend.node_shell(f"{in_pod} iptables --delete {what} --jump DROP")
 
     # ------------------------------------------------------------------ changes
 

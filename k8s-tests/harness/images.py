@@ -9,13 +9,13 @@ from cluster.lock import exclusive
 from cluster.paths import REPOSITORY
 from cluster.shell import say
 
-SERVICES = ("substation", "balancer", "gateway", "loadtest")
+SERVICES = ("substation", "balancer", "gateway", "edge", "loadtest")
 TAG = "test"
 PYTHON = "docker.io/library/python:3.13-slim"
 
 
 def build_all(backend: Backend) -> dict[str, object]:
-    """Build all four, make them available to pods, and return the chart's values that name them."""
+    """Build all of them, make them available to pods, and return the chart's values that name them."""
     with exclusive():
         for service in SERVICES:
             say(f"building the image of {service}")

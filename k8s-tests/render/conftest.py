@@ -26,9 +26,10 @@ def helm() -> Path:
 
 @pytest.fixture(scope="session")
 def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """With the edge, off by default, so that what holds for services holds for it; test_edge.py has it off too."""
     folder = tmp_path_factory.mktemp("package")
     Chart(helm, ROOT).run("package", str(ROOT), "--destination", str(folder))
-    return Chart(helm, next(folder.glob("*.tgz")))
+    return Chart(helm, next(folder.glob("*.tgz")), always={"edge.enabled": True})
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ class Chart:
     helm: Path
     package: Path
     kube_version: str = "1.34"
+    always: Values = field(default_factory=dict)
+    """Values that are set unless a test sets them otherwise."""
     _rendered: dict[str, list[Manifest]] = field(default_factory=dict)
 
     def run(self, *arguments: str, stdin: str = "") -> str:
@@ -48,12 +50,13 @@ class Chart:
 
     def render(self, values: Values | None = None, release: str = "grid", apis: tuple[str, ...] = ()) -> list[Manifest]:
         """Every manifest for these values; a dotted name is a value within others. Raises RefusedError."""
+        values = {**self.always, **(values or {})}
         key = json.dumps([values, release, apis], sort_keys=True)
         if key not in self._rendered:
             flags = [f"--api-versions={api}" for api in apis]
             text = self.run(
                 "template", release, str(self.package), f"--kube-version={self.kube_version}", "--namespace=power",
-                *flags, "--values=-", stdin=json.dumps(nested(values or {})),
+                *flags, "--values=-", stdin=json.dumps(nested(values)),
             )  # fmt: skip
             self._rendered[key] = [manifest for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest]
         return self._rendered[key]

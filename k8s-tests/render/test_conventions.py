@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from render.charts import LONG_RUNNING, SERVICES
+from render.charts import AUTOSCALED, LONG_RUNNING, SERVICES
 from render.manifests import MONITORING_APIS, Chart, Manifest, at, pod_template
 from render.value_cases import WORKLOADS
 
@@ -23,6 +23,9 @@ EVERYTHING: dict[str, Any] = {
     "gateway.httpRoute.enabled": True,
     "gateway.httpRoute.hostnames": ["grid.example.com"],
     "gateway.httpRoute.parentRefs": [{"name": "public"}],
+    "edge.chargersService.type": "LoadBalancer",
+    "edge.ingress.enabled": True,
+    "edge.ingress.hosts": ["ocpp.example.com"],
 }
 
 
@@ -38,7 +41,7 @@ def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
     return {at(pod, "metadata/labels")["app.kubernetes.io/component"]: pod for pod in found}
 
 
-def test_the_chart_makes_five_kinds_of_pods(pods: dict[str, Manifest]) -> None:
+def test_the_chart_makes_six_kinds_of_pods(pods: dict[str, Manifest]) -> None:
     assert set(pods) == {*SERVICES, "test"}
 
 
@@ -99,7 +102,7 @@ def test_pods_get_no_service_links_and_only_the_balancer_a_token(pods: dict[str,
 
 def test_no_service_account_hands_out_its_token_by_itself(manifests: list[Manifest]) -> None:
     accounts = [manifest for manifest in manifests if manifest["kind"] == "ServiceAccount"]
-    assert len(accounts) == 4
+    assert len(accounts) == len(SERVICES)
     assert all(account["automountServiceAccountToken"] is False for account in accounts)
 
 
@@ -127,7 +130,8 @@ def test_probes_ask_what_they_mean(pods: dict[str, Manifest], service: str) -> N
     }
     assert paths == {"startupProbe": "/health", "readinessProbe": "/ready", "livenessProbe": "/health"}
     ports = {name: at(container, f"{name}/httpGet/port") for name in paths}
-    assert set(ports.values()) == {"metrics"}, "probes must not queue behind cars"
+    of_loop = {"livenessProbe": "ocpp"} if service == "edge" else {}
+    assert ports == dict.fromkeys(paths, "metrics") | of_loop, "probes must not queue behind cars"
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
@@ -135,7 +139,7 @@ def test_a_pod_serves_the_api_on_one_port_and_probes_and_metrics_on_another(
     chart: Chart, pods: dict[str, Manifest], service: str
 ) -> None:
     ports = {port["name"]: port["containerPort"] for port in pods[service]["spec"]["containers"][0]["ports"]}
-    assert ports == {"http": 8080, "metrics": 9090}
+    assert ports == {"http": 8080, "metrics": 9090} | ({"ocpp": 9000} if service == "edge" else {})
     settings = chart.objects()[f"ConfigMap/grid-{service}"]["data"]
     assert (settings["SMARTGRID_PORT"], settings["SMARTGRID_PROBE_PORT"]) == ("8080", "9090")
 
@@ -143,8 +147,8 @@ def test_a_pod_serves_the_api_on_one_port_and_probes_and_metrics_on_another(
 def test_no_service_has_the_port_of_the_metrics_as_one_may_be_open_to_the_world(manifests: list[Manifest]) -> None:
     services = {m["metadata"]["name"]: m["spec"] for m in manifests if m["kind"] == "Service"}
     for_autoscaler = services.pop("grid-demand")
-    assert len(services) == len(LONG_RUNNING)
-    assert {port["name"] for service in services.values() for port in service["ports"]} == {"http"}
+    assert set(services) == {*(f"grid-{name}" for name in LONG_RUNNING), "grid-edge-peers", "grid-edge-chargers"}
+    assert {port["name"] for service in services.values() for port in service["ports"]} == {"http", "ocpp"}
     assert for_autoscaler["clusterIP"] == "None", "only one without an address cannot be opened to the world"
 
 
@@ -154,7 +158,7 @@ def test_a_pod_has_time_to_turn_unready_wait_drain_and_end(chart: Chart, service
     assert at(objects[WORKLOADS[service]], "spec/template/spec/terminationGracePeriodSeconds") == 3 + 20 + 5
 
 
-@pytest.mark.parametrize("service", LONG_RUNNING)
+@pytest.mark.parametrize("service", AUTOSCALED)
 def test_what_is_autoscaled_has_no_replicas_of_its_own(manifests: list[Manifest], service: str) -> None:
     (workload,) = (m for m in manifests if f"{m['kind']}/{m['metadata']['name']}" == WORKLOADS[service])
     assert "replicas" not in workload["spec"]
@@ -167,7 +171,7 @@ def test_one_replica_has_no_disruption_budget_as_that_would_block_draining_its_n
     assert at(chart.objects({f"{service}.replicaCount": 2})[budget], "spec/maxUnavailable") == 1
 
 
-@pytest.mark.parametrize("service", LONG_RUNNING)
+@pytest.mark.parametrize("service", AUTOSCALED)
 def test_an_autoscaled_service_has_a_budget_by_its_least_number_of_pods(chart: Chart, service: str) -> None:
     budget = f"PodDisruptionBudget/grid-{service}"
     autoscaled = {f"{service}.autoscaling.enabled": True, f"{service}.replicaCount": 1}
@@ -205,8 +209,9 @@ def test_substations_start_in_parallel_behind_a_headless_service(manifests: list
     assert by_kind["Service", "grid-substation"]["spec"]["clusterIP"] == "None"
 
 
-def test_a_substation_is_named_for_its_pod(pods: dict[str, Manifest]) -> None:
-    name = pods["substation"]["spec"]["containers"][0]["env"][0]
+@pytest.mark.parametrize("service", ["substation", "edge"])
+def test_one_with_a_volume_is_named_for_its_pod(pods: dict[str, Manifest], service: str) -> None:
+    name = pods[service]["spec"]["containers"][0]["env"][0]
     assert name == {"name": "SMARTGRID_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 
 
@@ -216,8 +221,9 @@ def test_every_name_fits_whatever_the_release_is_called(chart: Chart, release: s
     assert len(set(names)) == len(names)
     for _, name in names:
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name)
-    (stateful,) = (name for kind, name in names if kind == "StatefulSet")
-    assert len(stateful) <= 52, "the pods' labels hold this name and eleven characters more"
+    stateful = [name for kind, name in names if kind == "StatefulSet"]
+    assert len(stateful) == 2
+    assert all(len(name) <= 52 for name in stateful), "the pods' labels hold this name and eleven characters more"
 
 
 @pytest.mark.parametrize("release", ["grid", "my.grid", "a" * 53])

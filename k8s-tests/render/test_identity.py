@@ -9,6 +9,7 @@ import pytest
 
 from render.charts import LONG_RUNNING
 from render.manifests import Chart, at
+from render.value_cases import CALLERS, WORKLOADS
 from smartgrid.auth import issuers
 from smartgrid.auth.scopes import GRID_SERVICE
 
@@ -20,14 +21,17 @@ def settings(chart: Chart, service: str, values: dict[str, Any] | None = None) -
     return {name: value for name, value in data.items() if "AUTH" in name or "TOKEN" in name}
 
 
-@pytest.mark.parametrize(("called", "caller"), [("substation", "balancer"), ("balancer", "gateway")])
-def test_who_is_called_knows_its_caller_by_its_service_account_and_nobody_else(
-    chart: Chart, called: str, caller: str
+@pytest.mark.parametrize(("called", "callers"), CALLERS.items())
+def test_who_is_called_knows_its_callers_by_their_service_accounts_and_nobody_else(
+    chart: Chart, called: str, callers: list[str]
 ) -> None:
     entries = json.loads(settings(chart, called)["SMARTGRID_AUTH_ISSUERS"])
-    assert [entry["grants"] for entry in entries] == [{f"system:serviceaccount:power:grid-{caller}": [GRID_SERVICE]}]
-    account = at(chart.objects({})[f"Deployment/grid-{caller}"], "spec/template/spec/serviceAccountName")
-    assert account == f"grid-{caller}"
+    assert [entry["grants"] for entry in entries] == [
+        {f"system:serviceaccount:power:grid-{caller}": [GRID_SERVICE] for caller in callers}
+    ]
+    for caller in callers:
+        account = at(chart.objects({})[WORKLOADS[caller]], "spec/template/spec/serviceAccountName")
+        assert account == f"grid-{caller}"
 
 
 def test_the_service_believes_what_the_chart_writes(chart: Chart) -> None:
@@ -37,8 +41,8 @@ def test_the_service_believes_what_the_chart_writes(chart: Chart) -> None:
 
 
 def test_a_token_is_for_this_release_only_and_goes_to_those_who_call(chart: Chart) -> None:
-    for service, kind in [("gateway", "Deployment"), ("balancer", "Deployment"), ("substation", "StatefulSet")]:
-        volumes = chart.objects({})[f"{kind}/grid-{service}"]["spec"]["template"]["spec"]["volumes"]
+    for service in LONG_RUNNING:
+        volumes = chart.objects({})[WORKLOADS[service]]["spec"]["template"]["spec"]["volumes"]
         sources = next(volume for volume in volumes if volume["name"] == "identity")["projected"]["sources"]
         audiences = [source["serviceAccountToken"].get("audience", "of the API server")
                      for source in sources if "serviceAccountToken" in source]  # fmt: skip
@@ -48,6 +52,7 @@ def test_a_token_is_for_this_release_only_and_goes_to_those_who_call(chart: Char
                 "gateway": ["smart-grid-power-grid"],
                 "balancer": ["smart-grid-power-grid", "of the API server"],
                 "substation": ["of the API server"],
+                "edge": ["smart-grid-power-grid", "of the API server"],
             }[service]
         )
 

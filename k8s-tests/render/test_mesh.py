@@ -9,12 +9,16 @@ import pytest
 
 from render.charts import LONG_RUNNING
 from render.manifests import ISTIO_APIS, Chart, Manifest, at, pod_template
-from render.value_cases import OF_REGIONS, WORKLOADS
+from render.value_cases import CALLERS, OF_REGIONS, WORKLOADS
 
 MODES = ("istio-sidecar", "istio-ambient")
 DRIVERS = {"issuer": "https://login.example.com", "audience": "grid", "jwks": "https://login.example.com/keys"}
 HBONE = {"port": 15008, "protocol": "TCP"}
 ISTIOD = {"port": 15012, "protocol": "TCP"}
+PROBES = {
+    "ports": [{"port": "metrics", "protocol": "TCP"}],
+    "from": [{"ipBlock": {"cidr": "169.254.7.127/32"}}],
+}
 RUN_ONCE = ("Job/grid-loadtest-1", "Pod/grid-gateway-test-charge")
 ISTIO_KINDS = {"VirtualService", "PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication"}
 WANTED: dict[str, Any] = {
@@ -42,7 +46,10 @@ def test_every_port_of_a_service_says_its_protocol_so_that_no_proxy_has_to_guess
     objects = chart.objects({"substation.autoscaling.enabled": True})
     services = [manifest for manifest in objects.values() if manifest["kind"] == "Service"]
     assert len(services) > len(LONG_RUNNING)
-    assert {port.get("appProtocol") for service in services for port in at(service, "spec/ports")} == {"http"}
+    ports = [port for service in services for port in at(service, "spec/ports")]
+    assert {(port["name"], port.get("appProtocol")) for port in ports} == {
+        ("http", "http"), ("metrics", "http"), ("ocpp", "http"),
+    }  # fmt: skip
 
 
 def test_a_gateway_that_speaks_https_says_so(chart: Chart) -> None:
@@ -106,8 +113,9 @@ def test_in_ambient_mode_whoever_may_call_a_port_may_do_so_by_the_meshs_port(cha
     objects, plain = installed(chart, "istio-ambient"), chart.objects({"global.auth.issuers": [DRIVERS]})
     for service in LONG_RUNNING:
         before, after = policy(plain, service)["ingress"], policy(objects, service)["ingress"]
-        assert [rule.get("from") for rule in after[:2]] == [rule.get("from") for rule in before]
-        assert [rule["ports"] for rule in after[:2]] == [[*rule["ports"], HBONE] for rule in before]
+        after = [rule for rule in after if rule != PROBES]
+        assert [rule.get("from") for rule in after] == [rule.get("from") for rule in before]
+        assert [rule["ports"] for rule in after] == [[*rule["ports"], HBONE] for rule in before]
 
 
 def test_in_ambient_mode_a_service_calls_the_next_by_the_meshs_port(chart: Chart) -> None:
@@ -124,10 +132,7 @@ def test_in_ambient_mode_a_balancer_of_regions_calls_them_by_the_meshs_port_too(
 def test_in_ambient_mode_the_kubelet_probes_from_an_address_of_the_meshs(chart: Chart) -> None:
     objects = installed(chart, "istio-ambient")
     for service in LONG_RUNNING:
-        assert policy(objects, service)["ingress"][2] == {
-            "ports": [{"port": "metrics", "protocol": "TCP"}],
-            "from": [{"ipBlock": {"cidr": "169.254.7.127/32"}}],
-        }
+        assert policy(objects, service)["ingress"][2] == PROBES
 
 
 def test_sidecars_reach_istiod_and_need_no_other_port(chart: Chart) -> None:
@@ -154,25 +159,27 @@ def test_what_is_outside_of_the_mesh_reaches_no_port_of_it(chart: Chart, mode: s
 def test_no_proxy_repeats_a_car_on_its_way(chart: Chart, mode: str) -> None:
     objects = installed(chart, mode, **{"gateway.service.port": 80, "loadtest.enabled": False})
     routed = {name for name in objects if name.startswith("VirtualService/")}
-    assert routed == {f"VirtualService/grid-{service}" for service in LONG_RUNNING}
+    assert routed == {f"VirtualService/grid-{service}" for service in (*LONG_RUNNING, "edge-peers")}
     for name in routed:
         service = objects[name.replace("VirtualService", "Service")]
         spec = objects[name]["spec"]
         assert spec["hosts"] == [service["metadata"]["name"]]
-        (rule,) = spec["http"]
-        assert rule["retries"] == {"attempts": 0}
-        assert "timeout" not in rule, "long polls take their own time"
-        destination = rule["route"][0]["destination"]
-        assert destination == {"host": spec["hosts"][0], "port": {"number": service["spec"]["ports"][0]["port"]}}
+        for rule in spec["http"]:
+            assert rule["retries"] == {"attempts": 0}
+            assert "timeout" not in rule, "long polls take their own time, and chargers stay for days"
+            assert rule["route"][0]["destination"]["host"] == spec["hosts"][0]
+        ports = [rule["route"][0]["destination"]["port"]["number"] for rule in spec["http"]]
+        assert sorted(ports) == [port["port"] for port in service["spec"]["ports"]]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_balancers_and_substations_take_mutual_tls_only_but_for_their_metrics(chart: Chart, mode: str) -> None:
+def test_who_is_called_takes_mutual_tls_only_but_for_metrics_and_an_edge_for_chargers(chart: Chart, mode: str) -> None:
     objects = installed(chart, mode)
-    for service in ("balancer", "substation"):
+    for service in CALLERS:
         spec = objects[f"PeerAuthentication/grid-{service}"]["spec"]
         assert spec["mtls"] == {"mode": "STRICT"}
-        assert spec["portLevelMtls"] == {9090: {"mode": "PERMISSIVE"}}
+        assert list(spec["portLevelMtls"]) == ([9090, 9000] if service == "edge" else [9090])
+        assert all(port == {"mode": "PERMISSIVE"} for port in spec["portLevelMtls"].values())
 
 
 def test_the_gateway_takes_callers_from_outside_of_the_mesh(chart: Chart) -> None:
@@ -181,18 +188,19 @@ def test_the_gateway_takes_callers_from_outside_of_the_mesh(chart: Chart) -> Non
     assert "AuthorizationPolicy/grid-gateway" not in installed(chart, "istio-sidecar")
 
 
-@pytest.mark.parametrize(("called", "caller"), [("substation", "balancer"), ("balancer", "gateway")])
-def test_who_may_call_is_as_the_network_policy_has_it(chart: Chart, called: str, caller: str) -> None:
+@pytest.mark.parametrize(("called", "callers"), CALLERS.items())
+def test_who_may_call_is_as_the_network_policy_has_it(chart: Chart, called: str, callers: list[str]) -> None:
     objects = installed(chart, "istio-sidecar")
-    account = at(objects[WORKLOADS[caller]], "spec/template/spec/serviceAccountName")
+    accounts = [at(objects[WORKLOADS[caller]], "spec/template/spec/serviceAccountName") for caller in callers]
     peers = policy(objects, called)["ingress"][0]["from"]
-    assert [at(peer, "podSelector/matchLabels/app.kubernetes.io~component") for peer in peers] == [caller]
-    api, metrics = objects[f"AuthorizationPolicy/grid-{called}"]["spec"]["rules"]
+    assert [at(peer, "podSelector/matchLabels/app.kubernetes.io~component") for peer in peers] == callers
+    api, *open_to_all = objects[f"AuthorizationPolicy/grid-{called}"]["spec"]["rules"]
     assert api == {
-        "from": [{"source": {"principals": [f"cluster.local/ns/power/sa/{account}"]}}],
+        "from": [{"source": {"principals": [f"cluster.local/ns/power/sa/{account}" for account in accounts]}}],
         "to": [{"operation": {"ports": ["8080"]}}],
     }
-    assert metrics == {"to": [{"operation": {"ports": ["9090"]}}]}
+    ports = ["9090", "9000"] if called == "edge" else ["9090"]
+    assert open_to_all == [{"to": [{"operation": {"ports": [port]}}]} for port in ports]
 
 
 def test_callers_that_are_named_are_let_in_by_the_mesh_too(chart: Chart) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from render.charts import LONG_RUNNING
 from render.manifests import Chart, at, pod_template
+from render.value_cases import CALLERS
 
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
@@ -31,12 +32,18 @@ def test_anyone_may_call_the_gateway(policies: dict[str, Any]) -> None:
     assert callers(policies["gateway"], "http") is None
 
 
-def test_only_the_gateway_may_call_the_balancer(policies: dict[str, Any]) -> None:
-    assert callers(policies["balancer"], "http") == ["gateway"]
+@pytest.mark.parametrize(("called", "callers_of_it"), CALLERS.items())
+def test_only_the_services_that_need_to_may_call(
+    policies: dict[str, Any], called: str, callers_of_it: list[str]
+) -> None:
+    assert callers(policies[called], "http") == callers_of_it
 
 
-def test_only_the_balancer_may_call_substations(policies: dict[str, Any]) -> None:
-    assert callers(policies["substation"], "http") == ["balancer"]
+def test_chargers_may_come_from_anywhere_unless_it_is_said_from_where(chart: Chart, policies: dict[str, Any]) -> None:
+    assert callers(policies["edge"], "ocpp") is None
+    ingress = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ingress-nginx"}}}
+    limited = chart.objects({"edge.networkPolicy.chargers": [ingress]})["NetworkPolicy/grid-edge"]["spec"]
+    assert callers(limited, "ocpp") == ["edge", "ingress-nginx"], "edges pass chargers on to each other"
 
 
 def test_metrics_are_for_prometheus_which_gets_nothing_else(policies: dict[str, Any]) -> None:
@@ -62,7 +69,7 @@ def test_every_policy_limits_both_ways(policies: dict[str, Any]) -> None:
     assert all(policy["policyTypes"] == ["Ingress", "Egress"] for policy in policies.values())
 
 
-def test_all_may_ask_dns_the_gateway_the_balancer_the_balancer_substations_and_both_the_api_server(
+def test_all_may_ask_dns_and_those_whom_they_call_and_the_api_server_for_its_keys(
     policies: dict[str, Any],
 ) -> None:
     ports = {
@@ -71,11 +78,12 @@ def test_all_may_ask_dns_the_gateway_the_balancer_the_balancer_substations_and_b
     }
     assert ports == {
         "substation": [[53, 53], [443, 6443]],
-        "gateway": [[53, 53], [8080]],
-        "balancer": [[53, 53], [8080], [443, 6443]],
+        "gateway": [[53, 53], [8080], [8080]],
+        "balancer": [[53, 53], [8080], [443, 6443], [8080]],
+        "edge": [[53, 53], [8080], [8080], [8080, 9000], [443, 6443]],
     }
-    assert called(policies["gateway"]) == ["balancer"]
-    assert called(policies["balancer"]) == ["substation"]
+    for caller in LONG_RUNNING:
+        assert sorted(called(policies[caller])) == sorted(name for name in CALLERS if caller in CALLERS[name])
 
 
 def called(policy: dict[str, Any]) -> list[str]:
@@ -118,6 +126,6 @@ def test_every_pod_is_under_a_policy(chart: Chart) -> None:
     objects = chart.objects({"loadtest.enabled": True})
     chosen = [at(policy, "spec/podSelector/matchLabels") for name, policy in objects.items() if "Policy/" in name]
     pods = [pod for manifest in objects.values() if (pod := pod_template(manifest))]
-    assert len(pods) == 5
+    assert len(pods) == 6
     for pod in pods:
         assert sum(labels.items() <= pod["metadata"]["labels"].items() for labels in chosen) == 1

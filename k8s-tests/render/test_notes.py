@@ -87,3 +87,19 @@ def test_who_has_substations_scaled_is_not_told_to_scale_them(notes: Read) -> No
     assert "with 2 to 10 substation(s)" in text
     assert "kubectl -n power get horizontalpodautoscaler grid-substation" in text
     assert "scale statefulset" not in text
+
+
+def test_with_the_edge_they_say_where_chargers_connect(notes: Read) -> None:
+    on = {"edge.enabled": True}
+    assert "ws://grid-edge.power.svc:9000/ocpp/SUBSTATION/CHARGER" in notes(on)
+    assert "kubectl -n power port-forward service/grid-edge 9000:9000" in notes(on)
+    ingress = {"edge.ingress.enabled": True, "edge.ingress.hosts": ["ocpp.example.com"]}
+    assert "ws://ocpp.example.com/ocpp/SUBSTATION/CHARGER" in notes(on | ingress)
+    assert "wss://ocpp.example.com/ocpp/" in notes(on | ingress | {"edge.ingress.tls": [{"secretName": "cert"}]})
+    assert "ocpp" not in notes()
+
+
+def test_they_warn_where_any_charger_is_let_in(notes: Read) -> None:
+    told = "any charger is let in"
+    assert told in notes({"edge.enabled": True, "edge.registration": "open"})
+    assert told not in notes({"edge.enabled": True})

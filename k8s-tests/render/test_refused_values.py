@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from render.charts import LONG_RUNNING, SERVICES
+from render.charts import AUTOSCALED, LONG_RUNNING, SERVICES
 from render.manifests import Chart, RefusedError
 from render.value_cases import OF_REGIONS, RESIDENCY, WEST, WITH_INGRESS, WITH_ROUTE
 
@@ -16,7 +16,7 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
             {f"{service}.autoscaling.enabled": True, f"{service}.autoscaling.minReplicas": 99},
             f"{service}.autoscaling.minReplicas (99) is above {service}.autoscaling.maxReplicas",
         )
-        for service in LONG_RUNNING
+        for service in AUTOSCALED
     ),
     *(
         (
@@ -51,7 +51,10 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     ({"gateway.serviceAccount.name": "x"}, "gateway.serviceAccount need balancer.callers"),
     ({"gateway.serviceAccount.create": False}, "gateway.serviceAccount need balancer.callers"),
     (
-        {"balancer.fullnameOverride": "x", "gateway.balancerUrl": "http://x:8080"},
+        {
+            "balancer.fullnameOverride": "x",
+            **{f"{caller}.balancerUrl": "http://x:8080" for caller in ("gateway", "edge")},
+        },
         "balancer.serviceAccount need substation.callers, the balancer's service account",
     ),
     (
@@ -112,6 +115,30 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         WITH_ROUTE | {"global.auth.services.enabled": False},
         "balancer.regionAccess needs global.auth.services.enabled",
     ),
+    (
+        {"balancer.enabled": False, "gateway.balancerUrl": "http://b:1"},
+        "balancer.enabled=false needs edge.balancerUrl, the address of the balancer that knows the substations",
+    ),
+    (
+        {"balancer.nameOverride": "x", "gateway.balancerUrl": "http://x:8080"},
+        "balancer.fullnameOverride need edge.balancerUrl",
+    ),
+    ({"edge.fullnameOverride": "x"}, "edge.fullnameOverride need gateway.edgeUrl"),
+    ({"edge.nameOverride": "x", "gateway.edgeUrl": "http://x:8080"}, "edge.fullnameOverride need balancer.edgeUrl"),
+    ({"edge.serviceAccount.name": "x"}, "edge.serviceAccount need substation.callers, the edge's service account"),
+    ({"edge.serviceAccount.name": "x", "substation.callers": ["x"]}, "edge.serviceAccount need balancer.callers"),
+    (
+        {"edge.serviceAccount.name": "x", "substation.callers": ["x"], "balancer.callers": ["x"]},
+        "edge.serviceAccount need edge.callers",
+    ),
+    ({"edge.ingress.enabled": True}, "edge.ingress.enabled needs edge.ingress.hosts"),
+    ({"edge.httpRoute.enabled": True, "edge.httpRoute.hostnames": ["a.example"]}, "edge.httpRoute.enabled needs"),
+    ({"edge.chargersService.nodePort": 30000}, "edge.chargersService.nodePort needs edge.chargersService.type"),
+    ({"edge.tls.clientCa.secretName": "x"}, "edge.tls.clientCa needs edge.tls.secretName"),
+    ({"edge.tls.secretName": "x"}, "edge.tls is for one edge"),
+    ({"edge.clientCertificateHeader": "Subject"}, "edge.clientCertificateHeader needs edge.trustedProxies"),
+    ({"edge.trustedProxies": ["10.0.0.0/8"]}, "edge.trustedProxies and several edges need edge.peerSecret"),
+    (OF_REGIONS | {"edge.enabled": True}, "edge.enabled needs substations, and with global.regions there are none"),
     ({"gateway.service.nodePort": 30000}, "gateway.service.nodePort needs gateway.service.type"),
     ({"loadtest.enabled": True, "gateway.enabled": False}, "gateway.enabled=false needs loadtest.target"),
     ({"loadtest.enabled": True, "gateway.nameOverride": "x"}, "gateway.fullnameOverride and gateway.service.port need"),
@@ -160,6 +187,11 @@ SINGLE: list[tuple[str, Any]] = [
     ("gateway.ingress.hosts", ["http://grid.example.com"]),
     ("gateway.httpRoute.path", "grid"),
     ("gateway.httpRoute.parentRefs", [{"namespace": "x"}]),
+    ("edge.registration", "anyone"),
+    ("edge.chargersService.type", "ClusterIP"),
+    ("edge.heartbeatSeconds", 1),
+    ("edge.trustedProxies", ["ingress"]),
+    ("substation.leaseSeconds", 5),
     ("gateway.podMonitor.interval", "10"),
     ("gateway.podMonitor.enabled", "yes"),
     ("gateway.podDisruptionBudget.maxUnavailable", 0),

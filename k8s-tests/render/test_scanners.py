@@ -52,7 +52,12 @@ KUBE_SCORE: dict[tuple[str, str], str] = {
     **{("container-image-pull-policy", where): BY_DIGEST for where in (*SERVICES, "test")},
     **{
         (f"{kind}-has-host-podantiaffinity", where): SPREAD
-        for kind, where in (("statefulset", "substation"), ("deployment", "balancer"), ("deployment", "gateway"))
+        for kind, where in (
+            ("statefulset", "substation"),
+            ("statefulset", "edge"),
+            ("deployment", "balancer"),
+            ("deployment", "gateway"),
+        )
     },
 }
 """By check and object, without the release before it and the revision behind it."""

@@ -13,6 +13,7 @@ from render.value_cases import TOGETHER, WORKLOADS
 from smartgrid.balancer import targets
 from smartgrid.balancer.settings import BalancerSettings
 from smartgrid.domain.routing import POLICIES
+from smartgrid.edge.settings import EdgeSettings
 from smartgrid.gateway.settings import GatewaySettings
 from smartgrid.loadtest.main import command as load_test
 from smartgrid.runtime.settings import ENV_PREFIX, ServiceSettings
@@ -22,6 +23,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "substation": SubstationSettings,
     "balancer": BalancerSettings,
     "gateway": GatewaySettings,
+    "edge": EdgeSettings,
 }
 
 

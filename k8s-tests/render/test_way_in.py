@@ -72,7 +72,13 @@ def asked_for(helm: Path, commands: list[Command]) -> set[str]:
     install = next(command for command in commands if command[:2] == ["helm", "upgrade"] and command[4] == ".")
     values = [word for pair in pairwise(install) if pair[0] == "--set" for word in pair]
     text = Chart(helm, ROOT).run(
-        "template", install[3], str(ROOT), "--kube-version=1.34", "--set=loadtest.enabled=true", *values
+        "template",
+        install[3],
+        str(ROOT),
+        "--kube-version=1.34",
+        "--set=edge.enabled=true",
+        "--set=loadtest.enabled=true",
+        *values,
     )
     pods = [pod for manifest in yaml.load_all(text, yaml.CSafeLoader) if manifest and (pod := pod_template(manifest))]
     return {container["image"] for pod in pods for container in at(pod, "spec/containers")}

@@ -109,7 +109,7 @@ def test_the_published_chart_names_just_the_images_that_were_built(helm: Path, t
         (digests / service).write_text(f"sha256:{number:064x}\n")
     name_images = [ROOT / ".github/scripts/name-released-images", folder, "registry.example.com/grids", digests]
     subprocess.run(name_images, check=True, timeout=60)
-    objects = Chart(helm, folder).objects({"loadtest.enabled": True})
+    objects = Chart(helm, folder).objects({"edge.enabled": True, "loadtest.enabled": True})
     for number, service in enumerate(SERVICES):
         image = at(objects[WORKLOADS[service]], "spec/template/spec/containers/0/image")
         assert image == f"registry.example.com/grids/smart-grid/{service}:0.1.0@sha256:{number:064x}"

@@ -32,9 +32,13 @@ WORKLOADS = {
     "substation": "StatefulSet/grid-substation",
     "balancer": "Deployment/grid-balancer",
     "gateway": "Deployment/grid-gateway",
+    "edge": "StatefulSet/grid-edge",
     "loadtest": "Job/grid-loadtest-1",
 }
-NAMES = {"substation": "grid-substation", "balancer": "grid-balancer", "gateway": "grid-gateway"}
+NAMES = {service: f"grid-{service}" for service in LONG_RUNNING}
+STATEFUL = ("substation", "edge")
+CALLERS = {"substation": ["balancer", "edge"], "balancer": ["gateway", "edge"], "edge": ["gateway", "balancer", "edge"]}
+"""Who calls whom."""
 POD = "spec/template/spec"
 CONTAINER = f"{POD}/containers/0"
 LOADTEST = {"loadtest.enabled": True}
@@ -53,8 +57,17 @@ def _of_every_chart(service: str) -> list[Case]:
     renamed = workload.replace(f"grid-{service}", "grid-other")
     told = {
         "substation": {"balancer.substationService": "other"},
-        "balancer": {"gateway.balancerUrl": "http://other:8080", "substation.callers": ["other"]},
-        "gateway": {"balancer.callers": ["other"]},
+        "balancer": {
+            "gateway.balancerUrl": "http://other:8080",
+            "edge.balancerUrl": "http://other:8080",
+            "substation.callers": ["other"],
+            "edge.callers": ["other"],
+        },
+        "gateway": {"balancer.callers": ["other"], "edge.callers": ["other"]},
+        "edge": {
+            **{f"{caller}.edgeUrl": "http://other:8080" for caller in ("gateway", "balancer")},
+            **{f"{called}.callers": ["other"] for called in ("substation", "balancer", "edge")},
+        },
     }.get(service, {})
     environment = [{"name": "SMARTGRID_EXTRA", "value": "1"}]
     rows: list[tuple[str, Any, str, Any]] = [
@@ -62,7 +75,7 @@ def _of_every_chart(service: str) -> list[Case]:
         ("image.tag", f"of-{service}", f"{CONTAINER}/image", f"registry.example.com/grids/other:of-{service}"),
         ("image.pullPolicy", "Always", f"{CONTAINER}/imagePullPolicy", "Always"),
         ("imagePullSecrets", [{"name": service}], f"{POD}/imagePullSecrets", [{"name": "all"}, {"name": service}]),
-        ("extraEnv", environment, f"{CONTAINER}/env/{2 if service == 'substation' else 1}", environment[0]),
+        ("extraEnv", environment, f"{CONTAINER}/env/{2 if service in STATEFUL else 1}", environment[0]),
         ("resources.requests", {"cpu": "7m"}, f"{CONTAINER}/resources/requests/cpu", "7m"),
         ("resources.limits", {"cpu": "9m"}, f"{CONTAINER}/resources/limits/cpu", "9m"),
         ("podAnnotations", {"note": "x"}, "spec/template/metadata/annotations/note", "x"),
@@ -98,7 +111,7 @@ def _of_every_chart(service: str) -> list[Case]:
 
 def _of_every_service(service: str) -> list[Case]:
     workload, name = WORKLOADS[service], NAMES[service]
-    strategy, other = ("updateStrategy", "OnDelete") if service == "substation" else ("strategy", "Recreate")
+    strategy, other = ("updateStrategy", "OnDelete") if service in STATEFUL else ("strategy", "Recreate")
     rule = [{"ports": [{"port": 9}]}]
     probes = {"startupProbe": 11, "readinessProbe": 12, "livenessProbe": 13}
     return [
@@ -118,9 +131,10 @@ def _of_every_service(service: str) -> list[Case]:
         Case(f"{service}.podMonitor.labels", {"release": "mine"}, f"PodMonitor/{name}",
              "metadata/labels/release", "mine"),
         Case(f"{service}.networkPolicy.enabled", False, f"NetworkPolicy/{name}", "", ABSENT, alone=True),
-        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}", "spec/ingress/2", rule[0]),
+        Case(f"{service}.networkPolicy.extraIngress", rule, f"NetworkPolicy/{name}",
+             f"spec/ingress/{3 if service == 'edge' else 2}", rule[0]),
         Case(f"{service}.networkPolicy.extraEgress", rule, f"NetworkPolicy/{name}",
-             f"spec/egress/{ {'substation': 2, 'gateway': 2, 'balancer': 4}[service] }", rule[0]),
+             f"spec/egress/{ {'substation': 2, 'gateway': 3, 'balancer': 5, 'edge': 5}[service] }", rule[0]),
         Case(f"{service}.podDisruptionBudget.enabled", False, f"PodDisruptionBudget/{name}", "", ABSENT, alone=True),
         Case(f"{service}.podDisruptionBudget.maxUnavailable", "30%", f"PodDisruptionBudget/{name}",
              "spec/maxUnavailable", "30%"),
@@ -207,7 +221,7 @@ PROVIDER = {"issuer": "https://login.example.com", "audience": "grid", "jwks": "
 
 def _identity(value: str, to: Any, service: str, path: str, expected: Any, **also: Any) -> Case:
     """A value of who may call what, in the volume with what a service's pod proves itself by."""
-    number = 1 if service == "substation" else 2
+    number = 1 if service in STATEFUL else 2
     return Case(value, to, WORKLOADS[service], f"{POD}/volumes/{number}/projected/sources/{path}", expected, also, True)
 
 
@@ -234,33 +248,108 @@ def _vouching(*, issuer: str = "", **grants: list[str]) -> dict[str, Any]:
 
 SUBSTATION = [
     _settings("capacityKw", 0, "substation", "CAPACITY_KW", "0"),
+    _settings("firmCapacityKw", 0, "substation", "FIRM_CAPACITY_KW", "0"),
+    _settings("reservationSeconds", 60, "substation", "RESERVATION_S", "60"),
+    _settings("leaseSeconds", 120, "substation", "LEASE_S", "120"),
     _settings("timeScale", 60, "substation", "TIME_SCALE", "60"),
     _settings("maxActiveSessions", 1_000_000, "substation", "MAX_ACTIVE", "1000000"),
     _settings("maxSessionHours", 0.5, "substation", "MAX_SESSION_H", "0.5"),
     _settings("maxWaitingCars", 0, "substation", "MAX_WAITING", "0"),
     _settings("keepEndedSessions", 2_000_000, "substation", "KEEP_ENDED", "2000000"),
     _settings("maxClockBackSeconds", 0, "substation", "MAX_CLOCK_BACK_S", "0"),
-    *(
-        Case(f"substation.persistence.{value}", to, WORKLOADS["substation"], path, expected)
-        for value, to, path, expected in (
-            ("storageClassName", "", f"{CLAIM}/spec/storageClassName", ""),
-            ("accessModes", ["ReadWriteOncePod"], f"{CLAIM}/spec/accessModes", ["ReadWriteOncePod"]),
-            ("size", "3Gi", f"{CLAIM}/spec/resources/requests/storage", "3Gi"),
-            ("annotations", {"a": "b"}, f"{CLAIM}/metadata/annotations", {"a": "b"}),
-            ("retentionPolicy.whenDeleted", "Delete", f"{RETENTION}/whenDeleted", "Delete"),
-            ("retentionPolicy.whenScaled", "Delete", f"{RETENTION}/whenScaled", "Delete"),
-        )
-    ),
-    Case("substation.persistence.enabled", False, WORKLOADS["substation"], CLAIM, None, alone=True),
-    Case("substation.persistence.enabled", False, WORKLOADS["substation"], f"{POD}/volumes/0",
-         {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}, alone=True),
-]  # fmt: skip
+]
+
+
+def _persistence(service: str) -> list[Case]:
+    workload = WORKLOADS[service]
+    rows: list[tuple[str, Any, str, Any]] = [
+        ("storageClassName", "", f"{CLAIM}/spec/storageClassName", ""),
+        ("accessModes", ["ReadWriteOncePod"], f"{CLAIM}/spec/accessModes", ["ReadWriteOncePod"]),
+        ("size", "3Gi", f"{CLAIM}/spec/resources/requests/storage", "3Gi"),
+        ("annotations", {"a": "b"}, f"{CLAIM}/metadata/annotations", {"a": "b"}),
+        ("retentionPolicy.whenDeleted", "Delete", f"{RETENTION}/whenDeleted", "Delete"),
+        ("retentionPolicy.whenScaled", "Delete", f"{RETENTION}/whenScaled", "Delete"),
+    ]
+    on = f"{service}.persistence.enabled"
+    return [
+        *(Case(f"{service}.persistence.{value}", to, workload, path, expected) for value, to, path, expected in rows),
+        Case(on, False, workload, CLAIM, None, alone=True),
+        Case(on, False, workload, f"{POD}/volumes/0", {"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}, alone=True),
+    ]
+
 
 CALLED = [
     _believed("substation.callers", ["other"], "substation", _vouching(other=SERVES)),
     _believed("balancer.callers", ["other"], "balancer", _vouching(other=SERVES)),
+    _believed("edge.callers", ["other"], "edge", _vouching(other=SERVES)),
     Case("substation.apiServerPorts", [7443], "NetworkPolicy/grid-substation", "spec/egress/1/ports/0/port", 7443),
+    Case("edge.apiServerPorts", [7443], "NetworkPolicy/grid-edge", "spec/egress/4/ports/0/port", 7443),
 ]
+
+EDGE_POLICY, CHARGERS = "NetworkPolicy/grid-edge", "Service/grid-edge-chargers"
+EDGE_INGRESS, EDGE_ROUTE, OPEN_TO_CHARGERS = (
+    "Ingress/grid-edge",
+    "HTTPRoute/grid-edge",
+    {"edge.chargersService.type": "NodePort"},
+)
+EDGE_FILES = f"{POD}/volumes/2/projected/sources/0"
+OWN_TLS = {"edge.tls.secretName": "cert", "edge.replicaCount": 1}
+PEER_SECRET = {"edge.peerSecret.secretName": "secret"}
+FROM_INGRESS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+
+
+def _file_of_edge(value: str, kind: str, name: str, key: str) -> list[Case]:
+    """A value that names a Secret or ConfigMap, and the one for the key within."""
+    named, keyed = f"edge.{value}.{name}", f"edge.{value}.{key}"
+    return [
+        Case(named, "mine", WORKLOADS["edge"], f"{EDGE_FILES}/{kind}/name", "mine", alone=True),
+        Case(keyed, "k", WORKLOADS["edge"], f"{EDGE_FILES}/{kind}/items/0/key", "k", {named: "mine"}, True),
+    ]
+
+
+EDGE = [
+    _settings("registration", "open", "edge", "REGISTRATION", "open"),
+    _settings("heartbeatSeconds", 60, "edge", "HEARTBEAT_S", "60"),
+    _settings("meterIntervalSeconds", 10, "edge", "METER_INTERVAL_S", "10"),
+    _settings("maxChargers", 99_999, "edge", "MAX_CHARGERS", "99999"),
+    _settings("maxInboxMessages", 2_000_000, "edge", "MAX_INBOX_MESSAGES", "2000000"),
+    _settings("balancerUrl", "http://elsewhere:81", "edge", "BALANCER_URL", "http://elsewhere:81"),
+    Case("edge.trustedProxies", ["10.0.0.0/8"], "ConfigMap/grid-edge", "data/SMARTGRID_TRUSTED_PROXIES", "10.0.0.0/8",
+         PEER_SECRET, True),
+    Case("edge.clientCertificateHeader", "ssl-client-subject-dn", "ConfigMap/grid-edge",
+         "data/SMARTGRID_CLIENT_CERTIFICATE_HEADER", "ssl-client-subject-dn",
+         PEER_SECRET | {"edge.trustedProxies": ["10.0.0.0/8"]}, True),
+    _settings("edgeUrl", "http://e:1", "gateway", "EDGE_URL", "http://e:1"),
+    _settings("edgeUrl", "http://e:1", "balancer", "EDGE_URL", "http://e:1"),
+    *_file_of_edge("chargers", "secret", "secretName", "secretKey"),
+    *_file_of_edge("idTags", "secret", "secretName", "secretKey"),
+    *_file_of_edge("peerSecret", "secret", "secretName", "secretKey"),
+    *_file_of_edge("quirks", "configMap", "configMap", "key"),
+    Case("edge.chargers.secretName", "mine", "ConfigMap/grid-edge", "data/SMARTGRID_CHARGERS_FILE",
+         "/var/run/secrets/edge/chargers.json", alone=True),
+    Case("edge.tls.secretName", "cert", WORKLOADS["edge"], f"{POD}/volumes/2/secret/secretName", "cert", OWN_TLS,
+         True),
+    Case("edge.tls.secretName", "cert", "ConfigMap/grid-edge", "data/SMARTGRID_OCPP_TLS_CERT_FILE",
+         "/var/run/secrets/tls/tls.crt", OWN_TLS, True),
+    Case("edge.tls.clientCa.secretName", "ca", WORKLOADS["edge"], f"{EDGE_FILES}/secret/name", "ca", OWN_TLS, True),
+    Case("edge.tls.clientCa.secretKey", "k", WORKLOADS["edge"], f"{EDGE_FILES}/secret/items/0/key", "k",
+         OWN_TLS | {"edge.tls.clientCa.secretName": "ca"}, True),
+    Case("edge.networkPolicy.chargers", FROM_INGRESS, EDGE_POLICY, "spec/ingress/2/from/1", FROM_INGRESS[0]),
+    Case("edge.chargersService.type", "LoadBalancer", CHARGERS, "spec/type", "LoadBalancer", alone=True),
+    Case("edge.chargersService.port", 443, CHARGERS, "spec/ports/0/port", 443, OPEN_TO_CHARGERS, True),
+    Case("edge.chargersService.nodePort", 30900, CHARGERS, "spec/ports/0/nodePort", 30900, OPEN_TO_CHARGERS, True),
+    Case("edge.chargersService.annotations", {"a": "b"}, CHARGERS, "metadata/annotations", {"a": "b"},
+         OPEN_TO_CHARGERS, True),
+    Case("edge.ingress.enabled", True, EDGE_INGRESS, "spec/rules/0/http/paths/0/path", "/ocpp"),
+    Case("edge.ingress.className", "nginx", EDGE_INGRESS, "spec/ingressClassName", "nginx"),
+    Case("edge.ingress.annotations", {"a": "b"}, EDGE_INGRESS, "metadata/annotations", {"a": "b"}),
+    Case("edge.ingress.hosts", ["ocpp.example.com"], EDGE_INGRESS, "spec/rules/0/host", "ocpp.example.com"),
+    Case("edge.ingress.tls", [{"secretName": "cert"}], EDGE_INGRESS, "spec/tls", [{"secretName": "cert"}]),
+    Case("edge.httpRoute.enabled", True, EDGE_ROUTE, "spec/rules/0/matches/0/path/value", "/ocpp"),
+    Case("edge.httpRoute.annotations", {"a": "b"}, EDGE_ROUTE, "metadata/annotations", {"a": "b"}),
+    Case("edge.httpRoute.parentRefs", [{"name": "public"}], EDGE_ROUTE, "spec/parentRefs", [{"name": "public"}]),
+    Case("edge.httpRoute.hostnames", ["ocpp.example.com"], EDGE_ROUTE, "spec/hostnames", ["ocpp.example.com"]),
+]  # fmt: skip
 
 BALANCER = [
     _settings("policy", "best-fit", "balancer", "POLICY", "best-fit"),
@@ -279,8 +368,8 @@ BALANCER = [
     Case("balancer.rbac.create", False, "Role/grid-balancer", "", ABSENT, alone=True),
     Case("balancer.apiServerPorts", [8443], "NetworkPolicy/grid-balancer", "spec/egress/2/ports",
          [{"port": 8443, "protocol": "TCP"}]),
-    Case("balancer.substations", ["http://a:1"], "NetworkPolicy/grid-balancer", "spec/egress/3", {}, alone=True),
-    Case("balancer.allowedTargets", ["*.svc"], "NetworkPolicy/grid-balancer", "spec/egress/3", {}, alone=True),
+    Case("balancer.substations", ["http://a:1"], "NetworkPolicy/grid-balancer", "spec/egress/4", {}, alone=True),
+    Case("balancer.allowedTargets", ["*.svc"], "NetworkPolicy/grid-balancer", "spec/egress/4", {}, alone=True),
 ]  # fmt: skip
 
 INGRESS, ROUTE = "Ingress/grid-gateway", "HTTPRoute/grid-gateway"
@@ -335,7 +424,7 @@ IDENTITY = [
 ]  # fmt: skip
 
 WEST: dict[str, Any] = {"name": "west", "url": "https://west.example.com"}
-OF_REGIONS = {"substation.enabled": False, "global.regions": [WEST]}
+OF_REGIONS: dict[str, Any] = {"substation.enabled": False, "edge.enabled": False, "global.regions": [WEST]}
 RESIDENCY = OF_REGIONS | {
     "global.auth.issuers": [PROVIDER], "global.residency.claim": "country", "global.residency.label": "land",
 }  # fmt: skip
@@ -382,10 +471,10 @@ REGIONS = [
     _settings("balancerTimeoutSeconds", 4.5, "gateway", "BALANCER_TIMEOUT_S", "4.5"),
     _settings("region", "west", "balancer", "NAME", "west"),
     _believed("balancer.regionAccess.serviceAccounts", ["system:serviceaccount:power:front"], "balancer",
-              _vouching(front=SERVES, grid_gateway=SERVES)),
-    _believed("balancer.regionAccess.issuers", [IN_FRONT], "balancer", _vouching(grid_gateway=SERVES),
+              _vouching(front=SERVES, grid_gateway=SERVES, grid_edge=SERVES)),
+    _believed("balancer.regionAccess.issuers", [IN_FRONT], "balancer", _vouching(grid_gateway=SERVES, grid_edge=SERVES),
               BELIEVED_IN_FRONT),
-    _of_region("regionAccess.peers", PEERS, "NetworkPolicy/grid-balancer", "spec/ingress/0/from/1", PEERS[0], REACHED),
+    _of_region("regionAccess.peers", PEERS, "NetworkPolicy/grid-balancer", "spec/ingress/0/from/2", PEERS[0], REACHED),
     _of_region("ingress.enabled", True, REGION_INGRESS, "metadata/name", "grid-balancer", WITH_INGRESS),
     _of_region("ingress.enabled", True, "ConfigMap/grid-balancer", "data/SMARTGRID_SERVICE_HOSTS", "west.example.com",
                WITH_INGRESS),
@@ -477,18 +566,21 @@ GRID = [
     _identity("global.auth.services.jwks.key", "k", "substation", "0/configMap/items/0/key", "k",
               **{"global.auth.services.jwks.configMap": "keys"}),
     _believed("global.auth.services.jwks.issuer", "https://k", "substation",
-              _vouching(issuer="https://k", grid_balancer=SERVES), **{"global.auth.services.jwks.configMap": "keys"}),
+              _vouching(issuer="https://k", grid_balancer=SERVES, grid_edge=SERVES),
+              **{"global.auth.services.jwks.configMap": "keys"}),
     _believed("global.auth.issuers", [PROVIDER], "gateway", PROVIDER),
-    _believed("global.auth.issuers", [PROVIDER], "balancer", _vouching(grid_gateway=SERVES), PROVIDER),
+    _believed("global.auth.issuers", [PROVIDER], "balancer", _vouching(grid_gateway=SERVES, grid_edge=SERVES),
+              PROVIDER),
     Case("global.auth.issuers", [PROVIDER], "NetworkPolicy/grid-gateway", "spec/egress/2/ports/0/port", 8443,
          alone=True),
-    _believed("global.auth.operators", ["ops"], "substation", _vouching(grid_balancer=SERVES, ops=OPERATES)),
+    _believed("global.auth.operators", ["ops"], "substation",
+              _vouching(grid_balancer=SERVES, grid_edge=SERVES, ops=OPERATES)),
     Case("global.mesh", "istio-sidecar", WORKLOADS["substation"],
          "spec/template/metadata/labels/sidecar.istio.io~inject", "true", alone=True),
     Case("global.mesh", "istio-ambient", WORKLOADS["balancer"],
          "spec/template/metadata/labels/istio.io~dataplane-mode", "ambient", alone=True),
     Case("global.istio.namespace", "mesh", "NetworkPolicy/grid-gateway",
-         "spec/egress/2/to/0/namespaceSelector/matchLabels/kubernetes.io~metadata.name", "mesh", SIDECARS, True),
+         "spec/egress/3/to/0/namespaceSelector/matchLabels/kubernetes.io~metadata.name", "mesh", SIDECARS, True),
     Case("global.istio.routes", True, "VirtualService/grid-substation", "spec/http/0/retries", {"attempts": 0},
          SIDECARS, True),
     Case("global.istio.policies", True, "PeerAuthentication/grid-balancer", "spec/mtls/mode", "STRICT", SIDECARS, True),
@@ -497,7 +589,7 @@ GRID = [
     Case("global.istio.trustDomain", "grid.example", "AuthorizationPolicy/grid-balancer", f"{PRINCIPALS}/0",
          "grid.example/ns/power/sa/grid-gateway", SIDECARS | {"global.istio.policies": True}, True),
     Case("global.istio.callers", ["system:serviceaccount:edge:in"], "AuthorizationPolicy/grid-balancer",
-         f"{PRINCIPALS}/1", "cluster.local/ns/edge/sa/in", SIDECARS | {"global.istio.policies": True}, True),
+         f"{PRINCIPALS}/2", "cluster.local/ns/edge/sa/in", SIDECARS | {"global.istio.policies": True}, True),
     Case("global.istio.checkTokens", True, "RequestAuthentication/grid-gateway", "spec/jwtRules/0/jwksUri",
          PROVIDER["jwks"], SIDECARS | {"global.auth.issuers": [PROVIDER]}, True),
     Case("global.logHashKey.secretName", "keys", WORKLOADS["balancer"],
@@ -509,8 +601,10 @@ GRID = [
     Case("global.liveCode", True, WORKLOADS["substation"], f"{POD}/initContainers/0/name", "copy-code", alone=True),
     Case("substation.enabled", False, WORKLOADS["substation"], "", ABSENT,
          {"balancer.substationService": "elsewhere"}, True),
-    Case("balancer.enabled", False, WORKLOADS["balancer"], "", ABSENT, {"gateway.balancerUrl": "http://b"}, True),
+    Case("balancer.enabled", False, WORKLOADS["balancer"], "", ABSENT,
+         {"gateway.balancerUrl": "http://b", "edge.balancerUrl": "http://b"}, True),
     Case("gateway.enabled", False, WORKLOADS["gateway"], "", ABSENT, alone=True),
+    Case("edge.enabled", False, WORKLOADS["edge"], "", ABSENT, alone=True),
     Case("loadtest.enabled", True, WORKLOADS["loadtest"], "metadata/name", "grid-loadtest-1", alone=True),
 ]  # fmt: skip
 
@@ -524,8 +618,10 @@ CASES = [
     *CALLED,
     *IDENTITY,
     *SUBSTATION,
+    *(case for service in STATEFUL for case in _persistence(service)),
     *BALANCER,
     *GATEWAY,
+    *EDGE,
     *REGIONS,
     *LOAD_TEST,
 ]

@@ -48,6 +48,7 @@ DNS_NAME = text(r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 URL = text(r"^$|^https?://[^/\s]+")
 PATH = text("^/")
 HOST_NAMES = each(text(r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+NETWORKS = each(text(r"^[0-9A-Fa-f.:]+(/[0-9]+)?$"))
 METRIC = text(r"^[^\s/]+$")
 ABOVE_ZERO: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}
 PLAIN_HOST_NAMES = each(text(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
@@ -154,11 +155,24 @@ HTTP_ROUTE = strict(
 
 CALLED = {"callers": each(text(r"^[^\s]+$")), "apiServerPorts": each(whole(1, 65535)) | {"minItems": 1}}
 
+PERSISTENCE = strict(
+    enabled=FLAG,
+    storageClassName=or_null(text()),
+    accessModes=each(one_of("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")) | {"minItems": 1},
+    size=text(r"^[0-9.]+([EPTGMk]i?|m)?$"),
+    annotations=LABELS,
+    retentionPolicy=strict(whenDeleted=one_of("Retain", "Delete"), whenScaled=one_of("Retain", "Delete")),
+)
+STATEFUL = {
+    "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
+    "persistence": PERSISTENCE,
+}
+
 SUBSTATION = (
     EVERY_SERVICE
     | CALLED
+    | STATEFUL
     | {
-        "updateStrategy": strict(type=one_of("RollingUpdate", "OnDelete"), rollingUpdate=KUBERNETES_OBJECT),
         "autoscaling": strict(
             enabled=FLAG,
             kind=one_of("hpa", "keda"),
@@ -181,17 +195,12 @@ SUBSTATION = (
         "timeScale": number(0.001, 100_000),
         "maxActiveSessions": or_null(whole(1, 1_000_000)),
         "maxSessionHours": {"type": "number", "exclusiveMinimum": 0, "maximum": 8784},
+        "firmCapacityKw": or_null(number(0, 100_000)),
+        "reservationSeconds": whole(10, 86_400),
+        "leaseSeconds": whole(10, 3600),
         "maxWaitingCars": whole(0, 200),
         "keepEndedSessions": whole(0),
         "maxClockBackSeconds": {"type": "number", "minimum": 0},
-        "persistence": strict(
-            enabled=FLAG,
-            storageClassName=or_null(text()),
-            accessModes=each(one_of("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany")) | {"minItems": 1},
-            size=text(r"^[0-9.]+([EPTGMk]i?|m)?$"),
-            annotations=LABELS,
-            retentionPolicy=strict(whenDeleted=one_of("Retain", "Delete"), whenScaled=one_of("Retain", "Delete")),
-        ),
     }
 )
 
@@ -200,6 +209,7 @@ BALANCER = (
     | CALLED
     | DEPLOYMENT
     | {
+        "edgeUrl": URL,
         "policy": one_of(*POLICIES),
         "discovery": one_of("kubernetes", "static"),
         "substationService": DNS_NAME,
@@ -232,10 +242,11 @@ GATEWAY = (
     EVERY_SERVICE
     | DEPLOYMENT
     | {
+        "edgeUrl": URL,
         "balancerUrl": URL,
         "balancerTimeoutSeconds": or_null(number(0.1, 60)),
         "rateLimit": text(r"^$|^off$|^[0-9.]+/s( burst [0-9]+)?$"),
-        "trustedProxies": each(text(r"^[0-9A-Fa-f.:]+(/[0-9]+)?$")),
+        "trustedProxies": NETWORKS,
         "tls": strict(
             secretName=text(),
             certificate=strict(
@@ -252,6 +263,41 @@ GATEWAY = (
         ),
         "ingress": INGRESS,
         "httpRoute": HTTP_ROUTE | {"properties": {**HTTP_ROUTE["properties"], "path": PATH}},
+    }
+)
+
+EDGE = (
+    EVERY_SERVICE
+    | CALLED
+    | STATEFUL
+    | {
+        "registration": one_of("closed", "open"),
+        "chargers": SECRET_KEY,
+        "idTags": SECRET_KEY,
+        "peerSecret": SECRET_KEY,
+        "quirks": strict(configMap=DNS_NAME, key=text(".")),
+        "tls": strict(secretName=text(), clientCa=SECRET_KEY),
+        "trustedProxies": NETWORKS,
+        "clientCertificateHeader": text(r"^[A-Za-z0-9-]*$"),
+        "heartbeatSeconds": whole(10, 86_400),
+        "meterIntervalSeconds": whole(1, 3600),
+        "maxChargers": whole(1, 100_000),
+        "maxInboxMessages": whole(100, 100_000_000),
+        "balancerUrl": URL,
+        "chargersService": strict(
+            type=one_of("none", "NodePort", "LoadBalancer"),
+            port=whole(1, 65535),
+            nodePort=or_null(whole(1, 65535)),
+            annotations=LABELS,
+        ),
+        "ingress": INGRESS,
+        "httpRoute": HTTP_ROUTE,
+        "networkPolicy": strict(
+            enabled=FLAG,
+            chargers=each(KUBERNETES_OBJECT),
+            extraIngress=each(KUBERNETES_OBJECT),
+            extraEgress=each(KUBERNETES_OBJECT),
+        ),
     }
 )
 
@@ -323,6 +369,7 @@ OF_CHART: dict[str, Schema] = {
     "substation": strict(**SUBSTATION),
     "balancer": strict(**BALANCER),
     "gateway": strict(**GATEWAY),
+    "edge": strict(**EDGE),
     "loadtest": strict(**LOADTEST),
 }
 """By chart, as `charts.FOLDERS`."""

@@ -19,6 +19,7 @@ from support.ports import free_ports
 from support.processes import wait_until
 
 TIMEOUT_S = 90.0
+CHARGER = Path(__file__).parents[2] / "scripts" / "charger.py"
 LARGEST = 4  # substations and balancers of regions, each at the port after the one before
 
 
@@ -124,6 +125,7 @@ def test_a_port_in_use_is_refused(up: Up, tmp_path: Path):
         ("--bogus",),
         ("--regions", "west"),
         ("--regions", "west=1", "--substations", "1"),
+        ("--regions", "west=1", "--edge"),
     ],
 )
 def test_a_bad_value_is_one_sentence_and_exit_code_2(options: tuple[str, ...]):
@@ -188,3 +190,36 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_with_an_edge_it_says_where_chargers_connect_and_one_charges(tmp_path: Path):
+    ocpp, api = free_ports(2)
+    ports = ("--edge-port", str(ocpp), "--edge-api-port", str(api))
+    grid = Up(tmp_path / "data", "--substations", "1", "--capacity-kw", "22", "--edge", *ports)
+    try:
+        grid.wait_said("\nready\n")
+        assert f"chargers        ws://127.0.0.1:{ocpp}/ocpp/substation-0/YOUR-CHARGER (any is let in)" in grid.said()
+
+        url = f"ws://127.0.0.1:{ocpp}/ocpp/substation-0/CP1"
+        done = subprocess.run(
+            [sys.executable, CHARGER, url, "--seconds", "4"], capture_output=True, text=True, timeout=60, check=True
+        )
+
+        assert "11.00 kW: 15.9 A on three phases, of at most 31.8 A" in done.stdout
+        assert "unplugged after" in done.stdout
+        session = call("GET", f"http://127.0.0.1:{grid.gateway}/sessions").json()["sessions"][0]
+        assert (session["vehicle_id"], session["charger"]) == ("EV-042", "CP1")
+        charger = call("GET", f"http://127.0.0.1:{grid.gateway}/chargers").json()["chargers"][0]
+        assert (charger["charger"], charger["model"]) == ("CP1", "Script")
+    finally:
+        assert grid.end() == 0
+
+
+def test_a_port_of_chargers_that_is_in_use_is_refused(up: Up, tmp_path: Path):
+    gateway, balancer, substation = map(str, free_ports(3))
+    ports = ["--gateway-port", gateway, "--balancer-port", balancer, "--substation-port", substation]
+    refused = run("--data-dir", str(tmp_path), "--substations", "1", *ports, "--edge", "--edge-port", str(up.gateway))
+
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.endswith("the port is in use; choose another with --edge-port\n")

@@ -209,9 +209,7 @@ def test_a_probe_finds_out_what_the_charger_takes_and_its_profiles_are_written_a
     with HandCharger(edge_grid.edge, name) as charger:
         charger.boot()
         charger.status("Available")
-        charger.answers["SetChargingProfile"] = lambda asked: {
-            "status": "Accepted" if is_in_amperes(asked) else "Rejected"
-        }
+        charger.answers["SetChargingProfile"] = takes_amperes
 
         assert command(where, charger, command="probe", step="default-w", connector=1).json() == {"result": "Rejected"}
         assert command(where, charger, command="probe", step="default-a", connector=1).json() == {"result": "Accepted"}

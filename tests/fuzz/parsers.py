@@ -31,6 +31,12 @@ with atheris.instrument_imports(include=["smartgrid", "jwt"]):
     from smartgrid.balancer.console import login
     from smartgrid.balancer.console.sealed import Sealer
     from smartgrid.balancer.discovery import endpoints, static
+    from smartgrid.edge.ocpp import certificates, path
+    from smartgrid.edge.ocpp.conversation import Conversation, HandUp
+    from smartgrid.edge.ocpp.counters import Counters
+    from smartgrid.edge.ports import OcppVersion
+    from smartgrid.edge.registry import spec
+    from smartgrid.edge.registry.wire import ChangesBody, from_wire
     from smartgrid.http_client.answer import AnswerParser, BrokenAnswerError
     from smartgrid.http_server import rate
     from smartgrid.http_server.client_address import client_address, networks
@@ -85,6 +91,23 @@ def bodies(data: bytes) -> None:
             continue
         if isinstance(found, ChargeBody):
             ChargeBody.model_validate_json(found.filled_in())
+
+
+def conversations(data: bytes) -> None:
+    """A message a line, in each version; the second line answers what the edge has asked."""
+    for version in OcppVersion:
+        talk = Conversation(version, Counters())
+        talk.call("TriggerMessage", {"requestedMessage": "Heartbeat"}, lambda answer: None, 0.0)
+        for line in data.split(b"\n"):
+            for action in talk.received(line, 1.0):
+                if isinstance(action, HandUp):
+                    talk.refuse(action.message_id, "NotSupported", "")
+        talk.close()
+
+
+def registrations(data: bytes) -> None:
+    for row in ChangesBody.model_validate_json(data).rows:
+        from_wire(row)
 
 
 KEY = SigningKey()
@@ -154,6 +177,17 @@ TARGETS: dict[str, Target] = {
     "rates": Target(lambda data: rate.parse(text(data)), (ValueError,), b"20/s burst 40"),
     "cookies": Target(lambda data: SEALER.open("session", text(data), NOW_S), (), SEALED.encode()),
     "discovery": Target(lambda data: login.endpoints(from_json(data), "https://i"), (ValueError,), GOOD_DISCOVERY),
+    "ocpp": Target(conversations, (), b'[2,"1","Heartbeat",{}]\n[3,"1",{"status":"Accepted"}]\n[6,"2","Heartbeat",{}]'),
+    "chargers-paths": Target(lambda data: path.charger_of(text(data)), (), b"/ocpp/substation-0/CP%20001"),
+    "chargers-certificates": Target(
+        lambda data: [certificates.told_by_proxy(each, text(data), None) for each in ("dn", certificates.XFCC)],
+        (),
+        rb'Hash=1;Subject="O=a\,b,CN=CP-1"',
+    ),
+    "chargers-file": Target(
+        spec.read_file, (spec.SpecError,), b'[{"substation": "s-0", "charger": "CP-1", "security_profile": 0}]'
+    ),
+    "registrations": Target(registrations, (ValueError,), b'{"epoch": "0", "sequence": 1, "is_end": true, "rows": []}'),
     "tokens": Target(verify, (TokenError,), KEY.sign(claims(NOW_S)).encode()),
 }
 

@@ -13,7 +13,7 @@ from fuzz.parsers import run
 INPUTS = 2000
 
 
-@pytest.mark.parametrize("name", ["tokens", "requests", "pages-of-members"])
+@pytest.mark.parametrize("name", ["tokens", "requests", "pages-of-members", "ocpp"])
 def test_nothing_but_the_promised_refusals_comes_out(name: str, tmp_path: Path) -> None:
     done = run(name, INPUTS, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import pytest
 
 from balancer.discovery.scripted_api_server import ApiServer, Refusal, Script
 from support.identity import Identities
+from support.ports import free_port
 from support.processes import Process, start_all, wait_until
 
 VOLUME_BYTES = 64 * 1024 * 1024
@@ -19,12 +20,13 @@ VOLUME_BYTES = 64 * 1024 * 1024
 
 @dataclass
 class Services:
-    """Two substations of 100 kW, a balancer and a gateway; and a balancer whose API server refuses it, which asks for
-    tokens and has no room for its audit."""
+    """Two substations of 100 kW, a balancer, a gateway, and an edge that lets any charger in; and a balancer whose API
+    server refuses it, which asks for tokens and has no room for its audit."""
 
     substations: list[Process]
     balancer: Process
     gateway: Process
+    edge: Process
     lonely: Process
     volume: Path | None
     api_server: ApiServer
@@ -37,6 +39,7 @@ class Services:
             "substation-1": self.substations[1],
             "balancer": self.balancer,
             "gateway": self.gateway,
+            "edge": self.edge,
             "lonely": self.lonely,
         }
 
@@ -57,16 +60,20 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
         balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.1)
         gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2, threads=2)
+        edge = Process(
+            "edge", folder / "edge", name="edge", balancer_url=balancer.url, registration="open", meter_interval_s=1,
+            ocpp_port=free_port(),
+        )  # fmt: skip
         identities = Identities(folder / "identities")
         lonely = Process(
             "balancer", folder / "lonely", discovery="kubernetes", audit_log="/dev/full", **identities.believing
         )
-        made = Services(substations, balancer, gateway, lonely, volume, api_server, identities)
+        made = Services(substations, balancer, gateway, edge, lonely, volume, api_server, identities)
         for process in made.named().values():
             stack.callback(process.end)
         with kubeconfig(folder / "kubeconfig", api_server.server_address[1]):
             lonely.launch()
-        start_all((*substations, balancer, gateway))
+        start_all((*substations, balancer, gateway, edge))
         wait_until(lambda: lonely.try_call("GET", "/metrics") is not None, 30, "the second balancer answers")
         yield made
 

@@ -51,8 +51,8 @@ class LocalPrometheus(Started):
         found = call("GET", f"{self.url}/api/v1/alerts").json()["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
 
-    def wait_firing(self, *names: str) -> None:
-        wait_until(lambda: set(names) <= self.firing(), 40, f"{names} fire")
+    def wait_firing(self, *names: str, within_s: float = 40) -> None:
+        wait_until(lambda: set(names) <= self.firing(), within_s, f"{names} fire")
 
     def wait_quiet(self, *names: str) -> None:
         wait_until(lambda: not set(names) & self.firing(), 40, f"{names} have resolved")
@@ -66,7 +66,10 @@ class LocalPrometheus(Started):
 
 def _hasten(folder: Path) -> None:
     rules = folder / "rules.yaml"
-    rules.write_text(re.sub(r"for: \w+", "for: 1s", queries.shortened(rules.read_text())))
+    text = re.sub(r"for: \w+", "for: 1s", queries.shortened(rules.read_text()))
+    rules.write_text(
+        text.replace('edge_inbox_oldest_seconds{job="edge"} > 300', 'edge_inbox_oldest_seconds{job="edge"} > 3')
+    )
     config = folder / "prometheus.yaml"
     hastened = re.sub(r"_interval: \w+", "_interval: 1500ms", config.read_text())
     config.write_text(re.sub(r"_timeout: \w+", "_timeout: 1400ms", hastened))

@@ -42,6 +42,24 @@ SPECIFIED = {
         "active_sessions": "gauge",
         "failed_requests": "counter",
     },
+    "edge": {
+        "chargers_connected": "gauge",
+        "chargers_registered": "gauge",
+        "chargers_not_obeying": "gauge",
+        "connectors": "gauge",
+        "ocpp_messages": "counter",
+        "ocpp_errors": "counter",
+        "charger_connections": "counter",
+        "charger_connections_refused": "counter",
+        "charging_profiles": "counter",
+        "ocpp_call_seconds": "histogram",
+        "edge_inbox_messages": "gauge",
+        "edge_inbox_oldest_seconds": "gauge",
+        "edge_substations": "gauge",
+        "edge_offers_age_seconds": "gauge",
+        "edge_deliveries": "counter",
+        "charger_clock_skew_seconds_max": "gauge",
+    },
 }
 MANY = 1000
 
@@ -50,7 +68,7 @@ MANY = 1000
 def pages(services: Services) -> dict[str, str]:
     """`GET /metrics` of each service, after one car."""
     services.gateway.call("POST", "/charge", json={"vehicle_id": "EV-1", "energy_kwh": 0.1})
-    asked = (services.substations[0], services.balancer, services.gateway)
+    asked = (services.substations[0], services.balancer, services.gateway, services.edge)
     return {each.service: each.call("GET", "/metrics").body.decode() for each in asked}
 
 
@@ -73,7 +91,7 @@ def test_names_and_helps_follow_the_conventions(pages: dict[str, str], service: 
 
 
 @pytest.mark.parametrize("service", SPECIFIED)
-def test_no_label_names_a_vehicle_or_a_session(pages: dict[str, str], service: str) -> None:
+def test_no_label_names_a_vehicle_a_session_or_a_charger(pages: dict[str, str], service: str) -> None:
     labels = {
         name
         for family in text_string_to_metric_families(pages[service])
@@ -82,6 +100,7 @@ def test_no_label_names_a_vehicle_or_a_session(pages: dict[str, str], service: s
     }
 
     assert labels <= {"result", "reason", "code", "method", "route", "status", "substation", "source", "kind", "le"} | {
+        "state", "direction", "action",
         "generation", "implementation", "major", "minor", "patchlevel", "version"
     }  # fmt: skip
     assert "EV-1" not in pages[service]

@@ -19,6 +19,9 @@ from monitoring import queries
 from monitoring.conftest import VOLUME_BYTES, Services
 from monitoring.local_prometheus import LocalPrometheus
 from smartgrid.auth.scopes import GRID_OPERATE
+from smartgrid.chargersim.behaviour import Behaviour, behaving
+from smartgrid.chargersim.dialect_16 import Dialect16
+from smartgrid.chargersim.street import Handle, Street
 from smartgrid.protocol.headers import KEY, NUMBER
 from support.grid import metric
 from support.http import Reply
@@ -55,9 +58,23 @@ def grid(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Grid(**vars(services), prometheus=prometheus)
 
 
-def test_every_query_of_panels_and_rules_returns_data(grid: Grid) -> None:
+@pytest.fixture(scope="module")
+def street(grid: Grid) -> Iterator[Street]:
+    """Where simulated chargers are added that connect to the grid's edge."""
+    with Street(f"ws://127.0.0.1:{grid.edge.settings['ocpp_port']}/ocpp", pause_s=0.1, longest_pause_s=1) as made:
+        yield made
+
+
+def add(street: Street, name: str, *faults: str, substation: str = "substation-0") -> Handle:
+    base = Behaviour(sample_interval_s=1, tick_s=0.2)
+    return street.add(substation, name, Dialect16(), behaving(faults, base), keeps_commands=False)
+
+
+def test_every_query_of_panels_and_rules_returns_data(grid: Grid, street: Street) -> None:
     wanted = [*queries.panel_queries(), *queries.rule_queries()]
     assert len(wanted) > 60
+    for number in (1, 2):
+        add(street, f"first-{number}").plug(tag="a-tag")
 
     with traffic(lambda: grid.charge(SMALL)), traffic(lambda: grid.ask(WAITS), threads=3):
         missing = wanted
@@ -106,6 +123,50 @@ def test_the_alert_for_long_waits_fires_when_a_car_starts_that_has_waited_for_lo
     grid.prometheus.wait_firing("SmartGridWaitsLong")
     grid.stop_all()
     grid.prometheus.wait_quiet("SmartGridWaitsLong")
+
+
+def test_alerts_of_chargers_fire_and_resolve(grid: Grid, street: Street) -> None:
+    """One does not do as it is told, one lives in the past, one is at no substation, and half of six go."""
+    substation = grid.substations[0]
+    disobeys, _ = add(street, "disobeys", "ignores-profiles"), add(street, "late", "clock-behind")
+    lost = add(street, "lost", substation="nowhere")
+    several = [add(street, f"several-{number}") for number in range(6)]
+    wait_until(lambda: all(each.is_connected for each in (disobeys, *several)), 20, "all are connected")
+    disobeys.plug(tag="a-tag")
+    wait_until(lambda: disobeys.power_kw > 5, 20, "it draws")
+    substation.call("PUT", "/capacity", json={"capacity_kw": 5})
+    for each in several[:4]:
+        each.cut()
+    grid.prometheus.wait_firing(
+        "SmartGridChargersNotObeying",
+        "SmartGridSubstationOverbooked",
+        "SmartGridChargersOffline",
+        "SmartGridChargersRefused",
+        "SmartGridChargerClockWrong",
+        within_s=90,
+    )
+    substation.call("PUT", "/capacity", json={"capacity_kw": 100})
+    lost.cut()
+    for each in several[:4]:
+        each.connect()
+    disobeys.unplug()
+    grid.prometheus.wait_quiet("SmartGridSubstationOverbooked", "SmartGridChargersOffline", "SmartGridChargersRefused")
+    street.handles["late"].cut()
+    disobeys.cut()
+    grid.prometheus.wait_quiet("SmartGridChargersNotObeying", "SmartGridChargerClockWrong")
+
+
+def test_alerts_of_an_edge_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(
+    grid: Grid, street: Street
+) -> None:
+    expected = ("SmartGridEdgeCannotReachSubstations", "SmartGridEdgeInboxOld")
+    charges = add(street, "charges")
+    charges.plug(tag="a-tag")
+    wait_until(lambda: charges.power_kw > 0, 20, "it charges")
+    with frozen(grid.substations[0]):
+        charges.unplug()
+        grid.prometheus.wait_firing(*expected)
+    grid.prometheus.wait_quiet(*expected)
 
 
 @pytest.mark.needs_root

@@ -26,7 +26,7 @@ from smartgrid.edge.ports import (
     SessionReport,
     StartOrder,
 )
-from smartgrid.edge.registry.store import About, Registered
+from smartgrid.edge.registry.replica import About, Registered
 from smartgrid.edge.transactions.inbox import Done
 from smartgrid.edge.transactions.inbox_file import InboxFile, row_of
 from smartgrid.edge.transactions.transaction import Transaction
@@ -184,6 +184,14 @@ class ScriptedLink:
         self.calls = [each for each in self.calls if each.action != action]
         return found
 
+    def confirm_safe_currents(self) -> None:
+        waiting, self.calls = self.calls, []
+        for call in waiting:
+            if "TxDefaultProfile" in str(call.payload):
+                call.accept()
+            else:
+                self.calls.append(call)
+
     def profiles(self) -> list[tuple[str, float, int | None]]:
         """Accept all profiles that wait: purpose, limit and transaction of each (1.6)."""
         found = []
@@ -263,10 +271,11 @@ class World:
         self.has_peers, self.most_untold = False, 1000
         self._data_dir = data_dir
         self._default = ChargerSpec(connectors=ChargerSpec().connectors * connectors)
-        self._revisions = itertools.count(1)
+        self._revisions, self._has_offered = itertools.count(1), False
         self._begin()
 
     def _begin(self) -> None:
+        self._has_offered = False
         self.inbox = Inbox(self._data_dir, self.clock)
         self.fleet = Fleet(
             self.grid,
@@ -287,11 +296,18 @@ class World:
         self.clock._later.clear()
         self._begin()
 
-    def connect(self, name: str = "CP1", version: OcppVersion = OcppVersion.V16) -> ScriptedLink:
+    def connect(
+        self, name: str = "CP1", version: OcppVersion = OcppVersion.V16, *, is_settled: bool = True
+    ) -> ScriptedLink:
+        """A charger connects; one that is settled has confirmed its safe current, as they do within a moment."""
         self.known.specs.setdefault(ChargerId(SUBSTATION, name), self._default)
+        if is_settled and not self._has_offered:
+            self.offer()
         link = ScriptedLink(self, name, version)
         self.fleet.connected(link)
         self.clock.run()
+        if is_settled:
+            link.confirm_safe_currents()
         return link
 
     def offer(
@@ -303,7 +319,7 @@ class World:
         **changes: Any,
     ) -> None:
         """The substation offers its sessions this, in the order of their starts; those that have ended get nothing."""
-        revision = next(self._revisions)
+        revision, self._has_offered = next(self._revisions), True
         number = revision if number is None else number
         open_sessions = [each for each in self.grid.sessions.values() if each.state != "Idle"]
         sessions = tuple(

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -29,7 +30,7 @@ class HandCharger:
 
     def __init__(self, edge: Process, name: str = "CP1", *, substation: str = "substation-0", key: str = "") -> None:
         self.name, self.substation = name, substation
-        self.url = f"ws://127.0.0.1:{edge.settings['ocpp_port']}/ocpp/{substation}/{name}"
+        self.url = f"ws://127.0.0.1:{edge.settings['ocpp_port']}/ocpp/{substation}/{quote(name, safe='')}"
         self.headers = {"Authorization": _basic(name, key)} if key else {}
         self.calls: list[tuple[str, Payload]] = []
         self.answers: dict[str, Callable[[Payload], Payload] | Payload] = {}

@@ -1,5 +1,5 @@
 {{- define "balancer.ingressPeers" -}}
-{{ include "smart-grid.servicePeer" (dict "component" "gateway" "root" .) }}
+{{ include "smart-grid.callingPeers" . }}
 {{- with .Values.regionAccess.peers }}
 {{ toYaml . }}
 {{- end }}
@@ -23,6 +23,7 @@
 {{ include "smart-grid.apiServerEgress" . }}
 {{- end }}
 {{- include "smart-grid.issuerEgress" . }}
+{{- include "smart-grid.edgeEgress" . }}
 {{- if or .Values.substations .Values.allowedTargets }}
 # Substations by hand may be anywhere; the balancer itself holds to its list.
 - {}

@@ -7,6 +7,9 @@ SMARTGRID_ATTEMPT_TIMEOUT_S: {{ . | quote }}
 {{- with .Values.requestTimeoutSeconds | default (ternary 4 nil (not (empty .Values.global.regions))) }}
 SMARTGRID_REQUEST_TIMEOUT_S: {{ . | quote }}
 {{- end }}
+{{- with include "smart-grid.edgeUrl" . }}
+SMARTGRID_EDGE_URL: {{ . | quote }}
+{{- end }}
 SMARTGRID_AWAY_LIFE_H: {{ .Values.awayLifeHours | quote }}
 {{- with .Values.region }}
 SMARTGRID_NAME: {{ . | quote }}

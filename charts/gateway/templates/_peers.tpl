@@ -5,4 +5,5 @@
 {{- define "gateway.egressRules" -}}
 {{ include "smart-grid.serviceEgress" (dict "component" "balancer" "root" .) }}
 {{- include "smart-grid.issuerEgress" . }}
+{{- include "smart-grid.edgeEgress" . }}
 {{- end -}}

@@ -3,6 +3,9 @@ SMARTGRID_BALANCER_URL: {{ .Values.balancerUrl | default (printf "http://%s-bala
 {{- with .Values.balancerTimeoutSeconds | default (ternary 5 nil (not (empty .Values.global.regions))) }}
 SMARTGRID_BALANCER_TIMEOUT_S: {{ . | quote }}
 {{- end }}
+{{- with include "smart-grid.edgeUrl" . }}
+SMARTGRID_EDGE_URL: {{ . | quote }}
+{{- end }}
 {{- with .Values.rateLimit }}
 SMARTGRID_RATE_LIMIT: {{ . | quote }}
 {{- end }}

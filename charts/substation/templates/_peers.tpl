@@ -1,5 +1,5 @@
 {{- define "substation.ingressPeers" -}}
-{{ include "smart-grid.servicePeer" (dict "component" "balancer" "root" .) }}
+{{ include "smart-grid.callingPeers" . }}
 {{- end -}}
 
 {{/* A substation calls nobody, but reads the API server's public keys, to know its callers by. */}}

@@ -4,7 +4,7 @@ Each has a `HeldPower`: the most that it may still draw is *booked*. Whenever so
 all of them anew, in three steps:
 
 1. **Targets**, what each is to have in the end (`domain.targets`): max-min fair among all who are admitted, with a
-   charger or without, of the capacity less what nobody can lower. A car that cannot take more has a `Ceiling`.
+   charger or without, of the capacity less what is drawn anyway. A car that cannot take more has a `Ceiling`.
 2. **Falls** are offered at once: an offer above its target is the target.
 3. **Rises** are paid from what is left of the capacity beside all that is booked and beside the targets of sessions
    without a charger: first those who have nothing get their minimum, the oldest first, then the lowest rise first.
@@ -120,6 +120,11 @@ class ChargerSession:
         supply = self.supply
         return self.session is not None and not self.is_stopping and supply.has_lease and supply.is_controlled
 
+    @property
+    def is_firm(self) -> bool:
+        """Whether nobody can lower what it draws anyway: it does not obey, or no edge has asked for long."""
+        return not self.supply.is_controlled or not self.supply.has_lease
+
     def reading(self) -> int:
         return quanta.of_kwh(self.energy_kwh)
 
@@ -173,6 +178,15 @@ class ChargerSessions:
     def booked_kw(self) -> float:
         """The most that all of them may draw."""
         return sum(each.supply.booked_kw for each in self)
+
+    @property
+    def offered_kw(self) -> float:
+        return sum(each.supply.offer_kw for each in self)
+
+    @property
+    def metered_kw(self) -> float:
+        """What their meters said last."""
+        return sum(each.metered_kw or 0.0 for each in self)
 
     @property
     def uncontrolled_kw(self) -> float:
@@ -298,8 +312,9 @@ class ChargerSessions:
         ]
         claims += [(each.session.number, each.session_id, each.claim()) for each in mine if each.session is not None]
         claims.sort(key=lambda claim: claim[0])
-        capacity_kw = self._substation.capacity_kw - sum(each.least_kw for each in self if not each.can_rise)
-        shares = targets_kw(capacity_kw, [claim for _, _, claim in claims])
+        firm_kw = sum(each.least_kw for each in self if each.is_firm)
+        besides_kw = sum(each.least_kw for each in self if not each.can_rise and not each.is_firm)
+        shares = targets_kw(self._substation.capacity_kw - firm_kw, [claim for _, _, claim in claims], besides_kw)
         return {session_id: share for (_, session_id, _), share in zip(claims, shares, strict=True)}
 
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:

@@ -21,20 +21,21 @@ class Claim:
     anyway_kw: float = 0.0
 
 
-def targets_kw(capacity_kw: float, claims: Sequence[Claim]) -> list[float]:
+def targets_kw(capacity_kw: float, claims: Sequence[Claim], besides_kw: float = 0.0) -> list[float]:
     """The power of each, in the order of `claims`, the oldest first.
 
-    The oldest whose minimums fit, beside what all others draw anyway, share what is left over from that; the newer ones
-    are given nothing.
+    The oldest whose minimums fit share the capacity, the newer ones are given nothing. What those draw anyway, and
+    others with no claim (`besides_kw`), comes off what is shared, but pauses nobody: if all word from the edge ended,
+    whoever is paused would draw as much again.
     """
-    fed, least_kw = 0, sum(claim.anyway_kw for claim in claims)
+    fed, least_kw = 0, 0.0
     for claim in claims:
-        least_kw += max(0.0, claim.power.min_kw - claim.anyway_kw)
+        least_kw += _with_anyway(claim).min_kw
         if least_kw > capacity_kw + TOLERANCE_KW:
             break
         fed += 1
     ranges = [_with_anyway(claim) for claim in claims[:fed]]
-    left_kw = capacity_kw - sum(claim.anyway_kw for claim in claims[fed:])
+    left_kw = capacity_kw - besides_kw - sum(claim.anyway_kw for claim in claims[fed:])
     shares = share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges) if fed else []
     return shares + [0.0] * (len(claims) - fed)
 

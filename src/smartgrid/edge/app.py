@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from smartgrid.edge.registry.store import Registry
+from smartgrid.edge.registry.views import RegistryViews
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import auditing
@@ -20,11 +22,14 @@ def make_app(
     registry: CollectorRegistry,
     guard: Guard | None = None,
     audit: Audit | None = None,
+    registrations: Registry | None = None,
 ) -> Flask:
-    """The WSGI application."""
+    """The WSGI application. `registrations` are told to other edges."""
     guard = guard or Guard()
     app = create_app("edge", lifecycle, registry)
     add_routes(app, ChargerViews(chargers))
+    if registrations is not None:
+        add_routes(app, RegistryViews(registrations))
     finish_app(app, "Smart grid: edge", guard)
     if audit is not None:
         auditing.install(app, guard, audit)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 
+from smartgrid.auth.credentials import Credentials
 from smartgrid.edge import parts
+from smartgrid.edge.all_chargers import AllChargers
 from smartgrid.edge.app import make_app
 from smartgrid.edge.metrics import EdgeCollector
 from smartgrid.edge.ocpp.counters import Counters
@@ -36,8 +38,11 @@ def run(settings: EdgeSettings) -> None:
         lifecycle.add_check(found.not_ready)
         lifecycle.on_drain(lambda: _end(loop, found, settings.drain_timeout_s))
         registry.register(EdgeCollector(loop, found, counters))
-        chargers = OwnChargers(settings.name, loop, found.registry, found.fleet, found.listener)
-        serve(make_app(chargers, lifecycle, registry, guard, audit), settings, lifecycle, registry.add_text)
+        own = OwnChargers(settings.name, loop, found.registry, found.fleet, found.listener)
+        peers = found.sharing.peers(Credentials(settings))
+        chargers = AllChargers(own, peers) if found.sharing.has_peers else own
+        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry)
+        serve(app, settings, lifecycle, registry.add_text)
 
 
 def _end(loop: EventLoop, found: Parts, timeout_s: float) -> None:

@@ -21,8 +21,9 @@ from smartgrid.edge import commands
 from smartgrid.edge.limits import probe
 from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience, Payload
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
+from smartgrid.edge.registry.replica import OPEN, About, Registered
 from smartgrid.edge.registry.spec import SpecError
-from smartgrid.edge.registry.store import OPEN, About, FullError, Registered, Registry, UnknownChargerError
+from smartgrid.edge.registry.store import FullError, Registry, UnknownChargerError
 from smartgrid.edge.state import ChargerState, ConnectorState
 from smartgrid.protocol.chargers import ChargerSpecBody, CommandBody
 from smartgrid.runtime.event_loop import EventLoop

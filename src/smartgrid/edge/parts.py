@@ -21,10 +21,12 @@ from smartgrid.edge.chargers.picture import Counts
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.grid import SubstationGrid
+from smartgrid.edge.limits.quirks import Table
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.listener import Listener, Place
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId
+from smartgrid.edge.registry.replication import Replication
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.settings import EdgeSettings, parse_substations
 from smartgrid.edge.sharing import Sharing
@@ -53,6 +55,7 @@ class Parts:
     listener: Listener
     directory: Directory
     sharing: Sharing
+    replication: Replication
 
     def counts(self) -> Counts:
         return self.fleet.counts()
@@ -72,6 +75,7 @@ class Parts:
             await asyncio.wait_for(self.listener.stop(min(MOST_SPREAD_S, drain_timeout_s / 4)), drain_timeout_s * 0.6)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.sharing.close(), LAST_REPORTS_S)
+        await self.replication.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.grid.close(), LAST_REPORTS_S)
         self.fleet.close()
@@ -97,6 +101,8 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         Times.of_loop(loop),
         allows=allowed,
         heartbeat_s=settings.heartbeat_s,
+        table=Table.load(settings.quirks_file),
+        meter_interval_s=settings.meter_interval_s,
         has_peers=sharing.has_peers,
         most_untold=settings.max_inbox_messages,
     )
@@ -117,11 +123,13 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         pass_on=sharing.pass_on,
         vouched=sharing.vouched,
     )
-    found = Parts(registry, grid, fleet, listener, directory, sharing)
+    replication = Replication(registry, sharing.shards.http_urls, credentials)
+    found = Parts(registry, grid, fleet, listener, directory, sharing, replication)
     listener.is_ready = lambda: found.not_ready() is None
     registry.on_removed = lambda charger: _drop(loop, listener, charger)
     grid.begin(fleet)
     fleet.begin()
+    await replication.begin()  # else chargers that only the others know would be refused
     try:
         await listener.start()
     except OSError as error:

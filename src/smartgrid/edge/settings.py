@@ -81,8 +81,12 @@ class EdgeSettings(CallingSettings):
         description="Most messages kept for substations that do not take them; beyond it none is answered.",
     )
     heartbeat_s: int = Field(300, ge=10, le=86_400, description="How often chargers are told to send a heartbeat.")
-    meter_interval_s: int = Field(
-        30, ge=1, le=3600, description="How often chargers are told to send their meters while a car charges."
+    meter_interval_s: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="How often chargers are told to send their meters while a car charges. When not set: every 10 to "
+        "60 s, by how many there are.",
     )
 
     peers: str = Field(

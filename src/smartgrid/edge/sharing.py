@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 
+from smartgrid.auth.credentials import Credentials
+from smartgrid.edge.all_chargers import Peers
 from smartgrid.edge.grid.grid import SubstationGrid
 from smartgrid.edge.ocpp.admission import Proof
 from smartgrid.edge.ocpp.handshake import Arrival
@@ -15,6 +17,7 @@ from smartgrid.edge.settings import EdgeSettings, parse_peers
 from smartgrid.edge.sharding.facts import HEADER, Facts, load_secret
 from smartgrid.edge.sharding.handover import Handover
 from smartgrid.edge.sharding.passing_on import PassingOn
+from smartgrid.edge.sharding.rendezvous import owner
 from smartgrid.edge.sharding.shards import Shards
 from smartgrid.runtime.start_error import StartError
 
@@ -31,12 +34,25 @@ class Sharing:
             raise StartError(f"SMARTGRID_PEERS, SMARTGRID_PEER_TEMPLATE: {error}") from None
         self.passing = PassingOn(settings.name, secret, settings.max_chargers)
         self.has_peers = bool(settings.peers or settings.peer_template)
+        self._name = settings.name
         self._handover: Handover | None = None
 
     def begin(self, listener: Listener, grid: SubstationGrid) -> None:
         """Look for peers, and send chargers to where their substation is."""
         self._handover = Handover(self.shards, listener.links, grid.unwatch, grid.watched)
         self.shards.begin(self._handover.owners_changed)
+
+    def peers(self, credentials: Credentials) -> Peers:
+        """For the HTTP API, whose threads ask: who is there is one object, replaced as a whole."""
+
+        def owner_of(substation: str) -> str | None:
+            found = owner(substation, self.shards.members)
+            return None if found == self._name else found
+
+        def others() -> frozenset[str]:
+            return self.shards.members - {self._name}
+
+        return Peers(owner_of, others, self.shards.http_url, credentials.client)
 
     async def close(self) -> None:
         await self.shards.close()

@@ -38,5 +38,8 @@ KEY_DIGEST = "Smartgrid-Key-Digest"
 TOKEN = "Smartgrid-Token"
 """A token, where something on the way takes `Authorization` away, as the proxy of the Kubernetes API does."""
 
-INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST, RESIDENCY)
+FROM_EDGE = "Smartgrid-From-Edge"
+"""`yes` in a request about chargers that an edge passes on to another: that one answers it itself."""
+
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST, RESIDENCY, FROM_EDGE)
 """What requests carry between services, and is believed from no one else."""

@@ -72,8 +72,11 @@ class Offers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of chargers, for metrics: what is booked beyond offers, of uncontrolled ones, and beyond the capacity."""
+    """Of chargers, for metrics: what is offered, booked beyond offers, metered, booked of uncontrolled ones, and booked
+    beyond the capacity."""
 
+    offered_kw: float
+    metered_kw: float
     held_kw: float
     uncontrolled_kw: float
     overbooked_kw: float
@@ -169,6 +172,11 @@ class ChargerBook(Book):
         self._share()
         return self.told(), self._chargers.is_untold()
 
+    def booked_kw(self, session_id: str) -> float:
+        """The most that an open session may draw; 0 where there is none."""
+        charger = self._chargers.find(session_id)
+        return 0.0 if charger is None else charger.supply.booked_kw
+
     def is_untold(self, session_id: str) -> bool:
         """Whether the disk books less for it than is booked."""
         return self._chargers.is_untold([session_id])
@@ -193,7 +201,7 @@ class ChargerBook(Book):
     def totals(self) -> Totals:
         sessions = self._chargers.sessions
         over_kw = max(0.0, sessions.booked_kw - self._substation.capacity_kw)
-        return Totals(sessions.held_kw, sessions.uncontrolled_kw, over_kw)
+        return Totals(sessions.offered_kw, sessions.metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
 
     # ------------------------------------------------------------------ within
 

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from smartgrid.domain.session import Session
+from smartgrid.domain.status import Status
 from smartgrid.substation.ledger import Ledger
 
 DURATION_BUCKETS_S = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 57600)
@@ -70,6 +71,7 @@ class BooksCollector(Collector):
         yield GaugeMetricFamily("committed_power_kw", "Sum of the guaranteed minimums, in kW.", status.committed_kw)
         yield GaugeMetricFamily("demand_power_kw", "Sum of the maximums, in kW.", status.demand_kw)
         yield GaugeMetricFamily("curtailed_power_kw", "Demand that is not granted, in kW.", curtailed_kw)
+        yield from self._of_chargers(status)
         yield CounterMetricFamily(
             "delivered_energy_kwh", "Energy delivered since the process started, in kWh.", self._ledger.metered_kwh()
         )
@@ -77,3 +79,26 @@ class BooksCollector(Collector):
         yield GaugeMetricFamily(
             "data_volume_free_bytes", "Room left on the volume that the sessions are on.", disk.free
         )
+
+    def _of_chargers(self, status: Status) -> Iterable[Metric]:
+        totals = self._ledger.charger_totals()
+        yield GaugeMetricFamily("offered_power_kw", "What cars at chargers may draw, in kW.", totals.offered_kw)
+        yield GaugeMetricFamily(
+            "held_power_kw",
+            "What chargers may draw beyond that for as long as they are not known not to.",
+            totals.held_kw,
+        )
+        yield GaugeMetricFamily("metered_power_kw", "What chargers' meters said last, in kW.", totals.metered_kw)
+        yield GaugeMetricFamily(
+            "uncontrolled_power_kw", "Booked for chargers that do not do as they are told.", totals.uncontrolled_kw
+        )
+        yield GaugeMetricFamily(
+            "overbooked_power_kw",
+            "What chargers may draw above the capacity: after it was cut, or by a fact.",
+            totals.overbooked_kw,
+        )
+        if status.connectors is not None:  # else no edge has told of any
+            yield GaugeMetricFamily("connectors", "Connectors of its chargers.", status.connectors)
+            yield GaugeMetricFamily(
+                "free_connectors", "Connectors without a car, a fault or a reservation.", status.free_connectors or 0
+            )

@@ -15,7 +15,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_car_charges_from_plug_to_stop(world: World) -> None:
-    link = world.connect()
+    link = world.connect(is_settled=False)
     assert link.say("BootNotification", chargePointVendor="V", chargePointModel="M")["status"] == "Accepted"
     world.offer()
     link.say("StatusNotification", connectorId=1, status="Preparing", errorCode="NoError", timestamp=world.time())

@@ -128,7 +128,7 @@ def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_ca
 
 def test_the_safe_currents_of_all_connectors_fit_the_firm_capacity(tmp_path: Path) -> None:
     world = World(tmp_path, connectors=2)
-    links = [world.connect(name) for name in ("A", "B", "C")]
+    links = [world.connect(name, is_settled=False) for name in ("A", "B", "C")]
     world.offer(firm_kw=13.0)
     limits = [limit for link in links for _, limit, _ in link.profiles()]
     assert sorted(limits) == [0.0, 0.0, 0.0, 6.0, 6.0, 6.0]
@@ -137,13 +137,13 @@ def test_the_safe_currents_of_all_connectors_fit_the_firm_capacity(tmp_path: Pat
 def test_chargers_that_are_registered_and_away_have_their_part_in_it(world: World) -> None:
     for name in ("A", "B"):
         world.known.specs[ChargerId(SUBSTATION, name)] = ChargerSpec(connectors=(ConnectorSpec(),))
-    link = world.connect("C")
+    link = world.connect("C", is_settled=False)
     world.offer(firm_kw=9.0)
     assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
 
 
 def test_it_is_0_where_nobody_has_told_a_firm_capacity(world: World) -> None:
-    link = world.connect()
+    link = world.connect(is_settled=False)
     world.clock.run(4)
     assert link.profiles() == []
     world.clock.run(3)
@@ -167,7 +167,7 @@ def test_a_connector_that_was_not_registered_has_its_part_once_it_is_named(world
 def test_a_session_of_another_edge_is_claimed_and_its_offer_is_not_acted_on(world: World) -> None:
     link, transaction = charging(world)
     world.restart()
-    link = world.connect()
+    link = world.connect(is_settled=False)
     world.offer(7.0, number=5, is_ours=False)
     assert world.grid.claims == [("s1", 5)]
     assert [kind for kind, _, _ in link.profiles()] == ["TxDefaultProfile"]
@@ -197,7 +197,7 @@ def test_with_peers_an_answer_that_was_asked_for_before_the_connection_is_not_ac
     link, _ = charging(world)
     world.has_peers = True
     world.restart()
-    link = world.connect()
+    link = world.connect(is_settled=False)
     world.offer(7.0, asked_ago_s=1.0)
     assert [kind for kind, _, _ in link.profiles()] == ["TxDefaultProfile"]
 
@@ -254,7 +254,7 @@ def test_it_ends_at_a_charger_that_knows_no_such_transaction_and_draws_nothing(w
     link, _ = charging(world)
     world.offer(0.0, state="Stopping")
     tries = 0
-    while not world.grid.ends:
+    while not world.grid.ends and tries < 10:
         for call in link.take("RemoteStopTransaction"):
             tries += 1
             call.reject()
@@ -388,18 +388,18 @@ def test_two_connections_of_one_charger_the_late_end_of_the_older_is_nothing(wor
 
 
 def test_what_was_under_way_on_the_older_is_not_taken_as_answered(world: World) -> None:
-    older = world.connect()
+    older = world.connect(is_settled=False)
     world.offer()
     (call,) = older.take("SetChargingProfile")
-    newer = world.connect()
+    newer = world.connect(is_settled=False)
     call.fail(CallFailure.CLOSED)
     assert newer.profiles() == [("TxDefaultProfile", 6.0, None)]
 
 
 def test_a_charger_that_comes_back_as_2x_is_told_in_2x(world: World) -> None:
-    world.connect()
+    world.connect(is_settled=False)
     world.offer()
-    link = world.connect(version=V201)
+    link = world.connect(version=V201, is_settled=False)
     assert "chargingProfile" in link.take("SetChargingProfile")[0].payload
 
 

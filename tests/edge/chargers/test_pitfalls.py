@@ -23,8 +23,7 @@ def world(tmp_path: Path) -> World:
 
 def test_pitfall_01_limits_go_out_at_the_connection_before_anything_else_and_without_a_boot(world: World) -> None:
     world.connect("CP0")
-    world.offer()
-    link = world.connect("CP1")
+    link = world.connect("CP1", is_settled=False)
     world.clock.run(1)
 
     assert link.calls[0].action == "SetChargingProfile"
@@ -228,7 +227,7 @@ def test_pitfall_06_a_stop_whose_start_only_the_substation_knows_ends_that_sessi
     transaction = world.start(link, meter=1000)
     lost = World(tmp_path / "new")
     lost.grid.sessions = world.grid.sessions
-    link = lost.connect()
+    link = lost.connect(is_settled=False)
     lost.stop(link, transaction, 4000)
     assert lost.grid.ends == []
     lost.offer(11.0)
@@ -463,7 +462,7 @@ def test_pitfall_25_heartbeats_are_a_few_minutes_apart_and_not_all_at_once(world
 
 
 def test_a_profile_that_gets_no_answer_is_counted_and_nothing_breaks(world: World) -> None:
-    link = world.connect()
+    link = world.connect(is_settled=False)
     world.offer()
     link.take("SetChargingProfile")[0].fail(CallFailure.TIMEOUT)
     assert world.fleet.steering.profiles == {"unknown": 1}

@@ -157,7 +157,7 @@ def test_a_full_batch_has_room_in_a_request() -> None:
         box.add(whole, 0.0)
         box.claim(f"{number:022}", 2**31, 0.0)
 
-    assert len(encode(box.take(), 2**53, "edge-63/12345678")) < 64 * 1024
+    assert len(encode(box.take(), 2**53, "edge-63/12345678", 2**40)) < 64 * 1024
 
 
 def test_sessions_are_bounded_and_those_that_are_known_go_on() -> None:
@@ -220,9 +220,10 @@ def test_a_batch_on_the_wire() -> None:
     )
     batch = Batch((full, report("s-2", held_kw=None)), (("s-3", 9),), (4, 1))
 
-    assert json.loads(encode(batch, 11, "edge-0/abcd")) == {
+    assert json.loads(encode(batch, 11, "edge-0/abcd", 3)) == {
         "epoch": 11,
         "edge": "edge-0/abcd",
+        "sequence": 3,
         "connectors": {"total": 4, "free": 1},
         "claims": [["s-3", 9]],
         "sessions": [

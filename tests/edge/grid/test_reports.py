@@ -79,6 +79,20 @@ def test_a_substation_that_was_restarted_is_told_everything_anew(substation: Str
     assert again.body["connectors"] == {"total": 4, "free": 2}
 
 
+def test_each_batch_has_a_greater_sequence_so_that_one_that_comes_late_undoes_nothing(
+    substation: StrangeSubstation, edge: Running
+) -> None:
+    refusals = iter([Said(503), Said(503)])
+    substation.scripts["POST /reports"] = lambda asked: next(refusals, None) or substation.answer(asked)
+    edge.report(report(held_kw=9.0))
+    wait_until(lambda: edge.reports("taken") == 1, 20, "it is taken")
+    edge.report(report(held_kw=8.0))
+    wait_until(lambda: edge.reports("taken") == 2, 20, "it is taken")
+
+    sequences = [asked.body["sequence"] for asked in substation.asked("POST /reports")]
+    assert sequences == sorted(set(sequences))
+
+
 def test_sessions_that_the_substation_does_not_have_are_told_of_once(
     substation: StrangeSubstation, edge: Running
 ) -> None:

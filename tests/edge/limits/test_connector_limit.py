@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from smartgrid.edge.limits.quirks import Quirks
-from smartgrid.edge.ports import Obedience, ProfileKind, RateUnit
+from smartgrid.edge.limits.connector_limit import ConnectorLimit
+from smartgrid.edge.limits.quirks import DEFAULT, Quirks
+from smartgrid.edge.ports import ConnectorSpec, Obedience, OcppVersion, Offer, ProfileKind, RateUnit
 from support.limited_charger import RATING_KW, SAFE_KW, Charger, limits
 
 
@@ -110,3 +113,183 @@ def test_a_limit_in_watts_where_amperes_are_refused() -> None:
     charger = Charger(Quirks(unit=RateUnit.WATTS)).car()
     (order,) = charger.offer(11.0)
     assert (order.unit, order.limit) == (RateUnit.WATTS, 11000.0)
+
+
+def test_after_a_restart_the_rating_is_held_until_the_charger_confirms_a_limit() -> None:
+    charger = Charger()
+    charger.limit.begin("7", charger.now_s)
+    assert charger.held_kw == RATING_KW
+    charger.offer(6.9)
+    assert charger.held_kw == RATING_KW
+    charger.draw(10, 10)
+    assert charger.held_kw == 6.9
+
+
+def test_after_a_restart_a_meter_that_has_been_read_spares_the_rating() -> None:
+    charger = Charger()
+    charger.limit.begin("7", charger.now_s)
+    charger.meter(16)
+    charger.offer(6.9)
+    assert charger.held_kw == pytest.approx(11.04)
+    charger.draw(10, 10)
+    assert charger.held_kw == 6.9
+
+
+def test_what_an_earlier_process_has_had_confirmed_can_be_restored() -> None:
+    limit = ConnectorLimit(1, ConnectorSpec(), DEFAULT, OcppVersion.V16)
+    limit.restore(6.0, RateUnit.AMPERES)
+    limit.fallback(6.0, 0.0)
+    limit.begin("7", 0.0, is_new=True)
+    assert (limit.held_kw(0.0), limit.next_order(0.0)) == (pytest.approx(SAFE_KW), None)
+
+
+def test_a_charger_that_forgets_its_profiles_is_booked_at_its_rating() -> None:
+    charger = Charger(Quirks(keeps_profiles=False)).car()
+    charger.offer(6.9)
+    assert charger.held_kw == charger.limit.fallback_kw == RATING_KW
+    assert charger.limit.is_controlled
+
+
+def test_after_a_reboot_all_is_written_again() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    charger.limit.disconnected(charger.now_s)
+    charger.limit.reconnected(charger.now_s, rebooted=True)
+    assert [(order.kind, order.limit) for order in charger.pump()] == [
+        (ProfileKind.TX_DEFAULT, 6.0),
+        (ProfileKind.TX, 10.0),
+    ]
+
+
+def test_after_a_reboot_a_limit_without_a_default_profile_under_it_is_not_relied_on() -> None:
+    charger = Charger(refuses=[ProfileKind.TX_DEFAULT]).car()
+    charger.offer(6.9)
+    charger.draw(10, 40)
+    assert charger.held_kw == 6.9
+    charger.limit.disconnected(charger.now_s)
+    charger.limit.reconnected(charger.now_s, rebooted=True)
+    assert charger.held_kw == RATING_KW
+
+
+def test_what_is_offered_to_no_one_falls_to_0_at_once_and_then_runs_out() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.limit.offered(None, charger.now_s)
+    assert limits(charger.pump()) == [0.0]
+    assert charger.wait(3600) == []
+
+
+def test_a_car_that_no_substation_knows_yet_has_the_safe_current() -> None:
+    charger = Charger().car()
+    charger.limit.offered(None, charger.now_s)
+    assert charger.wait(60) == []
+    assert charger.held_kw == SAFE_KW
+
+
+def test_a_car_that_waits_is_told_0() -> None:
+    charger = Charger().car()
+    assert limits(charger.offer(0.0)) == [0.0]
+    assert limits(charger.offer(11.04)) == [16.0], "and starts when there is room"
+
+
+def test_a_fall_does_not_wait_for_the_answer_to_a_rise() -> None:
+    charger = Charger().car()
+    charger.limit.offered(Offer(1, 11.04, charger.now_s + 900), charger.now_s)
+    rise = charger.limit.next_order(charger.now_s)
+    assert rise is not None
+    charger.limit.sent(rise, charger.now_s)
+    assert charger.limit.next_order(charger.now_s) is None
+    charger.limit.offered(Offer(2, 6.9, charger.now_s + 900), charger.now_s)
+    fall = charger.limit.next_order(charger.now_s)
+    assert fall is not None
+    assert (fall.limit, charger.held_kw) == (10.0, 11.04)
+
+
+def test_a_new_fall_does_not_wait_for_the_retry_of_one_before() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.answers = None
+    assert limits(charger.offer(8.28)) == [12.0]
+    assert charger.renew(8.28) == []
+    assert limits(charger.offer(6.9)) == [10.0]
+
+
+def test_what_is_not_answered_is_tried_again_less_and_less_often() -> None:
+    charger = Charger().car()
+    charger.answers = None
+    charger.offer(11.04)
+    assert len(charger.wait(600)) in range(10, 16)
+
+
+def test_the_number_of_the_latest_offer_is_adopted() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    charger.answers = None
+    charger.offer(6.9)
+    assert (charger.limit.adopted_number, charger.held_kw) == (2, 11.04)
+
+
+def test_a_refusal_because_the_car_has_left_says_nothing_of_the_charger() -> None:
+    charger = Charger().car("7")
+    charger.limit.offered(Offer(1, 11.04, charger.now_s + 900), charger.now_s)
+    order = charger.limit.next_order(charger.now_s)
+    assert order is not None
+    charger.limit.sent(order, charger.now_s)
+    charger.limit.end(charger.now_s)
+    charger.now_s += 1
+    charger.car("8")
+    charger.limit.answered(order, False, charger.now_s)
+    assert charger.offer(11.04)[-1].kind is ProfileKind.TX
+
+
+def test_a_reading_from_a_queue_says_nothing_of_now() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    charger.wait(60)
+    for _ in range(3):
+        charger.read(power_kw=22.0, is_late=True)
+    assert (charger.held_kw, len(charger.orders)) == (6.9, 2)
+
+
+@pytest.mark.parametrize("power_kw", [1000.0, math.inf, math.nan])
+def test_a_power_that_cannot_be_is_not_believed(power_kw: float) -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    charger.wait(60)
+    for _ in range(3):
+        charger.read(power_kw=power_kw)
+    assert (charger.held_kw, len(charger.orders)) == (6.9, 2)
+
+
+def test_after_a_probe_all_is_written_again_once_it_is_over() -> None:
+    charger = Charger()
+    charger.limit.probed(charger.now_s)
+    charger.now_s += 20
+    charger.limit.probed(charger.now_s)
+    assert charger.limit.fallback_kw == RATING_KW
+    assert charger.wait(29) == []
+    assert limits(charger.wait(2)) == [6.0]
+    assert charger.limit.fallback_kw == pytest.approx(SAFE_KW)
+
+
+def test_a_safe_current_that_falls_is_written_at_once_and_held_until_confirmed() -> None:
+    charger = Charger().car()
+    charger.answers = None
+    charger.limit.fallback(0.0, charger.now_s)
+    assert limits(charger.pump()) == [0.0]
+    assert charger.limit.fallback_kw == pytest.approx(SAFE_KW)
+    charger.answers = True
+    charger.wait(10)
+    assert charger.limit.fallback_kw == 0.0
+
+
+@pytest.mark.parametrize("lease_s", [10.0, 60.0, 900.0])
+def test_a_profile_ends_before_its_lease_and_is_renewed_half_way(lease_s: float) -> None:
+    charger = Charger().car()
+    for _ in range(int(3 * lease_s)):
+        charger.limit.offered(Offer(1, 11.04, charger.now_s + lease_s), charger.now_s)
+        for order in charger.pump():
+            assert order.duration_s is not None
+            assert order.duration_s <= lease_s - min(15, lease_s / 10)
+        charger.wait(1)
+    assert charger.limit_writes() in range(5, 10)

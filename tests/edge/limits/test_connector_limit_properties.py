@@ -243,6 +243,7 @@ class Ignoring(Charging):
 TestCharging = Charging.TestCase
 TestIgnoring = Ignoring.TestCase
 TestCharging.settings = TestIgnoring.settings = settings(
+    max_examples=5 * settings.default.max_examples,
     stateful_step_count=30,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

@@ -445,14 +445,21 @@ def test_pitfall_19_what_would_be_less_than_6_a_is_0(kw: float) -> None:
     assert limits(charger.offer(kw)) == [0.0]
 
 
-def test_pitfall_19_a_car_that_was_paused_stays_so_for_two_minutes() -> None:
+def test_pitfall_19_a_car_that_was_paused_stays_so_for_half_a_minute() -> None:
     charger = Charger(safe_a=0.0).car()
     charger.offer(11.04)
-    charger.wait(61)
+    charger.wait(21)
     charger.offer(0.0)
     charger.offer(11.04)
-    assert charger.wait(115) == []
-    assert limits(charger.wait(10)) == [16.0]
+    assert charger.wait(29) == []
+    assert limits(charger.wait(2)) == [16.0], "and waits for no minute between rises"
+
+
+@pytest.mark.parametrize("quirks", [DEFAULT, Quirks(kinds=(ProfileKind.TX_DEFAULT,))])
+def test_pitfall_19_a_car_that_has_only_waited_does_not_pause(quirks: Quirks) -> None:
+    charger = Charger(quirks).car()
+    assert limits(charger.offer(0.0)) == [0.0]
+    assert limits(charger.offer(11.04)) == [16.0]
 
 
 def test_pitfall_19_a_model_that_needs_longer_gets_it() -> None:

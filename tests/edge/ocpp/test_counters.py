@@ -20,7 +20,13 @@ def test_kinds_of_errors() -> None:
 
 
 def test_reasons_to_refuse() -> None:
-    named = found(r'refused\("(\w+)"\)', r'Refusal\(\d+, "(\w+)"', r'\b[45]\d\d: "(\w+)"', r'"tls" if tls else "(\w+)"')
+    named = found(
+        r'refused\("(\w+)"\)',
+        r'Refusal\(\d+, "(\w+)"',
+        r'\b[45]\d\d: "(\w+)"',
+        r'"tls" if tls else "(\w+)"',
+        r'expire\("(\w+)"\)',
+    )
     assert named | {"tls", "wrong_key"} == {*REFUSED}
 
 

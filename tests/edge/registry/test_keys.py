@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smartgrid.edge.registry.keys import MAX_KEY, WeakKeyError, hash_key, is_hash, is_key, new_key
+from smartgrid.edge.registry.keys import WeakKeyError, hash_key, is_hash, is_key, new_key
+from smartgrid.protocol.chargers import MAX_KEY
 
 KEY = "00112233445566778899AABBCCDDEEFF00112233"
 

@@ -43,7 +43,7 @@ def test_an_entry_needs_only_a_place_and_a_key() -> None:
 def test_an_entry_may_say_all_of_it() -> None:
     connectors = [{"phases": 1, "rating_a": 16}, {}]
     key_hash = hash_key(KEY)
-    (found,) = read(entry(key="", key_hash=key_hash, connectors=connectors, security_profile=2, quirks="acme"))
+    (found,) = read(entry(key=None, key_hash=key_hash, connectors=connectors, security_profile=2, quirks="acme"))
     assert found.spec == ChargerSpec((ConnectorSpec(1, 16), ConnectorSpec(3, 32)), 2, key_hash, "", "acme")
 
 
@@ -56,10 +56,11 @@ def test_an_entry_has_the_same_digest_until_it_changes() -> None:
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ([entry(key="secret")], "a charger's key must be 16 to 64"),
-        ([entry(key="")], "security profile 1 needs a key"),
+        ([entry(key="secret")], "0.key: String should have at least 16 characters"),
+        ([entry(key="x" * 16)], "a charger's key must be random"),
+        ([entry(key=None)], "security profile 1 needs a key"),
         ([entry(key_hash=hash_key(KEY))], "a key or a key_hash, not both"),
-        ([entry(key="", key_hash="md5")], "key_hash must be what `hash_key` makes"),
+        ([entry(key=None, key_hash="md5")], "key_hash must be what `hash_key` makes"),
         ([entry(substation="Sub 0")], "a DNS label such as substation-0"),
         ([entry(charger="a/b")], "printable characters without slashes"),
         ([entry(charger="")], "printable characters without slashes"),

@@ -82,7 +82,7 @@ async def world(
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _FirstRequest(passing, peer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with serve(owner.handle, "127.0.0.1", owner.port, subprotocols=OCPP, max_size=None):
+    async with serve(owner.handle, "127.0.0.1", owner.port, subprotocols=OCPP, compression=None):
         yield World(passing, owner, f"ws://127.0.0.1:{port}/ocpp/s0/CP-1")
         await passing.close()
     server.close()
@@ -216,24 +216,25 @@ def test_chargers_are_let_go_when_the_edge_between_ends() -> None:
 
 def test_a_charger_that_does_not_read_stops_the_owner_and_fills_no_memory() -> None:
     async def scenario() -> None:
-        async with world() as made, dial(made, max_queue=1) as charger:
+        async with world() as made, dial(made) as charger:
+            charger.transport.pause_reading()
             owner = made.owner.requests[-1]
-            sent = 0
 
             async def flood() -> None:
-                nonlocal sent
                 while True:
                     await owner.send("x" * 65_536)
-                    sent += 65_536
 
             flooding = asyncio.create_task(flood())
-            before = -1
-            while before != sent:  # until it is stopped
-                before = sent
-                await asyncio.sleep(0.5)
             (side,) = made.passing._open
+            other = side._other
             assert side.transport is not None
+            assert other is not None
+            assert other.transport is not None
+            await until(lambda: not other.transport.is_reading())  # type: ignore[union-attr]
             assert side.transport.get_write_buffer_size() < 1024 * 1024
+
+            charger.transport.resume_reading()
+            await until(other.transport.is_reading)
             flooding.cancel()
             charger.transport.abort()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.limits.pace import Pace
@@ -23,6 +25,7 @@ class Charger:
         "clock",
         "connected_wall_s",
         "connectors",
+        "facts",
         "id",
         "is_heard",
         "link",
@@ -43,6 +46,8 @@ class Charger:
         self.pace = Pace()
         self.transactions = ChargerTransactions(charger)
         self.connectors = {number: Connector(number, each) for number, each in enumerate(spec.connectors, 1)}
+        self.facts: Mapping[str, str] = {}
+        """What is remembered of it in the registry."""
         self.is_heard = False
         """Whether it has said anything on this connection."""
 

@@ -88,6 +88,11 @@ class Connector:
         return kw_of(self.spec.rating_a, self.spec.phases)
 
     @property
+    def planned_kw(self) -> float:
+        """What its safe current lets flow, once its charger has it."""
+        return kw_of(self.fallback_a or 0.0, self.spec.phases)
+
+    @property
     def still_a(self) -> float:
         """The highest current that may stand at the charger as its safe one."""
         return 0.0 if self.limit is None else 1000 * self.limit.fallback_kw / (NOMINAL_V * self.spec.phases)

@@ -21,7 +21,6 @@ its charger is here; one that was ours and is another's now means that our conne
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
@@ -32,10 +31,11 @@ from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.desk import Desk
 from smartgrid.edge.chargers.picture import Counts, counts_of, state_of
 from smartgrid.edge.chargers.reporting import Reporting
-from smartgrid.edge.chargers.set_up import SetUp
+from smartgrid.edge.chargers.set_up import SettingUp
 from smartgrid.edge.chargers.steering import Steering
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.limits.quirks import Table
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import (
     ChargerId,
@@ -49,7 +49,8 @@ from smartgrid.edge.ports import (
     OpenSession,
     Payload,
 )
-from smartgrid.edge.registry.store import About, Registry
+from smartgrid.edge.registry.replica import About
+from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.state import ChargerState
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
@@ -65,6 +66,7 @@ MANY = 8
 IN_VAIN_S = 60.0
 MOST_UNTOLD = 100_000
 COUNT_EVERY_S = 5.0
+SETTLED_AFTER_S = 8.0
 UNPLANNED_S = 5.0
 """A charger that is here for so long, at a substation whose firm capacity nobody has told yet, has 0 A as safe current:
 without any profile it would have no limit at all."""
@@ -89,21 +91,25 @@ class Fleet:
         *,
         allows: Callable[[str], bool] = lambda id_tag: True,
         heartbeat_s: float = HEARTBEAT_S,
+        table: Table | None = None,
+        meter_interval_s: int | None = None,
         has_peers: bool = False,
         most_untold: int = MOST_UNTOLD,
     ) -> None:
         """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
-        `most_untold`: with more transactions that substations were not told of, starts are not answered.
+        `meter_interval_s` is how often meters are read, None: by the number of connectors. `most_untold`: with more
+        transactions that substations were not told of, starts are not answered.
         """
         self._grid, self._registry, self._times, self.inbox = grid, registry, times, inbox
         self._has_peers, self._most_untold = has_peers, most_untold
         self._chargers: dict[ChargerId, Charger] = {}
         self._substations: dict[str, SubstationSeen] = {}
         self._sessions: dict[str, Transaction] = {}
+        self._held_back: set[tuple[ChargerId, int]] = set()
         self._is_running = False
         self._kept_s = self._counted_s = times.now()
-        self._unplanned: deque[tuple[float, Charger]] = deque()
+        self._unplanned: list[tuple[float, Charger, Link]] = []
         self.reporting = Reporting(grid, times)
         self.desk = Desk(
             times,
@@ -123,7 +129,7 @@ class Fleet:
             told=self._told,
         )
         self.desk.steering, self.desk.deliveries = self.steering, self.deliveries
-        self.set_up = SetUp(times)
+        self.set_up = SettingUp(times, table or Table.load(), self._learn, meter_interval_s)
         common = Common(self.desk, times, self._booted, heartbeat_s)
         v16, v2x = AnswersV16(common).handlers, AnswersV2x(common).handlers
         self._handlers = {OcppVersion.V16: v16, OcppVersion.V201: v2x, OcppVersion.V21: v2x}
@@ -163,13 +169,18 @@ class Fleet:
         now_s = self._times.now()
         self._tell_plans(now_s)
         self._stay_safe(now_s)
+        held_back, self._held_back = self._held_back, set()
+        for place in held_back:
+            self.deliveries.look(*place)
         self.steering.tick(now_s)
         self.reporting.tick()
         self._tell_connectors()
         self.set_up.tick(now_s)
         if now_s - self._counted_s >= COUNT_EVERY_S:
             self._counted_s = now_s
-            self.desk.is_full = self.counts().untold >= self._most_untold
+            counts = self.counts()
+            self.desk.is_full = counts.untold >= self._most_untold
+            self.set_up.reckon(counts.connectors.total())
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
             self.desk.tick()
@@ -177,6 +188,7 @@ class Fleet:
                 seen.is_plan_due = True
             for charger in self._chargers.values():
                 self._forget(charger)
+                self._apply_plan(charger, now_s)
 
     def _sweep(self) -> None:
         if not self._is_running:
@@ -210,9 +222,10 @@ class Fleet:
         self._apply_sessions(charger)
         for connector in list(charger.connectors.values()):
             self.steering.look(charger, connector)
-        self.set_up.begin(charger)
         if any(connector.fallback_a is None for connector in charger.connectors.values()):
-            self._unplanned.append((now_s + UNPLANNED_S, charger))
+            self._unplanned.append((now_s + UNPLANNED_S, charger, link))
+        else:
+            self.set_up.connected(charger)
 
     def disconnected(self, link: Link) -> None:
         charger = self._chargers.get(link.charger)
@@ -224,6 +237,8 @@ class Fleet:
 
     def _lose(self, charger: Charger, now_s: float) -> None:
         """Its connection is over; what it has been told goes on until it runs out."""
+        if charger.link is not None:
+            self.set_up.lost(charger.link)
         charger.link, charger.connected_wall_s = None, None
         for connector in charger.connectors.values():
             if connector.limit is not None:
@@ -358,7 +373,18 @@ class Fleet:
 
     def _next_of(self, charger: ChargerId, connector: int) -> Transaction | None:
         found = self._chargers.get(charger)
-        return None if found is None else found.transactions.next_for_substation(connector)
+        next_one = None if found is None else found.transactions.next_for_substation(connector)
+        if found is None or next_one is None or not next_one.wants_start or not self._is_unsettled(found, connector):
+            return next_one
+        self._held_back.add((charger, connector))
+        return None
+
+    def _is_unsettled(self, charger: Charger, connector: int) -> bool:
+        """Whether it has just connected, and may draw its rating until it confirms its safe current, in a moment."""
+        link, limit = charger.link, charger.connectors[connector].limit if connector in charger.connectors else None
+        if link is None or limit is None or self._times.now() - link.opened_s > SETTLED_AFTER_S:
+            return False
+        return limit.is_controlled and limit.fallback_kw >= limit.rating_kw
 
     def _has_offers(self, charger: Charger) -> bool:
         offers = self._substation(charger.id.substation).offers
@@ -385,7 +411,7 @@ class Fleet:
             spec = self._registry.get(charger_id) or ChargerSpec()
             booted = Booted(about.vendor, about.model, about.firmware)
             found = self._chargers[charger_id] = Charger(charger_id, spec, self.set_up.quirks_of(spec, booted))
-            found.booted = booted
+            found.booted, found.facts = booted, about.facts
             for number in range(len(found.connectors) + 1, about.connectors + 1):
                 found.connector(number)
             seen = self._substation(charger_id.substation)
@@ -431,10 +457,12 @@ class Fleet:
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
             self.steering.look(charger, connector)
+        self.set_up.set_up(charger)
 
     def _learn(self, charger: Charger) -> None:
-        about = charger.booted
-        self._registry.learn(charger.id, About(about.vendor, about.model, about.firmware, max(charger.connectors)))
+        said = charger.booted
+        about = About(said.vendor, said.model, said.firmware, max(charger.connectors), charger.facts)
+        self._registry.learn(charger.id, about)
 
     def _forget(self, charger: Charger) -> None:
         for each in charger.transactions.forget():
@@ -455,24 +483,38 @@ class Fleet:
                     self.steering.look(charger, connector)
 
     def _stay_safe(self, now_s: float) -> None:
-        """0 A for those whose safe current is still not known."""
-        while self._unplanned and self._unplanned[0][0] <= now_s:
-            _, charger = self._unplanned.popleft()
-            for connector in list(charger.connectors.values()):
-                if connector.fallback_a is None and connector.limit is not None:
+        """Those whose safe current is still not known after a while have 0 A; then they are set up."""
+        unplanned, self._unplanned = self._unplanned, []
+        for due_s, charger, link in unplanned:
+            unknown = [each for each in charger.connectors.values() if each.fallback_a is None]
+            if charger.link is not link:
+                continue
+            if unknown and now_s < due_s:
+                self._unplanned.append((due_s, charger, link))
+                continue
+            for connector in unknown:
+                if connector.limit is not None:
                     connector.limit.fallback(0.0, now_s)
                     self.steering.look(charger, connector)
+            self.set_up.connected(charger)
 
     def _apply_plan(self, charger: Charger, now_s: float) -> None:
         safe_a = self._substation(charger.id.substation).safe_a
         for connector in charger.connectors.values():
             current_a = safe_a.get(place_of(charger.id.charger, connector.number))
+            if current_a is None or connector.limit is None:
+                continue
+            is_rise = connector.fallback_a is not None and current_a > connector.fallback_a
+            if is_rise and charger.transaction_on(connector) is not None:
+                continue  # its session is booked at the lower one; this one is told with the next car's start
             connector.fallback_a = current_a
-            if current_a is not None and connector.limit is not None:
-                connector.limit.fallback(current_a, now_s)
+            connector.limit.fallback(current_a, now_s)
 
     def _connectors_of(self, seen: SubstationSeen) -> list[tuple[str, ConnectorSpec]]:
-        """All that are registered or were here, also those that are away: they have their safe current, too."""
+        """All that are registered or were here, also those that are away: they have their safe current, too.
+
+        First those that had power when the firm capacity changed last: who gets nothing then needs no safe current.
+        """
         found: dict[str, ConnectorSpec] = {}
         after: ChargerId | None = None
         while page := self._registry.page(PAGE, after, seen.name):
@@ -483,7 +525,7 @@ class Fleet:
         for charger in seen.chargers:
             for connector in charger.connectors.values():
                 found[place_of(charger.id.charger, connector.number)] = connector.spec
-        return sorted(found.items())
+        return sorted(found.items(), key=lambda each: (each[0] not in seen.fed, each[0]))
 
     def _connectors_changed(self, charger: Charger) -> None:
         self._substation(charger.id.substation).are_connectors_due = True
@@ -499,6 +541,14 @@ class Fleet:
 
     # ------------------------------------------------------------------ pictures for the API and the metrics
 
+    def probed(self, charger: ChargerId) -> None:
+        """Somebody has written profiles to it past this fleet; it writes its own again a little later."""
+        found = self._chargers.get(charger)
+        for connector in list(found.connectors.values()) if found is not None else ():
+            if connector.limit is not None:
+                connector.limit.probed(self._times.now())
+                self.steering.look(self._chargers[charger], connector)
+
     def state(self, charger: ChargerId) -> ChargerState | None:
         """How it stands now; None of one that is not known here."""
         found = self._chargers.get(charger)
@@ -509,13 +559,6 @@ class Fleet:
         now_s = self._times.now()
         of_these = self._chargers.values() if substation is None else self._of(substation)
         return [state_of(each, now_s) for each in of_these]
-
-    def probed(self, charger: ChargerId) -> None:
-        """Somebody has written profiles to it past us: ours are written again, once that is over."""
-        found = self._chargers.get(charger)
-        for connector in found.connectors.values() if found is not None else ():
-            if connector.limit is not None:
-                connector.limit.probed(self._times.now())
 
     def counts(self) -> Counts:
         return counts_of(self._chargers.values(), self._times.wall())

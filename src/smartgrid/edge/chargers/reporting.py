@@ -45,14 +45,16 @@ class Reporting:
         assert connector.limit is not None
         limit, power_kw = connector.limit, connector.power_kw(now_s)
         is_begun = connector.limit_for is transaction
-        held_kw = limit.held_kw(now_s) if is_begun and (connector.is_known or not limit.is_controlled) else None
+        is_known = is_begun and (connector.is_known or not limit.is_controlled)
+        held_kw = limit.held_kw(now_s) if is_known else None
+        fallback_kw = limit.fallback_kw if is_known else min(limit.rating_kw, connector.planned_kw)
         if held_kw is None and connector.offer is not None and (power_kw or 0.0) > connector.offer.power_kw:
             held_kw = power_kw  # what the meter shows can only raise what is booked
         return SessionReport(
             session_id=transaction.session_id,
             number=limit.adopted_number if is_begun else 0,
             held_kw=None if held_kw is None else round(held_kw, 3),
-            fallback_kw=round(limit.fallback_kw, 3),
+            fallback_kw=round(fallback_kw, 3),
             rating_kw=round(limit.rating_kw, 3),
             is_controlled=limit.is_controlled,
             power_kw=None if power_kw is None else round(power_kw, 3),

@@ -2,36 +2,71 @@
 
 Many chargers send no BootNotification when they come back, so everything begins with the connection; and some say
 nothing at all: they are asked for their status (and for their boot, if it was never seen), spread over some seconds.
+
+The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one after the other. One that has been had is
+remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
+not asked again. `ABREAST` chargers are set up at a time.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.quirks import DEFAULT, Quirks
+from smartgrid.edge.limits.quirks import Quirks, Table
+from smartgrid.edge.limits.setup import Dialogue, SetUp, fingerprint, meter_interval_s, setup
 from smartgrid.edge.messages.values import Booted
-from smartgrid.edge.ports import ChargerSpec, Link, OcppVersion, Payload
+from smartgrid.edge.ports import Answer, ChargerSpec, Link, OcppVersion, Payload, RateUnit
 
+log = logging.getLogger(__name__)
 SILENT_S, SPREAD_S = 15.0, 30.0
+ABREAST = 100
+FINGERPRINT, UNIT = "set-up", "unit"
 
 
-class SetUp:
-    def __init__(self, times: Times) -> None:
-        self._times = times
+class SettingUp:
+    """`learnt` is told of a charger about which something is to be remembered."""
+
+    def __init__(
+        self, times: Times, table: Table, learnt: Callable[[Charger], None], interval_s: int | None = None
+    ) -> None:
+        """`interval_s`: between meter values; None: by how many connectors there are."""
+        self._times, self._table, self._learnt = times, table, learnt
         self._silent: list[tuple[float, int, Charger, Link]] = []
         self._ties = itertools.count()
+        self._waiting: OrderedDict[Link, Charger] = OrderedDict()
+        self._under_way: set[Link] = set()
+        self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
 
     def quirks_of(self, spec: ChargerSpec, booted: Booted) -> Quirks:
-        return DEFAULT
+        return self._table.of(booted.vendor, booted.model, spec.quirks)
 
-    def begin(self, charger: Charger) -> None:
-        """It has connected."""
+    def reckon(self, connectors: int) -> None:
+        """How many connectors this edge has: the more, the less often each meter is read."""
+        self._interval_s = self._fixed_s or meter_interval_s(connectors)
+
+    def connected(self, charger: Charger) -> None:
+        """Look after it: whether it says anything, and whether it has been set up."""
         assert charger.link is not None
         due_s = self._times.now() + SILENT_S + self._times.rng.uniform(0.0, SPREAD_S)
         heapq.heappush(self._silent, (due_s, next(self._ties), charger, charger.link))
+        self.set_up(charger)
+
+    def set_up(self, charger: Charger) -> None:
+        """If it was not set up just so before."""
+        link = charger.link
+        if link is None or link in self._under_way:
+            return
+        if charger.facts.get(FINGERPRINT) == self._fingerprint(charger, link):
+            self._tell_unit(charger, charger.facts.get(UNIT, ""))
+        else:
+            self._waiting[link] = charger
+            self._go_on()
 
     def tick(self, now_s: float) -> None:
         """Ask those who have said nothing."""
@@ -41,6 +76,58 @@ class SetUp:
                 for call in _questions(charger, link.version):
                     link.call(*call, lambda answer: None, slot=f"{call}")
 
+    def lost(self, link: Link) -> None:
+        """Its connection is over."""
+        self._waiting.pop(link, None)
+        if link in self._under_way:
+            self._under_way.discard(link)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and len(self._under_way) < ABREAST:
+            link, charger = self._waiting.popitem(last=False)
+            self._under_way.add(link)
+            dialogue = setup(
+                link.version, charger.quirks, self._interval_s, charger.spec.connectors, self._times.wall()
+            )
+            self._say(charger, link, dialogue, self._fingerprint(charger, link), None)
+
+    def _say(self, charger: Charger, link: Link, dialogue: Dialogue, mark: str, answer: Payload | None) -> None:
+        """The next call of the dialogue; `send(None)` begins it, and stands for an answer that did not come."""
+        try:
+            action, payload = dialogue.send(answer)
+        except StopIteration as end:
+            self._done(charger, link, mark, end.value)
+            return
+
+        def answered(found: Answer) -> None:
+            if link in self._under_way:
+                self._say(charger, link, dialogue, mark, found.payload)
+
+        link.call(action, payload, answered)
+
+    def _done(self, charger: Charger, link: Link, mark: str, found: SetUp) -> None:
+        self._under_way.discard(link)
+        unit = "" if found.unit is None else found.unit.value
+        charger.facts = {FINGERPRINT: mark, UNIT: unit}
+        if found.refused:
+            log.info(
+                "a charger refuses some of its settings",
+                extra={"substation": charger.id.substation, "charger": charger.id.charger, "refused": found.refused},
+            )
+        self._tell_unit(charger, unit)
+        self._learnt(charger)
+        self._go_on()
+
+    def _tell_unit(self, charger: Charger, unit: str) -> None:
+        if unit in _UNITS:
+            for connector in charger.connectors.values():
+                if connector.limit is not None:
+                    connector.limit.told_unit(_UNITS[unit])
+
+    def _fingerprint(self, charger: Charger, link: Link) -> str:
+        return fingerprint(link.version, charger.quirks, self._interval_s, charger.spec.connectors)
+
 
 def _questions(charger: Charger, version: OcppVersion) -> list[tuple[str, Payload]]:
     wanted = ["StatusNotification"] if charger.booted.model else ["BootNotification", "StatusNotification"]
@@ -49,8 +136,10 @@ def _questions(charger: Charger, version: OcppVersion) -> list[tuple[str, Payloa
     found: list[tuple[str, Payload]] = [
         ("TriggerMessage", {"requestedMessage": each}) for each in wanted if each != "StatusNotification"
     ]
-    evses = sorted(charger.connectors)
     return found + [
         ("TriggerMessage", {"requestedMessage": "StatusNotification", "evse": {"id": number, "connectorId": 1}})
-        for number in evses
+        for number in sorted(charger.connectors)
     ]
+
+
+_UNITS = {unit.value: unit for unit in RateUnit}

@@ -19,6 +19,8 @@ class SubstationSeen:
     sessions: dict[str, list[OpenSession]] = field(default_factory=dict)
     chargers: list[Charger] = field(default_factory=list)
     safe_a: dict[str, float] = field(default_factory=dict)
+    fed: frozenset[str] = frozenset()
+    """The connectors whose sessions had power at the last change of the firm capacity."""
     is_plan_due: bool = True
     are_connectors_due: bool = False
     connectors_told: tuple[int, int] | None = None
@@ -29,7 +31,11 @@ class SubstationSeen:
         before, self.offers, self.sessions = self.offers, offers, {}
         for session in offers.sessions:
             self.sessions.setdefault(session.charger, []).append(session)
-        self.is_plan_due |= before is None or before.firm_capacity_kw != offers.firm_capacity_kw
+        if before is None or before.firm_capacity_kw != offers.firm_capacity_kw:
+            self.is_plan_due = True
+            self.fed = frozenset(
+                place_of(each.charger, each.connector) for each in offers.sessions if each.offer_kw > 0
+            )
 
     def plan(self, connectors: Sequence[tuple[str, ConnectorSpec]], now_s: float) -> bool:
         """Reckon the safe currents anew, if the firm capacity is known; returns whether any is another now."""

@@ -129,12 +129,13 @@ class ReportBox:
         self.due_s = min(self.due_s, at_s)
 
 
-def encode(batch: Batch, epoch: int, edge: str) -> bytes:
-    """The body of `POST /reports`."""
+def encode(batch: Batch, epoch: int, edge: str, sequence: int) -> bytes:
+    """The body of `POST /reports`. `sequence` is greater with each, so that one that comes late undoes nothing."""
     connectors = None if batch.connectors is None else {"total": batch.connectors[0], "free": batch.connectors[1]}
     found: dict[str, Any] = {
         "epoch": epoch,
         "edge": edge,
+        "sequence": sequence,
         "connectors": connectors,
         "sessions": [_wire(report) for report in batch.reports],
     }

@@ -87,6 +87,7 @@ class Substation:
         self._revision, self._lease_s = 0, 0.0
         self._asked_s = time.monotonic()
         self._is_reached = False
+        self._batches = 0
         self._complaint = ""
         self._to_tell = asyncio.Event()
         self._placed = asyncio.Event()
@@ -236,7 +237,8 @@ class Substation:
     async def _tell(self, client: AsyncClient, epoch: int) -> None:
         batch, box = self.box.take(), self.box
         try:
-            body = report_box.encode(batch, epoch, self._edge)
+            self._batches += 1
+            body = report_box.encode(batch, epoch, self._edge, self._batches)
             answer = await self._ask(client, "POST", "/reports", body=body)
         except BaseException:
             box.failed(time.monotonic())

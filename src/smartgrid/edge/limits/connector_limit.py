@@ -8,8 +8,9 @@ written what this one does not know, and where a charger does not obey, it is th
 
 **What is told.** A profile ends with the lease of the offer that it is for, at the latest, and within `LIFE_S`; half
 way it is renewed. A fall goes out at once. A rise waits until it is worth an ampere and a minute has passed since the
-charger's last one; only the first limit of a car goes out at once. So a charger, edge, substation or network that dies
-leaves every car at its safe current, within one life of a profile.
+charger's last one. The first limit above 0 of a car goes out at once, and a car that was paused gets power again after
+`pause_s` (30 s unless its model needs more), as contactors and cars dislike flapping. So a charger, edge, substation or
+network that dies leaves every car at its safe current, within one life of a profile.
 
 **Two forms.** Where the TxProfile carries limits, it has a duration and lies over a TxDefaultProfile that stays. Where
 the TxDefaultProfile (or ChargePointMaxProfile) has to carry them, it is one profile of two periods: the limit, then the
@@ -49,6 +50,7 @@ REACTION_S = 5.0
 """A car follows within this (IEC 61851)."""
 FOLLOWED_S = 35.0
 """After this a limit that has fallen counts as followed, if no meter says so: the slowest charger looks every 30 s."""
+RECENT_S = 60.0
 ANSWER_S = 60.0
 """How long an answer is waited for; a relative profile may begin that much late, so it is made that much shorter."""
 LATE_RENEWAL_S = 90.0
@@ -96,6 +98,7 @@ class ConnectorLimit:
         self._is_connected = True
         self._is_relative = quirks.is_relative
         self._has_car = False
+        self._begun_s = 0.0
         self._is_first = False
         self._offer: Offer | None = None
         self._lease_end_s = -math.inf
@@ -105,7 +108,8 @@ class ConnectorLimit:
         self._limit_again = self._safe_again = False
         self._failures = 0
         self._retry_s = -math.inf
-        self._paused_s = -math.inf
+        self._has_had_power = False
+        self._paused_s: float | None = None
         self._metered_kw = 0.0
         self._metered_s = -math.inf
         self._fell_s = -math.inf
@@ -132,6 +136,8 @@ class ConnectorLimit:
         if self._has_car:
             self.end(now_s)
         self._has_car = self._is_first = True
+        self._begun_s = now_s
+        self._has_had_power, self._paused_s = False, None
         self.transaction_id = transaction_id
         self._obeying.reset(now_s)
         if is_new:
@@ -206,7 +212,7 @@ class ConnectorLimit:
         self._pace.wrote(now_s)
         if order.sequence == self._rise_sequence:
             self._pace.rose(now_s)
-        if order.duration_s is not None and self._is_first:
+        if self._is_first and order.duration_s is not None and order.limit > 0:
             self._is_first, self._first_sequence = False, order.sequence
 
     def answered(self, order: LimitOrder, accepted: bool | None, now_s: float) -> None:
@@ -312,7 +318,7 @@ class ConnectorLimit:
 
     def _written_kw(self, now_s: float) -> float:
         """The same, as if it obeyed."""
-        if not self._tx.is_known or not self._has_base:
+        if not self._tx.is_known:
             return self.rating_kw
         most_kw = self._last_kw
         for slot in (self._tx, self._base):
@@ -335,7 +341,9 @@ class ConnectorLimit:
 
     def next_due_s(self) -> float:
         """When time alone may bring another order, or lower what is held; infinite if never."""
-        times_s = [self._retry_s, self._pace.next_rise_s(), self._paused_s + self._quirks.pause_s, self._anew_s]
+        times_s = [self._retry_s, self._pace.next_rise_s(), self._anew_s]
+        if self._paused_s is not None:
+            times_s.append(self._paused_s + self._quirks.pause_s)
         times_s += [self._fell_s + REACTION_S, self._fell_s + FOLLOWED_S]
         for written in (*self._tx.possible(), *self._base.possible()):
             times_s += [written.ends_s, self._renewal_s(written, False), self._renewal_s(written, True)]
@@ -391,7 +399,8 @@ class ConnectorLimit:
         return life_s if life_s >= LEAST_LIFE_S else None
 
     def _draws_by_limit(self, now_s: float) -> bool:
-        return any((written.at(now_s) or 0.0) > 0 for written in self._tx.possible())
+        """Whether this car may have been given one."""
+        return any(w.written_s >= self._begun_s and (w.at(now_s) or 0.0) > 0 for w in self._tx.possible())
 
     def _next_limit(self, slot: Slot, unit: RateUnit, now_s: float, life_s: int) -> float | None:
         """The limit to write, None if what stands is right for now."""
@@ -427,8 +436,8 @@ class ConnectorLimit:
     def _may_rise(self, by: float, above: float, unit: RateUnit, now_s: float) -> bool:
         if self._is_first:
             return True
-        if above == 0 and now_s < self._paused_s + self._quirks.pause_s:
-            return False
+        if above == 0 and self._paused_s is not None:
+            return now_s >= self._paused_s + self._quirks.pause_s  # it is off: it has rested, and waits for no other
         step = amps.of_current(RISE_A, unit, self._voltage.assumed_v, self._phases.used)
         return by >= step - _SAME and now_s >= self._pace.next_rise_s() and not self._pace.is_spent(now_s)
 
@@ -502,7 +511,7 @@ class ConnectorLimit:
         return self._tx if kind is ProfileKind.TX else self._base
 
     def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
-        before_kw, before = self._bound_kw(now_s), slot.standing
+        before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, late_s)
         self._ways.accepted(order.unit, order.limit)
         self._failures = 0
@@ -511,7 +520,10 @@ class ConnectorLimit:
         else:
             self._limit_again = False
             self._regained(now_s)
-        if before is not None and order.limit == 0 < before.limit:
+        if order.limit > 0:
+            self._has_had_power |= order.duration_s is not None
+            self._paused_s = None
+        elif self._has_had_power and self._paused_s is None:
             self._paused_s = now_s
         if before is None or before.limit != order.limit:
             self._obeying.confirmed(now_s)
@@ -519,6 +531,11 @@ class ConnectorLimit:
             lingers = now_s < self._fell_s + FOLLOWED_S
             self._lingering_kw = max(before_kw, self._lingering_kw if lingers else 0.0)
             self._fell_s = now_s
+
+    def _before_kw(self, now_s: float) -> float:
+        """What may have been drawn until now; where it is not known what was written, what the meter shows."""
+        is_metered = now_s < self._metered_s + RECENT_S
+        return self._metered_kw if is_metered and not self._tx.is_known else self._bound_kw(now_s)
 
     def _regained(self, now_s: float) -> None:
         """A charger that had rejected all takes a limit now."""

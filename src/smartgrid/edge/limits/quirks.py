@@ -37,7 +37,7 @@ class Quirks:
     minimum_a: float = 6.0
     can_pause: bool = True
     is_relative: bool = False
-    pause_s: float = 120.0
+    pause_s: float = 30.0
     keeps_profiles: bool = True
     sets_charge_point_max: bool = False
     meter_interval_s: int | None = None
@@ -65,7 +65,7 @@ class QuirksEntry(BaseModel):
     minimum_a: float = Field(6.0, ge=6, le=32, description="Least current that it takes; less is written as 0.")
     can_pause: bool = Field(True, description="Takes a limit of 0; if not, its least is `minimum_a`.")
     clock: Literal["absolute", "relative"] = Field("absolute", description="Whether its clock is used in profiles.")
-    pause_s: float = Field(120.0, ge=0, le=3600, description="Least time at 0 before it is given power again.")
+    pause_s: float = Field(30.0, ge=0, le=3600, description="Least time at 0 before it is given power again.")
     keeps_profiles: bool = Field(True, description="Has its TxDefaultProfile after a reboot still.")
     sets_charge_point_max: bool = Field(False, description="Wants a ChargePointMaxProfile of its rating at set-up.")
     meter_interval_s: int | None = Field(None, ge=1, le=900, description="Between meter values. Default: by number.")

@@ -142,10 +142,10 @@ class Handshake(asyncio.BufferedProtocol):
         """The client is gone."""
         self._end()
 
-    def expire(self) -> None:
-        """Its time is over."""
+    def expire(self, reason: str) -> None:
+        """Its time is over, or the listener's."""
         if not self._is_over:
-            self._door.refused("timeout")
+            self._door.refused(reason)
             self._end()
         if self._transport is not None:
             self._transport.abort()

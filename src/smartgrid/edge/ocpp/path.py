@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from smartgrid.edge.ports import ChargerId, OcppVersion
-from smartgrid.edge.registry.spec import is_charger, is_substation
+from smartgrid.protocol.chargers import is_charger
+from smartgrid.protocol.models import MEMBER_NAME
 
 MAX_TARGET = 512
 
@@ -23,7 +24,7 @@ def charger_of(target: str) -> ChargerId | None:
         substation, charger = (unquote(part, errors="strict") for part in parts[2:])
     except UnicodeDecodeError:
         return None
-    return ChargerId(substation, charger) if is_substation(substation) and is_charger(charger) else None
+    return ChargerId(substation, charger) if MEMBER_NAME.fullmatch(substation) and is_charger(charger) else None
 
 
 def version_of(offered: Sequence[str]) -> OcppVersion | None:

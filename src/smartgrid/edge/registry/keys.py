@@ -17,8 +17,8 @@ import hmac
 import re
 import secrets
 
-MIN_KEY, MAX_KEY = 16, 64
-"""Characters of a key as text. OCPP's are 16 to 40."""
+from smartgrid.protocol.chargers import MAX_KEY, MIN_KEY
+
 MIN_DISTINCT = 6
 KEY_BYTES = 20
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){8,32}")

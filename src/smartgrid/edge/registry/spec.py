@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from smartgrid.edge.ports import ChargerId, ChargerSpec, ConnectorSpec
 from smartgrid.edge.registry import keys
-
-MAX_CONNECTORS = 32
-MAX_NAME = 48
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+from smartgrid.protocol.chargers import MAX_CONNECTORS, MAX_NAME, ChargerSpecBody, ConnectorSpecBody, is_charger
+from smartgrid.protocol.models import MEMBER_NAME
 
 
 class SpecError(ValueError):
     """A registration that cannot be; the message is one sentence."""
 
 
-def is_substation(text: str) -> bool:
-    """Whether this can name a substation: a DNS label."""
-    return _LABEL.fullmatch(text) is not None
-
-
-def is_charger(text: str) -> bool:
-    """Whether this can name a charger: printable, without slashes, at most 48 characters, and no step in a path."""
-    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not set(text) & set("/\\") and text not in (".", "..")
-
-
 def check(charger: ChargerId, spec: ChargerSpec) -> None:
     """Raises SpecError."""
     name = f"charger {charger.charger!r} of {charger.substation!r}"
-    if not is_substation(charger.substation):
+    if not MEMBER_NAME.fullmatch(charger.substation):
         raise SpecError(f"{name}: a substation's name must be a DNS label such as substation-0")
     if not is_charger(charger.charger):
         raise SpecError(f"{name}: its name must be at most {MAX_NAME} printable characters without slashes")
@@ -63,29 +50,20 @@ def from_json(text: str) -> ChargerSpec:
 # ---------------------------------------------------------------------- the file of chargers
 
 
-class _Connector(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    phases: Literal[1, 2, 3] = 3
-    rating_a: float = Field(32, ge=6, le=1000)
-
-
-class _Charger(BaseModel):
+class _Charger(ChargerSpecBody):
     """One entry; a key stands there as `key`, or as the `key_hash` that `hash_key` has made of it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     substation: str
     charger: str
-    connectors: Annotated[list[_Connector], Field(min_length=1, max_length=MAX_CONNECTORS)] = [_Connector()]
-    security_profile: Literal[0, 1, 2, 3] = 1
-    key: str = ""
-    key_hash: str = ""
-    certificate_subject: Annotated[str, StringConstraints(max_length=200)] = ""
-    quirks: Annotated[str, StringConstraints(max_length=64)] = ""
+    key_hash: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 _FILE = TypeAdapter(list[_Charger])
+
+
+def connectors(found: list[ConnectorSpecBody]) -> tuple[ConnectorSpec, ...]:
+    """As a specification has them."""
+    return tuple(ConnectorSpec(each.phases, each.rating_a) for each in found)
 
 
 class Entry(NamedTuple):
@@ -117,12 +95,12 @@ def _entries(found: list[_Charger]) -> Iterator[Entry]:
         if each.key and each.key_hash:
             raise SpecError(f"the file of chargers: {each.charger!r} must have a key or a key_hash, not both")
         try:
-            key_hash = keys.hash_key(each.key) if each.key else each.key_hash
+            key_hash = each.key_hash if each.key is None else keys.hash_key(each.key)
         except keys.WeakKeyError as error:
             raise SpecError(f"the file of chargers: {each.charger!r}: {error}") from None
         charger = ChargerId(each.substation, each.charger)
         spec = ChargerSpec(
-            connectors=tuple(ConnectorSpec(one.phases, one.rating_a) for one in each.connectors),
+            connectors=connectors(each.connectors),
             security_profile=each.security_profile,
             key_hash=key_hash,
             certificate_subject=each.certificate_subject,

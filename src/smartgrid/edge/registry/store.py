@@ -9,6 +9,10 @@ many in one transaction. The same thread looks whether the file of chargers has 
 A registration has one of three origins, and none undoes another's: `api`; `file`, where an entry counts when it is new
 or has changed since it was last taken (so a key that was rotated since stays), and ends when it leaves the file; and
 `open`, a charger that just came, which counts only while the edge is open.
+
+Of several edges each has the registrations of all, as a substation's chargers may be another edge's tomorrow. `replica`
+has the rule by which two rows of a charger become one; here each row has a version, a deletion stays as a row for a
+while, and `sequence` numbers the changes, so that another edge can ask for those since it last asked (`changes`).
 """
 
 from __future__ import annotations
@@ -16,72 +20,73 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from smartgrid.edge.ports import ChargerId, ChargerSpec
 from smartgrid.edge.registry import keys, spec
+from smartgrid.edge.registry.replica import (
+    API,
+    FILE,
+    GONE,
+    MAX_FACT,
+    MAX_FACTS,
+    MAX_TEXT,
+    OPEN,
+    About,
+    Registered,
+    is_newer,
+)
+from smartgrid.protocol.chargers import MAX_CONNECTORS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import keep_private
 from smartgrid.runtime.start_error import StartError
 
 FILE_NAME = "chargers.sqlite"
-API, FILE, OPEN = "api", "file", "open"
 MAX_CHARGERS = 200_000
 MAX_OPEN = 20_000
 MAX_QUEUED = 50_000
 MAX_FILE_BYTES = 64 * 1024 * 1024
 LOOK_INTERVAL_S = 2.0
 BUSY_TIMEOUT_S = 5.0
-MAX_TEXT = 50
-MAX_FACTS = 32
+KEPT_DELETIONS_S = 30 * 86_400.0
+"""A peer that was away for longer brings back what was deleted meanwhile."""
+FIRST_VERSION = 1
+"""Of an entry of the file that was never seen before: what any edge has made of it since is newer."""
 ANYONE = ChargerSpec()
 """What is supposed of a charger that comes to an open edge."""
 APPLICATION_ID, SCHEMA_VERSION = 0x53474348, 1
 _SCHEMA = f"""
 CREATE TABLE chargers (
-    substation TEXT NOT NULL, charger TEXT NOT NULL, spec TEXT NOT NULL, origin TEXT NOT NULL,
-    digest TEXT NOT NULL DEFAULT '', next_key_hash TEXT NOT NULL DEFAULT '', about TEXT NOT NULL DEFAULT '',
+    substation TEXT NOT NULL, charger TEXT NOT NULL, origin TEXT NOT NULL, spec TEXT NOT NULL,
+    next_key_hash TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0,
+    about TEXT NOT NULL DEFAULT '', about_version INTEGER NOT NULL DEFAULT 0,
+    digest TEXT NOT NULL DEFAULT '', sequence INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (substation, charger)
 ) WITHOUT ROWID;
+CREATE INDEX by_sequence ON chargers (sequence);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-_COLUMNS = "substation, charger, spec, origin, next_key_hash, about"
+_COLUMNS = "substation, charger, origin, spec, next_key_hash, version, about, about_version"
 _KEY = "substation = ? AND charger = ?"
+_NEXT = "(SELECT max(sequence) + 1 FROM chargers)"
+_PUT = f"""
+INSERT INTO chargers ({_COLUMNS}, digest, sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce({_NEXT}, 1))
+ON CONFLICT DO UPDATE SET origin = excluded.origin, spec = excluded.spec, next_key_hash = excluded.next_key_hash,
+    version = excluded.version, about = excluded.about, about_version = excluded.about_version,
+    digest = excluded.digest, sequence = excluded.sequence
+"""
 _Write = tuple[str, Sequence[object]]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a charger has said of itself; after a reconnect it need not say it again (no BootNotification comes).
-
-    `connectors` is the highest number it has named. `facts` are more of it that shall be remembered, such as what it
-    answered to GetConfiguration: at most 32 short texts.
-    """
-
-    vendor: str = ""
-    model: str = ""
-    firmware: str = ""
-    connectors: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-class Registered(NamedTuple):
-    """A row. `next_key_hash` is of a key that the charger has been given and has not used yet."""
-
-    charger: ChargerId
-    spec: ChargerSpec
-    origin: str
-    next_key_hash: str
-    about: About
 
 
 class RegistryError(StartError):
@@ -115,7 +120,10 @@ class Registry:
             raise RegistryError(f"{path} cannot be opened as the registry of chargers: {error}") from error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._queue: queue.Queue[_Write | None] = queue.Queue(MAX_QUEUED)
-        self._open_rows = self._count("origin = ?", OPEN)
+        self.epoch = secrets.token_hex(8)
+        """Of this process: the sequence of another may be another one."""
+        self._open_rows = self._count(f"origin = '{OPEN}'")
+        self._forget_deletions()
         self._file, self._stamp = chargers_file, (0, 0, 0)
         if chargers_file is not None:
             try:
@@ -147,32 +155,32 @@ class Registry:
 
     def find(self, charger: ChargerId) -> Registered | None:
         """Its row; None where it has none that counts."""
-        found = self._counting(self._read(f"SELECT {_COLUMNS} FROM chargers WHERE {_KEY}", charger))
-        return found[0] if found else None
+        rows = self._read(f"SELECT {_COLUMNS} FROM chargers WHERE {_KEY} AND {self._counts}", charger)
+        return _registered(rows[0]) if rows else None
 
     def page(self, limit: int, after: ChargerId | None = None, substation: str | None = None) -> list[Registered]:
         """The first `limit` that come after `after`, by substation and name; of one substation or of all."""
-        where, values = ["(substation, charger) > (?, ?)"], [*(after or ("", ""))]
+        where, values = [self._counts, "(substation, charger) > (?, ?)"], [*(after or ("", ""))]
         if substation is not None:
             where, values = [*where, "substation = ?"], [*values, substation]
-        if not self.is_open:
-            where, values = [*where, "origin <> ?"], [*values, OPEN]
         sql = f"SELECT {_COLUMNS} FROM chargers WHERE {' AND '.join(where)} ORDER BY substation, charger LIMIT ?"
-        return self._counting(self._read(sql, (*values, limit)))
+        return [_registered(row) for row in self._read(sql, (*values, limit))]
 
     def count(self) -> int:
         """How many may connect."""
-        return self._count("origin <> ?", "" if self.is_open else OPEN)
+        return self._count(self._counts)
 
-    def _count(self, where: str, value: str) -> int:
-        return int(str(self._read(f"SELECT count(*) FROM chargers WHERE {where}", (value,))[0][0]))
+    @property
+    def _counts(self) -> str:
+        """Which rows count."""
+        return f"origin <> '{GONE}'" if self.is_open else f"origin NOT IN ('{GONE}', '{OPEN}')"
 
-    def _read(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+    def _count(self, where: str) -> int:
+        return int(str(self._read(f"SELECT count(*) FROM chargers WHERE {where}", ())[0][0]))
+
+    def _read(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._read_lock:
             return self._reader.execute(sql, values).fetchall()
-
-    def _counting(self, rows: list[tuple[object, ...]]) -> list[Registered]:
-        return [row for row in map(_registered, rows) if self.is_open or row.origin != OPEN]
 
     # ------------------------------------------------------------------ changing, by the HTTP API's threads
 
@@ -184,53 +192,96 @@ class Registry:
         """
         spec.check(charger, new)
         with self._write_lock, self._transaction():
-            known = self._writer.execute(f"SELECT origin FROM chargers WHERE {_KEY}", charger).fetchone()
-            if known is None and self._count("origin <> ?", OPEN) >= MAX_CHARGERS:
+            known = self._own(charger)
+            is_new = known is None or known.origin in (OPEN, GONE)
+            if is_new and self._count(f"origin NOT IN ('{OPEN}', '{GONE}')") >= MAX_CHARGERS:
                 raise FullError(f"at most {MAX_CHARGERS} chargers can be registered at one edge")
-            self._put(charger, new, API, "")
-        return known is None or known[0] == OPEN
+            self._put(charger, known, API, new)
+        return is_new
 
     def delete(self, charger: ChargerId) -> bool:
         """Let it no longer connect, and end its connection; returns whether it was registered."""
         with self._write_lock, self._transaction():
-            count = self._writer.execute(f"DELETE FROM chargers WHERE {_KEY}", charger).rowcount
-        if count:
+            known = self._own(charger)
+            is_known = known is not None and known.origin != GONE
+            if is_known:
+                self._put(charger, known, GONE, ANYONE)
+        if is_known:
             self.on_removed(charger)
-        return bool(count)
+        return is_known
 
     def rotate_key(self, charger: ChargerId) -> str:
         """A new key, to be sent to it; counts beside the old one until the charger has used it. Asked again before
         that, the one before is forgotten. Raises UnknownChargerError."""
         key = keys.new_key()
-        with self._write_lock, self._transaction():
-            sql = f"UPDATE chargers SET next_key_hash = ? WHERE {_KEY}"
-            if not self._writer.execute(sql, (keys.hash_key(key), *charger)).rowcount:
-                raise UnknownChargerError(charger)
+        self._set_next_key(charger, keys.hash_key(key))
         return key
 
     def drop_new_key(self, charger: ChargerId) -> None:
         """The charger has not taken the new key: only the old one counts."""
+        with suppress(UnknownChargerError):
+            self._set_next_key(charger, "")
+
+    def _set_next_key(self, charger: ChargerId, key_hash: str) -> None:
         with self._write_lock, self._transaction():
-            self._writer.execute(f"UPDATE chargers SET next_key_hash = '' WHERE {_KEY}", charger)
+            known = self._own(charger)
+            if known is None or known.origin == GONE:
+                raise UnknownChargerError(charger)
+            self._put(charger, known, known.origin, known.spec, next_key_hash=key_hash)
+
+    # ------------------------------------------------------------------ between edges
+
+    def changes(self, since: int, limit: int) -> tuple[list[Registered], int]:
+        """The first `limit` rows that have changed after `since`, deletions too, and the sequence of the last."""
+        columns = f"sequence, {_COLUMNS}"
+        sql = f"SELECT {columns} FROM chargers WHERE sequence > ? AND origin <> ? ORDER BY sequence LIMIT ?"
+        rows = self._read(sql, (since, OPEN, limit))
+        return [_registered(row[1:]) for row in rows], rows[-1][0] if rows else since
+
+    def merge(self, theirs: Sequence[Registered]) -> int:
+        """Take what is newer in another edge's rows; returns how many were. Not on the event loop: it writes."""
+        taken, gone = 0, list[ChargerId]()
+        with self._write_lock, self._transaction():
+            room = MAX_CHARGERS - self._count(f"origin <> '{OPEN}'")
+            for row in theirs:
+                known = self._own(row.charger)
+                if known is None and (room := room - 1) < 0:
+                    continue
+                is_row_newer, is_about_newer = is_newer(row, known)
+                if not (is_row_newer or is_about_newer):
+                    continue
+                base = row if is_row_newer or known is None else known
+                about = row if is_about_newer or known is None else known
+                merged = base._replace(about=about.about, about_version=about.about_version)
+                self._write(merged, self._digest(row.charger))
+                taken += 1
+                if merged.origin == GONE and known is not None and known.origin != GONE:
+                    gone.append(row.charger)
+        for charger in gone:
+            self.on_removed(charger)
+        return taken
 
     # ------------------------------------------------------------------ told on the event loop; written a little later
 
     def learn(self, charger: ChargerId, about: About) -> None:
         """Remember what it says of itself."""
-        text = json.dumps(asdict(_bounded(about)), separators=(",", ":"), sort_keys=True)
-        self._soon(f"UPDATE chargers SET about = ? WHERE {_KEY} AND about <> ?", (text, *charger, text))
+        text = _about_text(about)
+        change = f"about = ?, about_version = max(about_version + 1, ?), sequence = {_NEXT}"
+        sql = f"UPDATE chargers SET {change} WHERE {_KEY} AND about <> ? AND origin <> '{GONE}'"
+        self._soon(sql, (text, _now(), *charger, text))
 
     def came(self, charger: ChargerId) -> None:
         """Somebody without a row has come to an open edge."""
         if self._open_rows < MAX_OPEN:
             self._open_rows += 1
-            sql = "INSERT OR IGNORE INTO chargers (substation, charger, spec, origin) VALUES (?, ?, ?, ?)"
-            self._soon(sql, (*charger, spec.to_json(ANYONE), OPEN))
+            sql = "INSERT OR IGNORE INTO chargers (substation, charger, origin, spec) VALUES (?, ?, ?, ?)"
+            self._soon(sql, (*charger, OPEN, spec.to_json(ANYONE)))
 
     def used_next_key(self, charger: ChargerId) -> None:
         """It has: the old one is forgotten."""
         change = "spec = json_set(spec, '$.key_hash', next_key_hash), next_key_hash = ''"
-        self._soon(f"UPDATE chargers SET {change} WHERE {_KEY} AND next_key_hash <> ''", charger)
+        version = f"version = max(version + 1, ?), sequence = {_NEXT}"
+        self._soon(f"UPDATE chargers SET {change}, {version} WHERE {_KEY} AND next_key_hash <> ''", (_now(), *charger))
 
     def _soon(self, sql: str, values: Sequence[object]) -> None:
         """What does not fit is not remembered, and is said again at the charger's next boot."""
@@ -285,29 +336,53 @@ class Registry:
             raise spec.SpecError(f"a file of chargers must have at most {MAX_FILE_BYTES} bytes")
         found = spec.read_file(content)
         with self._write_lock, self._transaction():
-            known = dict[ChargerId, str](
-                (ChargerId(substation, charger), digest)
-                for substation, charger, digest in self._writer.execute(
-                    "SELECT substation, charger, digest FROM chargers WHERE origin = ?", (FILE,)
-                )
-            )
+            rows = self._writer.execute("SELECT substation, charger, digest FROM chargers WHERE digest <> ''")
+            known = {ChargerId(substation, charger): str(digest) for substation, charger, digest in rows.fetchall()}
             for charger, new, digest in found:
                 if known.pop(charger, None) != digest:
-                    self._put(charger, new, FILE, digest)
+                    self._put(charger, self._own(charger), FILE, new, digest=digest)
             for charger in known:
-                self._writer.execute(f"DELETE FROM chargers WHERE {_KEY}", charger)
+                self._put(charger, self._own(charger), GONE, ANYONE, digest="")
         for charger in known:
             self.on_removed(charger)
         log.info("the file of chargers was taken", extra={"chargers": len(found), "gone": len(known)})
 
     # ------------------------------------------------------------------ SQLite
 
-    def _put(self, charger: ChargerId, new: ChargerSpec, origin: str, digest: str) -> None:
-        sql = (
-            "INSERT INTO chargers (substation, charger, spec, origin, digest) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO"
-            " UPDATE SET spec = excluded.spec, origin = excluded.origin, digest = excluded.digest, next_key_hash = ''"
-        )
-        self._writer.execute(sql, (*charger, spec.to_json(new), origin, digest))
+    def _own(self, charger: ChargerId) -> Registered | None:
+        """The row as the writer sees it, whether it counts or not."""
+        row = self._writer.execute(f"SELECT {_COLUMNS} FROM chargers WHERE {_KEY}", charger).fetchone()
+        return None if row is None else _registered(row)
+
+    def _digest(self, charger: ChargerId) -> str:
+        row = self._writer.execute(f"SELECT digest FROM chargers WHERE {_KEY}", charger).fetchone()
+        return str(row[0]) if row else ""
+
+    def _put(
+        self,
+        charger: ChargerId,
+        known: Registered | None,
+        origin: str,
+        new: ChargerSpec,
+        *,
+        next_key_hash: str = "",
+        digest: str | None = None,
+    ) -> None:
+        """Write a change of our own, which is newer than what was known."""
+        version = max(known.version + 1, _now()) if known else FIRST_VERSION if origin == FILE else _now()
+        about, about_version = (known.about, known.about_version) if known else (About(), 0)
+        row = Registered(charger, new, origin, next_key_hash, about, version, about_version)
+        self._write(row, self._digest(charger) if digest is None else digest)
+
+    def _write(self, row: Registered, digest: str) -> None:
+        values = (row.origin, spec.to_json(row.spec), row.next_key_hash, row.version)
+        about = ("" if row.about == About() else _about_text(row.about), row.about_version)
+        self._writer.execute(_PUT, (*row.charger, *values, *about, digest))
+
+    def _forget_deletions(self) -> None:
+        with self._write_lock, self._transaction():
+            before = _now() - int(KEPT_DELETIONS_S * 1e6)
+            self._writer.execute("DELETE FROM chargers WHERE origin = ? AND version < ?", (GONE, before))
 
     def _transaction(self) -> sqlite3.Connection:
         """The connection as a context: commits, or rolls back where something is raised."""
@@ -340,16 +415,24 @@ def _writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _registered(row: tuple[object, ...]) -> Registered:
-    substation, charger, text, origin, next_key_hash, about = map(str, row)
+def _now() -> int:
+    """The version of a change that is made now, in microseconds."""
+    return time.time_ns() // 1000
+
+
+def _registered(row: tuple[Any, ...]) -> Registered:
+    substation, charger, origin, text, next_key_hash, version, about, about_version = row
     said = About(**json.loads(about)) if about else About()
-    return Registered(ChargerId(substation, charger), spec.from_json(text), origin, next_key_hash, said)
+    found = spec.from_json(text)
+    return Registered(ChargerId(substation, charger), found, origin, next_key_hash, said, version, about_version)
 
 
-def _bounded(about: About) -> About:
-    facts = {str(key)[:MAX_TEXT]: str(value)[:200] for key, value in list(about.facts.items())[:MAX_FACTS]}
+def _about_text(about: About) -> str:
+    """Within bounds: it is what a charger says."""
+    facts = {str(key)[:MAX_TEXT]: str(value)[:MAX_FACT] for key, value in list(about.facts.items())[:MAX_FACTS]}
     vendor, model, firmware = (text[:MAX_TEXT] for text in (about.vendor, about.model, about.firmware))
-    return About(vendor, model, firmware, min(max(about.connectors, 0), spec.MAX_CONNECTORS), facts)
+    bounded = About(vendor, model, firmware, min(max(about.connectors, 0), MAX_CONNECTORS), facts)
+    return json.dumps(asdict(bounded), separators=(",", ":"), sort_keys=True)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -72,6 +72,10 @@ class Shards:
         found = self.owner_of(charger.substation)
         return None if found is None else self._peers[found]
 
+    def http_urls(self) -> dict[str, str]:
+        """Where the HTTP APIs of all others are, or would be, by name."""
+        return {peer.name: peer.http_url for peer in self._candidates.beside(self._members)}
+
     def http_url(self, name: str) -> str:
         """Where a peer's HTTP API is. Raises KeyError for one that is not known."""
         return self._peers[name].http_url
