@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smartgrid.auth.scopes import GRID_READ
+from smartgrid.auth.scopes import GRID_OPERATE, GRID_READ
 from support.grid import metric
 from support.http import Reply, answers
 from support.identity import Identities
@@ -95,6 +95,14 @@ def test_stops_are_counted_apart_from_starts(asking: Process, identities: Identi
     assert statuses(asking, 4, "POST", "/charge", driver)[-1] == 429
 
     assert asking.call("DELETE", "/sessions/substation-0.x", headers=driver).status != 429
+
+
+def test_changes_of_chargers_are_counted_with_the_starts(asking: Process, identities: Identities) -> None:
+    operator = identities.bearer("operator-of-chargers", [GRID_OPERATE])
+    path = "/chargers/substation-0/CP1"
+    assert statuses(asking, 2, "PUT", path, operator) == [415] * 2
+    assert statuses(asking, 2, "POST", f"{path}/commands", operator) == [415, 429]
+    assert asking.call("DELETE", path, headers=operator).status == 404
 
 
 def test_what_one_may_not_do_is_counted_as_well(asking: Process, identities: Identities) -> None:

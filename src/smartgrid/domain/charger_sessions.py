@@ -121,6 +121,11 @@ class ChargerSession:
         return self.session is not None and not self.is_stopping and supply.has_lease and supply.is_controlled
 
     @property
+    def draws_anyhow(self) -> bool:
+        """Whether what it is offered makes no difference, so that it is what it draws."""
+        return not self.supply.is_controlled and self.session is not None and not self.is_stopping
+
+    @property
     def is_firm(self) -> bool:
         """Whether nobody can lower what it draws anyway: it does not obey, or no edge has asked for long."""
         return not self.supply.is_controlled or not self.supply.has_lease
@@ -280,7 +285,7 @@ class ChargerSessions:
             if charger.can_rise:
                 self._offer(charger, min(charger.power_kw, targets[charger.session_id]))
             else:
-                self._offer(charger, 0.0 if charger.supply.is_controlled else charger.least_kw)
+                self._offer(charger, charger.least_kw if charger.draws_anyhow else 0.0)
         if may_rise:
             self._rise(mine, targets)
 

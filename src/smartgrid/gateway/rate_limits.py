@@ -25,7 +25,7 @@ from smartgrid.web.problems import ProblemError
 VERDICT = "smartgrid.rate_verdict"
 DEFAULT = "20/s burst 40"
 STARTS, STOPS, READS = "starts", "stops", "reads"
-_KINDS = {"POST": STARTS, "DELETE": STOPS}
+_KINDS = {"POST": STARTS, "PUT": STARTS, "DELETE": STOPS}
 _ANONYMOUS = anonymous(frozenset()).owner
 
 

@@ -116,6 +116,8 @@ class Book:
         substation.reservation_s = scale.to_grid_s(limits.reservation_s)
         self._chargers = Chargers(substation, limits.booked_lease_s)
         self._shared_revision = -1
+        self._is_amid_change = False
+        """Whether what is known so far is not all that has happened: then nobody is offered more yet."""
         for holding in holdings:
             self._take_over(holding)
         for row in chargers:
@@ -515,7 +517,8 @@ class Book:
         """Offer chargers what they may have now, and leave the others what is left of it."""
         chargers, substation = self._chargers, self._substation
         if chargers or substation.held_kw:
-            chargers.sessions.share(may_rise=self._has_begun and self.fault is None)
+            may_rise = self._has_begun and self.fault is None and not self._is_amid_change
+            chargers.sessions.share(may_rise=may_rise)
             held_kw = chargers.sessions.booked_kw
             if held_kw != substation.held_kw:
                 substation.set_held(held_kw, substation.now_s)

@@ -103,6 +103,7 @@ class ChargerBook(Book):
             return known, True
         if self.fault is not None:
             raise StorageError(self.fault)
+        self._is_amid_change = True
         earlier = self._chargers.at(found.charger, found.connector)
         if earlier is not None:
             self._unplug(earlier, EndReason.STOPPED, self.wall_s)
@@ -115,6 +116,7 @@ class ChargerBook(Book):
             self._settle(holding)  # whoever would move it comes too late
         holding.charger, holding.connector = found.charger, found.connector
         self._start(holding, found)
+        self._is_amid_change = False
         self._pending.changed[holding.seq] = holding
         self._collect()
         return holding, False
