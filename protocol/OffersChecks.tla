@@ -14,7 +14,7 @@ FewMessages == Cardinality(reports) + Cardinality(claims) <= MaxMessages
 (* never.  Late answers and lost ones are in the small instances.          *)
 (***************************************************************************)
 Look(e) ==
-    /\ edge[e].connected
+    /\ edge[e].connected /\ requests[e] = None  \* one question at a time
     /\ edge' = [edge EXCEPT ![e] = Knowing(e, Told(e, now))]
     /\ sub' = [sub EXCEPT !.lease = now + Lease]
     /\ UNCHANGED <<now, disk, requests, answers, charger, calls, reports, claims, faults>>
