@@ -18,12 +18,14 @@ from smartgrid.chargersim.car import Car
 from smartgrid.chargersim.dialect_16 import Dialect16
 from smartgrid.chargersim.dialect_201 import Dialect201
 from smartgrid.chargersim.street import Handle, Street
-from support.grid import Grid, sessions
+from support.grid import Grid, metric, sessions
 from support.processes import Process, wait_until
 
 SUBSTATIONS = 3
 CAPACITY_KW = (40.0, 160.0)
 LEASE_S = 30.0
+"""And the firm capacity is 0, so that nobody draws a thing without having been told that it may: a car that comes while
+the edge is dead would else draw its safe current beside all the others."""
 CONNECT_TIMEOUT_S = 90.0
 SETTLE_TIMEOUT_S = 180.0
 DIALECTS = {"1.6": Dialect16, "2.0.1": Dialect201}
@@ -50,7 +52,7 @@ def run_round(seed: int, folder: Path, intensity: Intensity, progress: Progress)
     """Play a round in an empty folder. What cannot be started or settled in bounded time raises AssertionError."""
     rng = Random(f"{seed} grid")
     capacities_kw = [round(rng.uniform(*CAPACITY_KW), 1) for _ in range(SUBSTATIONS)]
-    settings = {"lease_s": LEASE_S}
+    settings = {"lease_s": LEASE_S, "firm_capacity_kw": 0}
     with Grid(folder, capacities_kw, gateways=0, edge=EDGE, substation_settings=settings) as grid:
         url = f"ws://127.0.0.1:{grid.edge.settings['ocpp_port']}/ocpp"
         with Street(url, pause_s=0.5, longest_pause_s=3.0, seed=seed) as street:
@@ -162,6 +164,7 @@ class _Round:
         )
         self.progress("all chargers are back")
         self._wait_patiently(lambda: not any(each.charger.kept_messages for each in handles.values()))
+        self._wait_patiently(lambda: metric(self.grid.edge, "edge_inbox_messages") == 0)
         self._wait_patiently(self._has_no_open_session)
 
     def _has_no_open_session(self) -> bool:

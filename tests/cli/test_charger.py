@@ -1,70 +1,42 @@
-"""`smartgrid charger probe`, run as a person runs it, at a charger on a real socket."""
+"""`smartgrid charger probe`: what is wrong with how it is called. What it finds out is in tests/edge."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
-from support.hand_charger import HandCharger
+from smartgrid.cli.charger import command
 from support.ports import free_port
-from support.processes import Process
-
-REJECTED, ACCEPTED = {"status": "Rejected"}, {"status": "Accepted"}
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with Process(
-        "edge",
-        tmp_path_factory.mktemp("edge"),
-        ocpp_port=free_port(),
-        substations="substation-0=http://127.0.0.1:1",
-        registration="open",
-    ) as edge:
-        yield edge
+def probe(*arguments: str) -> Result:
+    return CliRunner().invoke(command, ["probe", "substation-0", "CP1", *arguments])
 
 
-def probe(edge: Process, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "smartgrid", "charger", "probe", *options, "--url", edge.url]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--url", "ftp://x"], "'ftp://x' must be a URL"),
+        (["--connector", "0"], "0 is not in the range"),
+        (["--token-file", "/no/such"], "--token-file /no/such cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(arguments: list[str], part: str) -> None:
+    found = probe(*arguments)
+    assert (found.exit_code, len(found.output.splitlines())) == (2, 1)
+    assert part in found.output
 
 
-def only_watts(asked: dict[str, Any]) -> dict[str, Any]:
-    return ACCEPTED if asked["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"] == "W" else REJECTED
+def test_a_file_that_is_no_table_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "quirks.json").write_text('[{"name": "x"}]')
+    found = probe("--write", str(tmp_path / "quirks.json"))
+    assert found.exit_code == 2
+    assert "is no table of quirks" in found.output
 
 
-def test_a_charger_that_takes_only_watts_is_written_down_as_such(edge: Process, tmp_path: Path):
-    table = tmp_path / "quirks.json"
-    with HandCharger(edge) as charger:
-        charger.boot()
-        charger.answers["SetChargingProfile"] = only_watts
-
-        done = probe(edge, "substation-0", "CP1", "--write", str(table))
-
-    assert done.returncode == 0, done.stderr
-    assert "TxDefaultProfile of 6 A" in done.stdout
-    (entry,) = json.loads(table.read_text())
-    assert (entry["vendor"], entry["model"], entry["unit"]) == ("Test", "Hand", "W")
-
-
-def test_one_that_is_not_connected_cannot_be_probed(edge: Process):
-    with HandCharger(edge, "CP-left") as charger:
-        charger.boot()
-
-    done = probe(edge, "substation-0", "CP-left")
-
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-
-
-def test_one_that_nobody_knows_is_said_so_in_a_sentence(edge: Process):
-    done = probe(edge, "substation-0", "nobody")
-
-    assert done.returncode == 2
-    assert done.stderr == "Error: There is no charger nobody at substation-0\n"
+def test_an_edge_that_is_not_there_is_named() -> None:
+    found = probe("--url", f"http://127.0.0.1:{free_port()}")
+    assert found.exit_code == 2
+    assert "cannot be reached" in found.output

@@ -214,7 +214,7 @@ def test_two_cars_follow_the_capacity_as_they_confirm() -> None:
 
 
 def test_a_fallback_of_a_newer_car_pauses_no_older_one() -> None:
-    """At 6 kW there is room for one; what the other would draw without a word makes nobody pause for nothing."""
+    """At 6 kW there is room for one; that both draw something without a word makes neither pause for nothing."""
     wall = Wall(9.0)
     first, second = (wall.plug_in(PowerRange(4.14, 22.0), 4.14) for _ in range(2))
     assert first is not None
@@ -223,10 +223,38 @@ def test_a_fallback_of_a_newer_car_pauses_no_older_one() -> None:
     wall.confirm(second)
     wall.substation.set_capacity(6.0, 0.0)
     wall.share()
+    assert (first.power_kw, second.power_kw) == (4.14, 4.14)
+    wall.report(second, second.supply.number, 4.14, 0.0)
     assert (first.power_kw, second.power_kw) == (4.14, 0)
-    wall.report(second, second.supply.number, 0.0, 0.0)
     wall.confirm(first)
+    wall.confirm(second)
     assert (first.power_kw, second.power_kw) == (6.0, 0)
+
+
+def test_whose_fallback_is_its_minimum_is_never_given_less() -> None:
+    """The older one has no safe current, and there is room for one: for the one that would draw anyway."""
+    wall = Wall(22.0)
+    older, newer = wall.plug_in(PowerRange(4.14, 22.0)), wall.plug_in(PowerRange(4.14, 22.0), 4.14)
+    assert older is not None
+    assert newer is not None
+    wall.substation.set_capacity(6.0, 0.0)
+    wall.share()
+    for charger in (older, newer):
+        wall.confirm(charger)
+    assert (older.power_kw, newer.power_kw) == (0.0, 6.0)
+
+
+def test_a_pause_of_the_charger_is_not_the_cars_doing() -> None:
+    wall = Wall(22.0)
+    charger = wall.plug_in(PowerRange(4.14, 22.0))
+    assert charger is not None
+    wall.confirm(charger)
+    for _ in range(4):
+        wall.sessions.observe(charger, Reading(0.0, is_paused=True), wall.now_s)
+        wall.wait(31.0)
+    wall.sessions.observe(charger, Reading(0.0), wall.now_s)
+    wall.wait(31.0)
+    assert charger.power_kw == 22
 
 
 def test_a_rise_waits_until_the_fall_of_another_is_confirmed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smartgrid.http_server.client_address import client_address, networks
+from smartgrid.http_server.client_address import client_address, is_trusted, networks
 
 PROXIES = networks("10.0.0.0/8, fd00::/8")
 
@@ -31,6 +31,14 @@ PROXIES = networks("10.0.0.0/8, fd00::/8")
 )
 def test_the_rightmost_address_that_is_no_trusted_proxy_is_the_clients(peer, forwarded, client):
     assert client_address(peer, forwarded, PROXIES) == client
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_one"), [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("192.0.2.1", False), ("", False), ("x", False)]
+)
+def test_who_is_a_trusted_proxy(peer, is_one):
+    assert is_trusted(peer, networks("10.0.0.0/8")) is is_one
+    assert not is_trusted(peer, ())
 
 
 def test_without_trusted_proxies_nobody_is_believed():

@@ -330,6 +330,14 @@ def test_a_service_serves_https_and_its_probes_in_plain_text(tmp_path: Path, mad
         gateway.end()
 
 
+def test_authorities_of_clients_that_cannot_be_used_are_refused_at_the_start(
+    tmp_path: Path, made: tuple[Certificate, Certificate]
+) -> None:
+    for authorities in (tmp_path / "absent", made[0].key):
+        with pytest.raises(TlsFilesError, match="must be a certificate and its key and authorities of clients"):
+            ServerTls(made[0].cert, made[0].key, authorities)
+
+
 def test_what_cannot_be_used_is_refused_at_the_start(tmp_path: Path, made: tuple[Certificate, Certificate]) -> None:
     locked = certificates.make(tmp_path, "locked", password="secret")
     wrong = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,6 +14,7 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.protocol import keys
 from smartgrid.protocol.fingerprint import fingerprint_of
 from smartgrid.substation import migrations
+from smartgrid.substation.chargers import PlugIn
 from smartgrid.substation.migrations import SCHEMA_VERSION
 from smartgrid.substation.refusals import KeyReusedError
 from smartgrid.substation.store import Store
@@ -221,7 +223,42 @@ def test_a_car_may_wait_in_a_file_that_was_of_version_4(of_4: Books) -> None:
     assert of_4.wait(a_car(min_kw=11)).record.state == "Waiting"
 
 
-@pytest.mark.parametrize("version", ["version_3.sql", "version_4.sql"])
+# ---------------------------------------------------------------------- from version 5
+
+OF_5 = {
+    "elastic": "F4l8ZN-ke6vTYN27s6IiPA",
+    "large": "vEbsm12fTMbPiwMBKQHqxA",
+    "waiting": "BEW_dTlbaEvWRqrglSwgQQ",
+    "stopped": "sjF_qBTnx0NKT-UDGtU1uQ",
+}
+
+
+@pytest.fixture
+def of_5(tmp_path: Path) -> Iterator[Books]:
+    yield from books_of("version_5.sql", tmp_path)
+
+
+def test_sessions_of_version_5_go_on_and_have_no_charger(of_5: Books) -> None:
+    found = {record.session_id: record for record in of_5.ledger.page(10, None, None)}
+    assert {name: (r.state, r.power_kw, r.delivered_kwh) for name in OF_5 if (r := found[OF_5[name]])} == {
+        "elastic": ("Charging", 11, 8.25),
+        "large": ("Charging", 75, 56.25),
+        "waiting": ("Waiting", 0, 0),
+        "stopped": ("Idle", 0, 0),
+    }
+    assert {(record.charger, record.is_metered, record.metered) for record in found.values()} == {(None, 0, None)}
+    status = of_5.ledger.status()
+    assert (status.capacity_kw, status.waiting_sessions, status.connectors) == (88, 1, None)
+
+
+def test_a_car_may_plug_in_where_the_file_was_of_version_5(of_5: Books) -> None:
+    """It is found by who waits, and the others are metered beside it."""
+    found = PlugIn("CP-1", 1, None, "edge-0/x", 22.0, 0.0, 0.0, True, None, 0.0)
+    request = ChargeRequest("EV-waiting", math.inf, PowerRange(4.14, 22.0))
+    assert of_5.ledger.plug_in(request, found, "key").record.session_id == OF_5["waiting"]
+
+
+@pytest.mark.parametrize("version", ["version_3.sql", "version_4.sql", "version_5.sql"])
 def test_rows_are_counted_from_where_they_were_although_the_last_have_been_forgotten(
     tmp_path: Path, version: str
 ) -> None:
@@ -241,7 +278,7 @@ def test_rows_are_counted_from_where_they_were_although_the_last_have_been_forgo
 
 def test_files_of_all_versions_come_to_the_same_schema(tmp_path: Path) -> None:
     schemas = []
-    for version in ("version_2.sql", "version_3.sql", "version_4.sql", None):
+    for version in ("version_2.sql", "version_3.sql", "version_4.sql", "version_5.sql", None):
         folder = tmp_path / str(version)
         folder.mkdir()
         if version is not None:
@@ -250,7 +287,7 @@ def test_files_of_all_versions_come_to_the_same_schema(tmp_path: Path) -> None:
         Store(folder).close()
         with closing(sqlite3.connect(folder / "substation.db")) as connection:
             schemas.append(connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall())
-    assert schemas[0] == schemas[1] == schemas[2] == schemas[3]
+    assert all(schema == schemas[0] for schema in schemas)
 
 
 # ---------------------------------------------------------------------- whatever the version

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from smartgrid.auth.scopes import GRID_SERVICE
 from support.http import Reply
+from support.identity import Identities
 from support.processes import Process
 
 EDGE = "edge-0/abcdefgh"
@@ -203,6 +205,47 @@ def test_a_claim_makes_the_edge_the_holder(substation: Process) -> None:
 def test_a_charge_with_a_charger_needs_a_key(substation: Process) -> None:
     body = {"vehicle_id": "EV-1", "energy_kwh": None, "charger": PLUG}
     assert substation.call("POST", "/charge", json=body).status == 422
+
+
+def test_only_a_service_plugs_cars_in_and_asks_for_offers(tmp_path: Path) -> None:
+    """Nobody else knows what a charger draws, nor may move another's session."""
+    identities = Identities(tmp_path / "identities")
+    driver, service = identities.bearer("ann"), identities.bearer("edge", [GRID_SERVICE])
+    with Process("substation", tmp_path / "data", name="s0", capacity_kw=22, **identities.believing) as substation:
+        body = {"vehicle_id": "EV-1", "energy_kwh": None, "charger": PLUG}
+        key = {"Idempotency-Key": "one"}
+        assert substation.call("POST", "/charge", json=body, headers=driver | key).status == 403
+        plugged = substation.call("POST", "/charge", json=body, headers=service | key)
+        assert plugged.status == 201
+        assert substation.call("GET", "/offers", headers=driver).status == 403
+        assert len(substation.call("GET", "/offers", headers=service).json()["sessions"]) == 1
+        ending = f"/charge/{plugged.json()['session_id']}/end"
+        assert substation.call("POST", ending, json={"energy_kwh": 1}, headers=driver).status == 403
+        assert substation.call("POST", "/reports", json={"epoch": 1, "edge": "x"}, headers=driver).status == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"rating_kw": 1001}, "charger.rating_kw"),
+        ({"held_kw": -1}, "charger.held_kw"),
+        ({"connector": 0}, "charger.connector"),
+        ({"charger": "x" * 49}, "charger.charger"),
+        ({"edge": "a\u0000b"}, "charger.edge"),
+        ({"started_at": "2026-01-01T00:00:00"}, "charger.started_at"),
+    ],
+)
+def test_what_cannot_be_said_of_a_charger_is_refused(
+    substation: Process, changes: dict[str, object], field: str
+) -> None:
+    reply = plug_in(substation, **changes)  # type: ignore[arg-type]
+    assert (reply.status, reply.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_a_batch_of_reports_has_an_end(substation: Process) -> None:
+    session = confirmed({"session_id": "x", "number": 1, "offer_kw": 0})
+    body = {"epoch": 1, "edge": EDGE, "sessions": [session] * 201}
+    assert substation.call("POST", "/reports", json=body).status == 422
 
 
 def test_offers_survive_a_kill(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ class ScriptedGrid:
         self.reports: list[SessionReport] = []
         self.claims: list[tuple[str, int]] = []
         self.counted: tuple[int, int] | None = None
+        self.arrival_kw = 0.0
         self.sessions: dict[str, OpenSession] = {}
         self._numbers = itertools.count(1)
 
@@ -258,8 +259,8 @@ class ScriptedGrid:
     def claim(self, substation: str, session_id: str, number: int) -> None:
         self.claims.append((session_id, number))
 
-    def connectors(self, substation: str, total: int, free: int) -> None:
-        self.counted = total, free
+    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
+        self.counted, self.arrival_kw = (total, free), arrival_kw
 
 
 class World:
@@ -307,6 +308,7 @@ class World:
         self.fleet.connected(link)
         self.clock.run()
         if is_settled:
+            self.clock.run(0.5)  # of one that is new here they are reckoned by the next sweep
             link.confirm_safe_currents()
         return link
 

@@ -1,4 +1,7 @@
-"""npm `ocpp-rpc` in strict mode: it holds each byte that the edge sends against the standard's schemas."""
+"""npm `ocpp-rpc` in strict mode: it holds each byte that the edge sends against the standard's schemas.
+
+Not for 2.1: the schemas of 2.2.1 for it lack BootNotification ("missing from subprotocol schema").
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ SAMPLE_KWH = 0.006
 """What flows between two readings: the script's own register is read at most so much later than its last message."""
 
 
-@pytest.mark.parametrize("subprotocol", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
+@pytest.mark.parametrize("subprotocol", ["ocpp1.6", "ocpp2.0.1"])
 def test_a_strict_charger_finds_nothing_wrong_and_follows(site: Site, subprotocol: str) -> None:
     with StrictCharger(site.url, "strict", subprotocol) as charger:
         charger.wait("ready")

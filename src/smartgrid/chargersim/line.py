@@ -180,7 +180,11 @@ class Line:
                 _, wire = await asyncio.get_running_loop().create_connection(
                     lambda: _Wire(self, uri, self._subprotocol), uri.host, uri.port
                 )
-                await wire.handshake
+                try:
+                    await wire.handshake
+                except BaseException:
+                    wire.abort()
+                    raise
         except InvalidStatus as refusal:
             self.refused(refusal.response.status_code)
         except (OSError, TimeoutError, InvalidHandshake, EOFError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,33 +44,35 @@ def probe(substation: str, charger: str, url: str, connector: int, token_file: P
         client = HttpClient(url, extra_headers=credential_of(token_file), connect_timeout_s=READ_S)
     except (ValueError, NoTokenError) as problem:
         raise RefusalError(str(problem)) from None
-    path = f"/chargers/{quote(substation, safe='')}/{quote(charger, safe='')}"
+    table = {} if file is None else _table(file)
+    with closing(client):
+        entry = _probe(client, f"/chargers/{quote(substation, safe='')}/{quote(charger, safe='')}", charger, connector)
+    click.echo(json.dumps(entry, indent=2))
+    if file is not None:
+        table[entry["name"]] = entry
+        _replace(file, json.dumps(list(table.values()), indent=2) + "\n")
+        click.echo(f"{file} has it; an edge with SMARTGRID_QUIRKS_FILE={file} uses it from its next start.", err=True)
+
+
+def _probe(client: HttpClient, path: str, charger: str, connector: int) -> dict[str, Any]:
+    """Run the series, print what is found, and make an entry of it."""
     about = _ask(client, "GET", path)
     if not about.get("connected"):
         raise RefusalError(f"{charger} is not connected; probe it when it is")
-    table = {} if file is None else _table(file)
     name = (
         f"{about.get('vendor') or 'unknown'} {about.get('model') or charger}, firmware {about.get('firmware') or '?'}"
     )
     click.echo(f"{name}, {about.get('version')}, connector {connector}")
     results = {}
     for step in STEPS:
-        body = {"command": "probe", "step": step.name, "connector": connector}
-        results[step.name] = _result(client, path, body)
+        results[step.name] = _result(client, path, {"command": "probe", "step": step.name, "connector": connector})
         click.echo(f"  {step.asks:<36} {results[step.name]}")
     if set(results.values()) == {NO_ANSWER}:
         raise RefusalError(f"{charger} has answered nothing; its quirks are not known by that")
     skew_s = clock_off_s(results)
     if skew_s is not None and abs(skew_s) > CLOCK_WARNING_S:
         click.echo(f"Its clock is {abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}.")
-    entry = _entry(about, name, results)
-    click.echo(json.dumps(entry, indent=2))
-    if file is not None:
-        table[entry["name"]] = entry
-        _replace(file, json.dumps(list(table.values()), indent=2) + "\n")
-        click.echo(
-            f"{file} has it; edges with SMARTGRID_QUIRKS_FILE={file} use it from their next start.", file=sys.stderr
-        )
+    return _entry(about, name, results)
 
 
 def _entry(about: Mapping[str, Any], name: str, results: Mapping[str, str]) -> dict[str, Any]:

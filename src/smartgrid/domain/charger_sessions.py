@@ -47,6 +47,8 @@ class Reading:
     wall_s: float | None = None
     is_car_idle: bool = False
     """The charger gives power, and the car takes none."""
+    is_paused: bool = False
+    """The charger gives none, whatever it may."""
 
 
 class ChargerSession:
@@ -151,7 +153,8 @@ class ChargerSession:
         self.is_car_idle = reading.is_car_idle
         if reading.power_kw is not None:
             self.metered_kw = reading.power_kw
-            self.ceiling.observe(now_s, reading.power_kw, self.supply.confirmed_kw, self.power)
+            limit_kw = None if reading.is_paused else self.supply.confirmed_kw
+            self.ceiling.observe(now_s, reading.power_kw, limit_kw, self.power)
         return grown_kwh
 
 
@@ -325,6 +328,8 @@ class ChargerSessions:
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:
         others_kw = sum(targets[session.session_id] for session in self._substation.active)
         room_kw = self._substation.capacity_kw - self.booked_kw - others_kw
+        if room_kw < -TOLERANCE_KW:
+            return  # also what is booked already is better given up
         rising = []
         for charger in sorted(mine, key=_age):
             target_kw, booked_kw = targets[charger.session_id], charger.supply.booked_kw

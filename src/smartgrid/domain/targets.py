@@ -24,20 +24,25 @@ class Claim:
 def targets_kw(capacity_kw: float, claims: Sequence[Claim], besides_kw: float = 0.0) -> list[float]:
     """The power of each, in the order of `claims`, the oldest first.
 
-    The oldest whose minimums fit share the capacity, the newer ones are given nothing. What those draw anyway, and
-    others with no claim (`besides_kw`), comes off what is shared, but pauses nobody: if all word from the edge ended,
-    whoever is paused would draw as much again.
+    Whoever draws its minimum anyway is fed, as that costs nothing; and so are the oldest of the others whose minimums
+    fit beside. They share the capacity, and the rest is given nothing. What of its minimum the rest draws anyway, and
+    what others do that have no claim (`besides_kw`), comes off what is shared, but pauses nobody: if all word from the
+    edge ended, whoever was paused would draw as much again.
     """
-    fed, least_kw = 0, 0.0
-    for claim in claims:
-        least_kw += _with_anyway(claim).min_kw
+    fed = {number for number, claim in enumerate(claims) if claim.anyway_kw >= claim.power.min_kw}
+    least_kw = sum(claims[number].anyway_kw for number in fed)
+    for number, claim in enumerate(claims):
+        if number in fed:
+            continue
+        least_kw += claim.power.min_kw
         if least_kw > capacity_kw + TOLERANCE_KW:
             break
-        fed += 1
-    ranges = [_with_anyway(claim) for claim in claims[:fed]]
-    left_kw = capacity_kw - besides_kw - sum(claim.anyway_kw for claim in claims[fed:])
-    shares = share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges) if fed else []
-    return shares + [0.0] * (len(claims) - fed)
+        fed.add(number)
+    ranges = [_with_anyway(claims[number]) for number in sorted(fed)]
+    left_kw = capacity_kw - besides_kw - sum(claim.anyway_kw for n, claim in enumerate(claims) if n not in fed)
+    shares = dict.fromkeys(range(len(claims)), 0.0)
+    shares |= zip(sorted(fed), share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges), strict=True)
+    return list(shares.values())
 
 
 def _with_anyway(claim: Claim) -> PowerRange:

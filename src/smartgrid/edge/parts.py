@@ -129,6 +129,7 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
     registry.on_removed = lambda charger: _drop(loop, listener, charger)
     grid.begin(fleet)
     fleet.begin()
+    await sharing.shards.look()  # else all would be ours at first, and nobody asked for registrations
     await replication.begin()  # else chargers that only the others know would be refused
     try:
         await listener.start()

@@ -335,8 +335,9 @@ class Grid(Protocol):
     def claim(self, substation: str, session_id: str, number: int) -> None:
         """Become the edge that holds the session, if `number` is still its number there; `is_ours` tells."""
 
-    def connectors(self, substation: str, total: int, free: int) -> None:
-        """How many there are, and how many have neither a car nor a fault."""
+    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
+        """How many there are, and how many have neither a car nor a fault. `arrival_kw` is the most that a car draws
+        that plugs in at one of these, before it has a session."""
 
 
 class Downward(Protocol):

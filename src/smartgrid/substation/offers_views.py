@@ -47,6 +47,7 @@ OFFERS_QUERY = {
 }
 HAS_LEFT = "EVDisconnected"
 IDLE_CAR = "SuspendedEV"
+PAUSED = "SuspendedEVSE"
 log = logging.getLogger(__name__)
 
 
@@ -134,7 +135,9 @@ def key_of_plug(key: str | None) -> str:
 
 def _report(body: ReportBody) -> SessionReport:
     report = Report(body.number, body.held_kw, body.fallback_kw, body.rating_kw, body.is_controlled)
-    reading = Reading(body.power_kw, body.energy_kwh, _wall_s(body.measured_at), body.car == IDLE_CAR)
+    reading = Reading(
+        body.power_kw, body.energy_kwh, _wall_s(body.measured_at), body.car == IDLE_CAR, body.car == PAUSED
+    )
     return SessionReport(body.session_id, report, reading)
 
 

@@ -19,8 +19,8 @@ def test_a_car_charges_from_plug_to_stop(world: World) -> None:
     assert link.say("BootNotification", chargePointVendor="V", chargePointModel="M")["status"] == "Accepted"
     world.offer()
     link.say("StatusNotification", connectorId=1, status="Preparing", errorCode="NoError", timestamp=world.time())
-    assert link.say("Authorize", idTag="TAG") == {"idTagInfo": {"status": "Accepted"}}
     assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
+    assert link.say("Authorize", idTag="TAG") == {"idTagInfo": {"status": "Accepted"}}
 
     transaction = world.start(link, meter=1000)
     (order,) = world.grid.starts

@@ -142,6 +142,13 @@ def test_chargers_that_are_registered_and_away_have_their_part_in_it(world: Worl
     assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
 
 
+def test_a_charger_that_was_here_before_has_what_it_had_while_its_substation_is_away(world: World) -> None:
+    world.connect()
+    world.restart()
+    link = world.connect(is_settled=False)
+    assert link.profiles() == [("TxDefaultProfile", 6.0, None)]
+
+
 def test_it_is_0_where_nobody_has_told_a_firm_capacity(world: World) -> None:
     link = world.connect(is_settled=False)
     world.clock.run(4)
@@ -159,6 +166,57 @@ def test_a_connector_that_was_not_registered_has_its_part_once_it_is_named(world
     (call,) = link.take("SetChargingProfile")
     assert call.payload["connectorId"] == 2
     assert world.known.about[link.charger].connectors == 2
+
+
+def test_a_safe_current_rises_only_where_no_car_is_booked_at_the_lower_one(world: World) -> None:
+    world.offer(firm_kw=2.0)
+    link = world.connect()
+    world.clock.run(1)
+    link.profiles()
+    transaction = world.start(link)
+    world.offer(0.0, firm_kw=100.0)
+    world.clock.run(3700)
+    assert [kind for kind, _, _ in link.profiles()].count("TxDefaultProfile") == 0
+    world.stop(link, transaction, 1000)
+    world.clock.run(130)
+    assert ("TxDefaultProfile", 6.0, None) in link.profiles()
+
+
+def test_when_the_firm_capacity_falls_those_that_have_power_keep_their_safe_current(world: World) -> None:
+    older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
+    world.start(older, tag="A")
+    world.start(newer, tag="B")
+    world.offer(5.9, 0.0, firm_kw=6.0)
+    assert [limit for kind, limit, _ in older.profiles() if kind == "TxDefaultProfile"] == []
+    assert [limit for kind, limit, _ in newer.profiles() if kind == "TxDefaultProfile"] == [0.0]
+
+
+def test_no_car_is_let_in_before_its_charger_has_confirmed_its_safe_current(world: World) -> None:
+    world.offer()
+    link = world.connect(is_settled=False)
+    assert link.say("Authorize", idTag="TAG") is None
+    assert world.start(link) is None
+    world.clock.run(2)
+    assert world.grid.starts == []
+
+    link.profiles()
+    world.clock.run(1)
+    assert len(link.answers) == 2
+    assert [order.held_kw for order in world.grid.starts] == [4.14]
+
+
+def test_nor_does_it_wait_for_ever(world: World) -> None:
+    link = world.connect(is_settled=False)
+    world.start(link)
+    world.clock.run(10)
+    assert len(link.answers) == 1
+    assert [order.held_kw for order in world.grid.starts] == [pytest.approx(22.08)]
+
+
+def test_a_charger_whose_limits_are_not_confirmed_is_answered_all_else(world: World) -> None:
+    link = world.connect(is_settled=False)
+    assert link.say("BootNotification")["status"] == "Accepted"
+    assert link.say("Heartbeat") is not None
 
 
 # ---------------------------------------------------------------------- whose a session is
@@ -181,6 +239,17 @@ def test_one_that_was_ours_and_is_anothers_now_means_that_our_connection_is_the_
     world.offer(11.0, is_ours=False)
     assert link.closed == 1001
     assert world.grid.claims == []
+
+
+def test_a_charger_that_comes_back_from_another_edge_is_claimed_and_not_sent_away(world: World) -> None:
+    world.has_peers = True
+    world.restart()
+    charging(world)
+    world.clock.run(1)
+    link = world.connect(is_settled=False)
+    world.offer(11.0, number=9, is_ours=False)
+    assert link.closed is None
+    assert world.grid.claims == [("s1", 9)]
 
 
 def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_connection(world: World) -> None:
@@ -352,6 +421,17 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     world.fleet.disconnected(link)
     world.clock.run(1)
     assert world.grid.counted == (2, 0)
+
+
+def test_it_is_told_what_a_car_draws_that_plugs_in_at_a_free_one(tmp_path: Path) -> None:
+    world = World(tmp_path, connectors=2)
+    link = world.connect()
+    world.status(link, "Available", 1)
+    world.clock.run(1)
+    assert world.grid.arrival_kw == 4.14
+    world.status(link, "Preparing", 1)
+    world.clock.run(1)
+    assert world.grid.arrival_kw == 0.0
 
 
 def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge.end_to_end.chargers import OPEN, WAIT_S, street_of
 from smartgrid.chargersim.street import Street
-from support.grid import PATIENT_BALANCER, PATIENT_GATEWAY, Grid
+from support.grid import PATIENT_BALANCER, PATIENT_GATEWAY, Grid, stop_all
 from support.processes import Process, wait_until
 
 CAPACITY_KW = 22.0
@@ -45,6 +45,7 @@ def _leave(street: Street, substation: Process) -> None:
     for handle in street.handles.values():
         handle.connect()
         handle.unplug()
+    stop_all(substation)
     wait_until(lambda: _is_empty(substation), WAIT_S, "all sessions have ended")
     assert substation.call("PUT", "/capacity", json={"capacity_kw": CAPACITY_KW}).status == 200
 

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.timeout(600)
 
 CUT_BOUND_S = 20.0
 LEASE_S = 40.0
+SUBSTATION_SETTINGS = {"lease_s": LEASE_S, "firm_capacity_kw": 6}
+"""6 kW are sure at any time: the chargers' safe currents stay within them."""
 SUBSTATION = "substation-0"
 TOLERANCE_KW = 1e-6
 
@@ -71,7 +73,7 @@ class Limits:
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Iterator[Grid]:
-    with Grid(tmp_path, [22.0], gateways=0, edge=OPEN, substation_settings={"lease_s": LEASE_S}) as grid:
+    with Grid(tmp_path, [22.0], gateways=0, edge=OPEN, substation_settings=SUBSTATION_SETTINGS) as grid:
         yield grid
 
 
@@ -82,12 +84,13 @@ def street(grid: Grid) -> Iterator[Street]:
 
 
 def two_cars(street: Street) -> tuple[Handle, Handle]:
-    """Both charging, one a charger of each version."""
-    chargers = street.add(SUBSTATION, "left", Dialect16()), street.add(SUBSTATION, "right", Dialect201())
-    for charger, tag in zip(chargers, ("EV-LEFT", "EV-RIGHT"), strict=True):
+    """Both charging, one a charger of each version; the left one has come first."""
+    left, right = street.add(SUBSTATION, "left", Dialect16()), street.add(SUBSTATION, "right", Dialect201())
+    for charger, tag in ((left, "EV-LEFT"), (right, "EV-RIGHT")):
         wait_until(lambda each=charger: each.is_connected, WAIT_S, "it is connected")  # type: ignore[misc]
         charger.plug(Car(), tag=tag)
-    return chargers
+        wait_until(lambda each=charger: each.power_kw > 0, WAIT_S, "it charges")  # type: ignore[misc]
+    return left, right
 
 
 def wait_both(chargers: tuple[Handle, Handle], each_kw: float, why: str) -> None:

@@ -66,6 +66,11 @@ def test_one_car_from_plug_to_departure(site: Site, version: str) -> None:
 
 def test_a_car_that_asked_before_it_plugged_in_has_the_same_session(site: Site) -> None:
     charger = connected(site, "one")
+    wait_until(
+        lambda: site.substation.call("GET", "/status").json().get("free_connectors") == 1,
+        WAIT_S,
+        "its connector is known",
+    )
     asked = charge(site.substation, "EV-APP", energy_kwh=20, max_power_kw=11, min_power_kw=4.14)
     assert asked.status == 201
     reserved = asked.json()
@@ -81,13 +86,14 @@ def test_a_car_that_asked_before_it_plugged_in_has_the_same_session(site: Site) 
 
 def test_a_car_for_which_there_is_no_room_waits_at_nothing_and_starts_when_there_is(site: Site) -> None:
     set_capacity(site.substation, 9.0)
-    first, second, third = (connected(site, name) for name in ("one", "two", "three"))
+    first, second = connected(site, "one"), connected(site, "two")
     for charger, tag in ((first, "EV-W1"), (second, "EV-W2")):
         charger.plug(Car(), tag=tag)
         wait_session(site.substation, tag, "Charging")
     wait_power(first, 4.5, "9 kW for two")
     wait_power(second, 4.5, "9 kW for two")
 
+    third = connected(site, "three")
     third.plug(Car(), tag="EV-W3")
     wait_session(site.substation, "EV-W3", "Waiting")
     wait_until(lambda: third.allowed_a() == 0, WAIT_S, "it is told 0 A")

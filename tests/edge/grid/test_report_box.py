@@ -8,7 +8,16 @@ import math
 import pytest
 
 from edge.grid.harness import report
-from smartgrid.edge.grid.report_box import GATHER_S, MAX_BATCH, MAX_SESSIONS, Batch, ReportBox, encode, read_gone
+from smartgrid.edge.grid.report_box import (
+    GATHER_S,
+    MAX_BATCH,
+    MAX_SESSIONS,
+    Batch,
+    Connectors,
+    ReportBox,
+    encode,
+    read_gone,
+)
 from smartgrid.edge.ports import CarState, SessionReport
 
 
@@ -115,14 +124,14 @@ def test_everything_is_told_anew_after_a_restart() -> None:
     box = ReportBox()
     box.add(report("s-1"), 0.0)
     box.add(report("s-2"), 0.0)
-    box.set_connectors(4, 2, 0.0)
+    box.set_connectors(Connectors(4, 2), 0.0)
     told(box)
 
     box.repeat_all(9.0)
 
     assert box.due_s == 9.0
     batch = box.take()
-    assert (len(batch.reports), batch.connectors) == (2, (4, 2))
+    assert (len(batch.reports), batch.connectors) == (2, Connectors(4, 2))
 
 
 def test_a_session_that_has_ended_is_not_told_again() -> None:
@@ -191,14 +200,14 @@ def test_one_report_that_is_refused_spoils_no_other() -> None:
 
 def test_connectors_are_told_when_they_change() -> None:
     box = ReportBox()
-    box.set_connectors(4, 2, 1.0)
+    box.set_connectors(Connectors(4, 2), 1.0)
     assert box.due_s == 1.0
     told(box)
 
-    box.set_connectors(4, 2, 2.0)
+    box.set_connectors(Connectors(4, 2), 2.0)
     assert box.due_s == math.inf
 
-    box.set_connectors(4, 1, 3.0)
+    box.set_connectors(Connectors(4, 1), 3.0)
     assert box.due_s == 3.0
 
 
@@ -218,13 +227,13 @@ def test_a_batch_on_the_wire() -> None:
     full = report(
         power_kw=6.2, energy_kwh=1.25, measured_wall_s=1_800_000_000.0, car=CarState.SUSPENDED_EV, is_controlled=False
     )
-    batch = Batch((full, report("s-2", held_kw=None)), (("s-3", 9),), (4, 1))
+    batch = Batch((full, report("s-2", held_kw=None)), (("s-3", 9),), Connectors(4, 1, 4.14))
 
     assert json.loads(encode(batch, 11, "edge-0/abcd", 3)) == {
         "epoch": 11,
         "edge": "edge-0/abcd",
         "sequence": 3,
-        "connectors": {"total": 4, "free": 1},
+        "connectors": {"total": 4, "free": 1, "arrival_kw": 4.14},
         "claims": [["s-3", 9]],
         "sessions": [
             {

@@ -308,6 +308,22 @@ def test_a_charger_that_never_falls_below_the_rate_is_sent_away(tmp_path: Path) 
     run(story)
 
 
+def test_a_charger_that_waits_for_its_answers_is_never_sent_away_however_much_it_has_to_tell(tmp_path: Path) -> None:
+    """After days without a network, as it should."""
+
+    async def story() -> None:
+        bounds = Bounds(messages_per_s=50.0, burst=5, excess_s=0.5)
+        async with running(tmp_path, bounds=bounds) as edge, edge.charger() as charger:
+            began_s = time.monotonic()
+            for number in range(120):
+                await say(charger, 2, str(number), "Heartbeat", {})
+                assert (await heard(charger))[1] == str(number)
+            assert time.monotonic() - began_s > 4 * bounds.excess_s
+            assert edge.listener.counters.closed["too_many_messages"] == 0
+
+    run(story)
+
+
 def test_a_charger_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, bounds=Bounds(max_unsent_bytes=20_000)) as edge:

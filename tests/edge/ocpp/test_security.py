@@ -78,6 +78,24 @@ def test_pitfall_24_an_unknown_charger_gets_404_and_a_wrong_key_401_with_a_chall
     run(story)
 
 
+def test_why_a_charger_is_not_let_in_is_in_its_diagnostics_and_in_the_log_but_not_without_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(tmp_path, registry=registered(tmp_path, 1)) as edge:
+            for number in range(50):
+                await edge.refused(f"stranger-{number}")
+            await edge.refused("CP-1", additional_headers=basic("CP-1", OTHER_KEY))
+            (found,) = edge.listener.diagnostics(ChargerId(SUBSTATION, "CP-1"))
+            assert found["payload"] == "not let in from 127.0.0.1: This is not the charger's key."
+            assert edge.listener.diagnostics(ChargerId(SUBSTATION, "stranger-1")) == []
+
+    run(story)
+    said = [record for record in caplog.records if record.message == "a charger was not let in"]
+    assert len(said) == 2
+    assert OTHER_KEY not in caplog.text
+
+
 def test_pitfall_24_a_binary_key_is_a_key(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, registry=registered(tmp_path, 1)) as edge:

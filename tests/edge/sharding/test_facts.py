@@ -66,10 +66,11 @@ def test_rubbish_is_not_believed(value: str) -> None:
     assert believe([value], "edge-1", CHARGER, SECRET, NOW_S) is None
 
 
-def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(SECRET + b"\n")
+def test_a_secret_is_read_from_its_file_to_the_last_byte(tmp_path: Path) -> None:
+    random = b"\n" + SECRET[2:] + b" "
+    (tmp_path / "secret").write_bytes(random)
 
-    assert load_secret(tmp_path / "secret") == SECRET
+    assert load_secret(tmp_path / "secret") == random
 
 
 @pytest.mark.parametrize("content", [None, b"", b"short"])

@@ -1,6 +1,6 @@
 // A charger on npm `ocpp-rpc` in strict mode: the library checks each byte that comes, against the OCA's schemas.
 //
-//     node charger.js ws://127.0.0.1:9000/ocpp/substation-0 NAME ocpp1.6|ocpp2.0.1|ocpp2.1
+//     node charger.js ws://127.0.0.1:9000/ocpp/substation-0 NAME ocpp1.6|ocpp2.0.1
 //
 // It does what it is told: its power is what the last charging profile lets it draw. Each thing that happens is one line
 // of JSON on stdout; lines on stdin are orders: `plug`, `unplug`, `end`. What is against the standard, of either side, is

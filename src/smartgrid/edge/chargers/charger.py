@@ -15,6 +15,9 @@ from smartgrid.edge.transactions.charger_transactions import ChargerTransactions
 from smartgrid.edge.transactions.transaction import Transaction
 
 MOST_CONNECTORS = 32
+SETTLED_AFTER_S = 3.0
+"""For so long after the connection a car waits for its charger to confirm its safe current: programs that read no calls
+while they wait for an answer of their own must not run into their time limits."""
 
 
 class Charger:
@@ -59,6 +62,12 @@ class Charger:
             self._make_limit(found)
         return found
 
+    def tell_clock(self) -> None:
+        """To its limits: what its clock is off by has changed."""
+        for connector in self.connectors.values():
+            if connector.limit is not None:
+                connector.limit.clock(self.clock.ahead_s)
+
     def make_limits(self) -> None:
         """Anew: of another version, registration or model; what an old one held is not known any more."""
         for connector in self.connectors.values():
@@ -68,6 +77,13 @@ class Charger:
         if self.version is not None:
             connector.limit = ConnectorLimit(connector.number, connector.spec, self.quirks, self.version, self.pace)
             connector.limit_for, connector.is_known = None, False
+
+    def is_settled(self, now_s: float) -> bool:
+        """Whether it has confirmed its safe currents on this connection, or will not, as it seems."""
+        if self.link is None or now_s - self.link.opened_s > SETTLED_AFTER_S:
+            return True
+        limits = [connector.limit for connector in self.connectors.values() if connector.limit is not None]
+        return all(not each.is_controlled or each.fallback_kw < each.rating_kw for each in limits)
 
     def transaction_on(self, connector: Connector) -> Transaction | None:
         return self.transactions.open_on(connector.number)

@@ -88,6 +88,13 @@ class Connector:
         return kw_of(self.spec.rating_a, self.spec.phases)
 
     @property
+    def arrival_kw(self) -> float:
+        """The most that a car draws here before it has a session: by the safe current, planned or still in force."""
+        if self.limit is None or (self.limit.is_controlled and self.limit.fallback_kw >= self.limit.rating_kw):
+            return self.planned_kw  # no car is let in before the safe current is confirmed
+        return max(self.planned_kw, self.limit.fallback_kw)
+
+    @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
         return kw_of(self.fallback_a or 0.0, self.spec.phases)
@@ -131,6 +138,13 @@ class Connector:
         if self.reading is None or now_s - self.reading_s > FRESH_S:
             return None
         return self.reading.power_kw
+
+    def reconnected(self, now_s: float, *, may_have_been_elsewhere: bool) -> None:
+        """Its charger is here again; another edge may have told it something since, and it counts as ours anew."""
+        self.offer, self.was_ours = None, False
+        self.is_known = self.is_known and not may_have_been_elsewhere
+        if self.limit is not None:
+            self.limit.reconnected(now_s)
 
     def no_transaction(self) -> None:
         """What was of the last one is over."""

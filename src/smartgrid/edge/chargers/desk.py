@@ -55,13 +55,10 @@ class Desk:
         inbox: Inbox,
         *,
         allows: Callable[[str], bool],
-        has_offers_since_connected: Callable[[Charger], bool],
         connectors_changed: Callable[[Charger], None],
     ) -> None:
         self._times, self._inbox, self.allows = times, inbox, allows
-        self._has_offers, self._connectors_changed = has_offers_since_connected, connectors_changed
-        self.steering: Steering
-        self.deliveries: Deliveries
+        self._connectors_changed = connectors_changed
         self.orphans = 0
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
         """Those whose transaction the substation may yet know, since when."""
@@ -69,6 +66,10 @@ class Desk:
         """Whether substations were not told of so many transactions that there may be no more."""
         self.refused_full = 0
         self._unkept: dict[str, Transaction] = {}
+
+    def connect(self, steering: Steering, deliveries: Deliveries, has_offers: Callable[[Charger], bool]) -> None:
+        """To whom it tells; `has_offers`: whether a charger's substation has told of its sessions since it is here."""
+        self.steering, self.deliveries, self._has_offers = steering, deliveries, has_offers
 
     # ------------------------------------------------------------------ OCPP 1.6
 
@@ -186,7 +187,8 @@ class Desk:
         rating_kw = connector.rating_kw if limit is None else limit.rating_kw
         is_controlled = limit is None or limit.is_controlled
         fallback_kw = connector.least_kw if limit is None else limit.fallback_kw
-        held_kw = None if limit is None else limit.held_kw(self._times.now())
+        is_known = limit is not None and (connector.is_known or not limit.is_controlled)
+        held_kw = limit.held_kw(self._times.now()) if limit is not None and is_known else None
         if not transaction.is_open:
             fallback_kw = held_kw = 0.0
         return StartOrder(

@@ -18,10 +18,8 @@ from collections.abc import Callable
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.quirks import Quirks, Table
 from smartgrid.edge.limits.setup import Dialogue, SetUp, fingerprint, meter_interval_s, setup
-from smartgrid.edge.messages.values import Booted
-from smartgrid.edge.ports import Answer, ChargerSpec, Link, OcppVersion, Payload, RateUnit
+from smartgrid.edge.ports import Answer, Link, OcppVersion, Payload, RateUnit
 
 log = logging.getLogger(__name__)
 SILENT_S, SPREAD_S = 15.0, 30.0
@@ -32,19 +30,14 @@ FINGERPRINT, UNIT = "set-up", "unit"
 class SettingUp:
     """`learnt` is told of a charger about which something is to be remembered."""
 
-    def __init__(
-        self, times: Times, table: Table, learnt: Callable[[Charger], None], interval_s: int | None = None
-    ) -> None:
+    def __init__(self, times: Times, learnt: Callable[[Charger], None], interval_s: int | None = None) -> None:
         """`interval_s`: between meter values; None: by how many connectors there are."""
-        self._times, self._table, self._learnt = times, table, learnt
+        self._times, self._learnt = times, learnt
         self._silent: list[tuple[float, int, Charger, Link]] = []
         self._ties = itertools.count()
         self._waiting: OrderedDict[Link, Charger] = OrderedDict()
         self._under_way: set[Link] = set()
         self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
-
-    def quirks_of(self, spec: ChargerSpec, booted: Booted) -> Quirks:
-        return self._table.of(booted.vendor, booted.model, spec.quirks)
 
     def reckon(self, connectors: int) -> None:
         """How many connectors this edge has: the more, the less often each meter is read."""
@@ -68,8 +61,9 @@ class SettingUp:
             self._waiting[link] = charger
             self._go_on()
 
-    def tick(self, now_s: float) -> None:
+    def tick(self) -> None:
         """Ask those who have said nothing."""
+        now_s = self._times.now()
         while self._silent and self._silent[0][0] <= now_s:
             *_, charger, link = heapq.heappop(self._silent)
             if charger.link is link and not charger.is_heard:
@@ -109,7 +103,7 @@ class SettingUp:
     def _done(self, charger: Charger, link: Link, mark: str, found: SetUp) -> None:
         self._under_way.discard(link)
         unit = "" if found.unit is None else found.unit.value
-        charger.facts = {FINGERPRINT: mark, UNIT: unit}
+        charger.facts = {**charger.facts, FINGERPRINT: mark, UNIT: unit}
         if found.refused:
             log.info(
                 "a charger refuses some of its settings",

@@ -66,13 +66,18 @@ class Steering:
         self._changed(charger, connector)
         self._wake(charger, connector, self._next_s(connector, transaction, now_s))
 
-    def tick(self, now_s: float) -> None:
+    def tick(self) -> None:
         """Look at what is due."""
+        now_s = self._times.now()
         while self._due and self._due[0][0] <= now_s:
             at_s, _, charger, connector = heapq.heappop(self._due)
             if connector.wake_s == at_s:
                 connector.wake_s = math.inf
-                self.look(charger, connector)
+                try:
+                    self.look(charger, connector)
+                except Exception:
+                    log.exception("a connector could not be looked after", extra=charger.id._asdict())
+                    self._wake(charger, connector, now_s + LONGEST_SLEEP_S)
 
     def stop(self, charger: Charger, connector: Connector, in_s: float = 0.0) -> None:
         """There is no session (any more) for its car: the charger is asked to stop, until it does."""
@@ -94,7 +99,7 @@ class Steering:
         if transaction is not None:
             is_new = connector.newcomer is transaction
             connector.is_known |= is_new
-            connector.limit.begin(transaction.transaction_id or None, now_s, is_new=is_new)
+            connector.limit.begin(_id_for(connector.limit.version, transaction), now_s, is_new=is_new)
             connector.limit.offered(connector.offer, now_s)
         connector.limit_for = transaction
 
@@ -104,15 +109,17 @@ class Steering:
             order = limit.next_order(now_s)
             if order is None:
                 return
+            wall_s = self._times.wall()
+            action, payload = set_charging_profile(order, link.version, wall_s, charger.clock.ahead_s)
             limit.sent(order, now_s)
-            action, payload = set_charging_profile(order, link.version, self._times.wall(), charger.clock.ahead_s)
-            link.call(
-                action,
-                payload,
-                self._on_limit(charger, connector, link, limit, order),
-                slot=f"{action}/{connector.number}/{order.kind}",
-                first=True,
-            )
+            slot = f"{action}/{connector.number}/{order.kind}"
+            try:
+                link.call(
+                    action, payload, self._on_limit(charger, connector, link, limit, order), slot=slot, first=True
+                )
+            except ValueError:  # against the schema: a fault of ours, which no second try puts right
+                log.exception("a profile cannot be sent", extra=charger.id._asdict())
+                limit.answered(order, False, now_s)
 
     def _on_limit(
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
@@ -180,6 +187,12 @@ class Steering:
         if at_s < connector.wake_s:
             connector.wake_s = at_s
             heapq.heappush(self._due, (at_s, next(self._ties), charger, connector))
+
+
+def _id_for(version: OcppVersion, transaction: Transaction) -> str | None:
+    """As a profile may name it: in 1.6 it is a number."""
+    is_right = version is not OcppVersion.V16 or transaction.transaction_id.isdecimal()
+    return transaction.transaction_id if is_right and transaction.transaction_id else None
 
 
 def accepted(answer: Answer) -> bool | None:

@@ -23,7 +23,7 @@ class SubstationSeen:
     """The connectors whose sessions had power at the last change of the firm capacity."""
     is_plan_due: bool = True
     are_connectors_due: bool = False
-    connectors_told: tuple[int, int] | None = None
+    connectors_told: tuple[int, int, float] | None = None
     _currents: SafeCurrents = field(default_factory=SafeCurrents)
 
     def take(self, offers: Offers) -> None:
@@ -55,14 +55,17 @@ class SubstationSeen:
             if connector.limit is not None and connector.limit.is_controlled
         }
 
-    def count_connectors(self) -> tuple[int, int]:
-        """How many there are, and how many are free."""
-        all_of = [(charger, connector) for charger in self.chargers for connector in charger.connectors.values()]
-        free = sum(
-            charger.link is not None and connector.is_free(charger.transaction_on(connector))
-            for charger, connector in all_of
-        )
-        return len(all_of), free
+    def count_connectors(self) -> tuple[int, int, float]:
+        """How many there are, how many are free, and the most that a car draws that plugs in at one of these."""
+        total = free = 0
+        arrival_kw = 0.0
+        for charger in self.chargers:
+            for connector in charger.connectors.values():
+                total += 1
+                if charger.link is not None and connector.is_free(charger.transaction_on(connector)):
+                    free += 1
+                    arrival_kw = max(arrival_kw, connector.arrival_kw)
+        return total, free, round(arrival_kw, 3)
 
 
 def place_of(charger: str, connector: int) -> str:

@@ -20,6 +20,7 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.edge.grid import orders
 from smartgrid.edge.grid.counters import LOST, Counters
 from smartgrid.edge.grid.directory import Directory
+from smartgrid.edge.grid.report_box import Connectors
 from smartgrid.edge.grid.substation import NotAnsweredError, Substation, SubstationState
 from smartgrid.edge.ports import Downward, EndOrder, OpenSession, Outcome, SessionReport, StartOrder
 from smartgrid.protocol.headers import KEY
@@ -121,9 +122,9 @@ class SubstationGrid:
         found.box.claim(session_id, number, time.monotonic())
         found.tell()
 
-    def connectors(self, substation: str, total: int, free: int) -> None:
+    def connectors(self, substation: str, total: int, free: int, arrival_kw: float = 0.0) -> None:
         found = self._substation(substation)
-        found.box.set_connectors(total, free, time.monotonic())
+        found.box.set_connectors(Connectors(total, free, arrival_kw), time.monotonic())
         found.tell()
 
     # ------------------------------------------------------------------ for people

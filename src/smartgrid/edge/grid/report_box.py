@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -29,14 +29,22 @@ MAX_ANSWER_BYTES = 1024 * 1024
 MAX_SESSIONS = 10_000
 
 
+class Connectors(NamedTuple):
+    """How many there are, and how many are free; and the most that is drawn by who plugs in at one of these, before it
+    has a session."""
+
+    total: int
+    free: int
+    arrival_kw: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is told at once."""
 
     reports: tuple[SessionReport, ...]
     claims: tuple[tuple[str, int], ...]
-    connectors: tuple[int, int] | None
-    """How many there are, and how many are free."""
+    connectors: Connectors | None
 
 
 class ReportBox:
@@ -47,8 +55,8 @@ class ReportBox:
         self._latest: dict[str, SessionReport] = {}
         self._unsent: dict[str, None] = {}
         self._claims: dict[str, int] = {}
-        self._connectors: tuple[int, int] | None = None
-        self._told_connectors: tuple[int, int] | None = None
+        self._connectors: Connectors | None = None
+        self._told_connectors: Connectors | None = None
         self._largest = MAX_BATCH
 
     def __len__(self) -> int:
@@ -71,8 +79,8 @@ class ReportBox:
             self._claims[session_id] = number
             self._want(now_s)
 
-    def set_connectors(self, total: int, free: int, now_s: float) -> None:
-        self._connectors = total, free
+    def set_connectors(self, connectors: Connectors, now_s: float) -> None:
+        self._connectors = connectors
         if self._connectors != self._told_connectors:
             self._want(now_s)
 
@@ -131,12 +139,11 @@ class ReportBox:
 
 def encode(batch: Batch, epoch: int, edge: str, sequence: int) -> bytes:
     """The body of `POST /reports`. `sequence` is greater with each, so that one that comes late undoes nothing."""
-    connectors = None if batch.connectors is None else {"total": batch.connectors[0], "free": batch.connectors[1]}
     found: dict[str, Any] = {
         "epoch": epoch,
         "edge": edge,
         "sequence": sequence,
-        "connectors": connectors,
+        "connectors": None if batch.connectors is None else _connectors(batch.connectors),
         "sessions": [_wire(report) for report in batch.reports],
     }
     if batch.claims:
@@ -161,6 +168,12 @@ def _is_urgent(before: SessionReport | None, now: SessionReport) -> bool:
     if now.held_kw is not None and (before.held_kw is None or now.held_kw < before.held_kw):
         return True
     return now.number > before.number or now.fallback_kw < before.fallback_kw
+
+
+def _connectors(connectors: Connectors) -> Mapping[str, Any]:
+    """`arrival_kw` is left out where there is none to tell, as an older substation does not know it."""
+    found = connectors._asdict()
+    return found if connectors.arrival_kw else {"total": connectors.total, "free": connectors.free}
 
 
 def _wire(report: SessionReport) -> Mapping[str, Any]:

@@ -25,12 +25,12 @@ from __future__ import annotations
 import math
 
 from smartgrid.edge.limits import amps
-from smartgrid.edge.limits.obedience import Obeying, Verdict, exceeds
+from smartgrid.edge.limits.metered import REACTION_S, Metered
 from smartgrid.edge.limits.pace import Pace
 from smartgrid.edge.limits.phases import PhasesSeen
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.limits.slot import Slot, Written
-from smartgrid.edge.limits.ways import Ways
+from smartgrid.edge.limits.trust import Remedy, Trust
 from smartgrid.edge.ports import (
     ConnectorSpec,
     LimitOrder,
@@ -46,27 +46,16 @@ LIFE_S = 840.0
 LEAST_LIFE_S = 5.0
 MARGIN_S = 15.0
 """A profile ends so long before its lease, or by a tenth of it if that is less: clocks differ, and cars take time."""
-REACTION_S = 5.0
-"""A car follows within this (IEC 61851)."""
-FOLLOWED_S = 35.0
-"""After this a limit that has fallen counts as followed, if no meter says so: the slowest charger looks every 30 s."""
-RECENT_S = 60.0
 ANSWER_S = 60.0
 """How long an answer is waited for; a relative profile may begin that much late, so it is made that much shorter."""
 LATE_RENEWAL_S = 90.0
 """Before the end of a profile, where the charger has been written to too often today."""
 RISE_A = 1.0
 RETRY_S, RETRY_MOST_S = 5.0, 60.0
-ANEW_S = 900.0
-"""A charger that does not obey gets a new chance so often."""
-METER_TOLERANCE = 0.02
 BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
 _SAME = 1e-6
 PROBE_S = 30.0
 """Without another step of a probe for so long, it is over."""
-TRIAL_FROM_A = 8.0
-"""What a car must draw for it to be seen whether it follows a limit of half of that."""
-CLEARLY_A = 2.0
 _BASE = {kind: kind if kind is not ProfileKind.TX else ProfileKind.TX_DEFAULT for kind in ProfileKind}
 _IDS = {ProfileKind.TX: 1, ProfileKind.TX_DEFAULT: 2, ProfileKind.CHARGE_POINT_MAX: 3}
 
@@ -74,22 +63,29 @@ _IDS = {ProfileKind.TX: 1, ProfileKind.TX_DEFAULT: 2, ProfileKind.CHARGE_POINT_M
 class ConnectorLimit:
     """See above. All times are of `time.monotonic`. `pace` is shared by the connectors of a charger."""
 
+    __slots__ = (
+        "_base", "_begun_s", "_failures", "_first_sequence", "_has_car", "_has_had_power", "_is_connected", "_is_first",
+        "_is_relative", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace",
+        "_paused_s", "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence",
+        "_trust", "_tx", "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id",
+        "version",
+    )  # fmt: skip
+
     def __init__(
         self, connector: int, spec: ConnectorSpec, quirks: Quirks, version: OcppVersion, pace: Pace | None = None
     ) -> None:
         self.connector = connector
         self.spec = spec
         self.version = version
-        self.obedience = Obedience.UNKNOWN
-        self.is_controlled = True
         self.adopted_number = 0
         self.transaction_id: str | None = None
         self._quirks = quirks
         self._pace = pace or Pace()
-        self._ways = Ways(quirks)
+        self._trust = Trust(quirks)
+        self._ways = self._trust.ways
         self._voltage = amps.Voltage()
         self._phases = PhasesSeen(spec.phases)
-        self._obeying = Obeying()
+        self._metered = Metered()
         self._tx = Slot()
         self._base = Slot()
         self._sequence = 0
@@ -110,16 +106,6 @@ class ConnectorLimit:
         self._retry_s = -math.inf
         self._has_had_power = False
         self._paused_s: float | None = None
-        self._metered_kw = 0.0
-        self._metered_s = -math.inf
-        self._fell_s = -math.inf
-        self._lingering_kw = 0.0
-        self._judged_kw = 0.0
-        self._is_retried = False
-        self._anew_s = math.inf
-        self._has_chance = False
-        self._trial_a: float | None = None
-        self._asked: ProfileKind | None = None
         self._looked_s = -math.inf
 
     # ------------------------------------------------------------------ what happens
@@ -139,10 +125,10 @@ class ConnectorLimit:
         self._begun_s = now_s
         self._has_had_power, self._paused_s = False, None
         self.transaction_id = transaction_id
-        self._obeying.reset(now_s)
+        self._trust.another_car(now_s)
         if is_new:
             self._tx.empty()
-            self._lingering_kw = 0.0
+            self._metered.reset()
 
     def end(self, now_s: float) -> None:
         """The transaction is over, and its TxProfile with it."""
@@ -151,10 +137,9 @@ class ConnectorLimit:
         self._offer = None
         self._tx.empty()
         self._phases.reset()
-        self._metered_kw, self._metered_s = 0.0, -math.inf
-        self._lingering_kw = 0.0
+        self._metered.reset()
         self._limit_again = False
-        self._trial_a = None
+        self._trust.another_car(now_s)
 
     def offered(self, offer: Offer | None, now_s: float) -> None:
         """What the substation offers the session. None: it does not know it; what was offered falls to 0 at once."""
@@ -195,11 +180,23 @@ class ConnectorLimit:
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
-        bound_kw = self._written_kw(now_s) if self._trial_a is not None else self._bound_kw(now_s)
-        self._metered_kw, self._metered_s = power_kw, now_s
-        if now_s >= self._fell_s + REACTION_S and power_kw <= bound_kw * (1 + METER_TOLERANCE) + _SAME:
-            self._lingering_kw = 0.0
-        self._judge(reading, power_kw, bound_kw, now_s)
+        bound_kw = self._bound_kw(now_s) if self._trust.trial_a is None else self._written_kw(now_s)
+        self._metered.measured(power_kw, bound_kw, now_s)
+        drawn_a = self._amperes(power_kw)
+        standing = self._tx.standing or self._base.standing
+        if standing is not None and standing.unit is RateUnit.AMPERES:
+            drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
+        self._do(
+            self._trust.measured(
+                drawn_a,
+                reading.offered_a,
+                self._amperes(bound_kw),
+                None if self._tx.standing is None else self._amperes(self.fallback_kw),
+                self.spec.rating_a,
+                now_s,
+                is_pending=self._limit_again or self._safe_again,
+            )
+        )
 
     def sent(self, order: LimitOrder, now_s: float) -> None:
         """It is on its way, or in the queue to the charger."""
@@ -273,13 +270,16 @@ class ConnectorLimit:
 
     def held_kw(self, now_s: float) -> float:
         """The most that may be drawn now."""
-        bound_kw = self._bound_kw(now_s)
-        if now_s < self._fell_s + FOLLOWED_S:
-            bound_kw = max(bound_kw, self._lingering_kw)
-        counts = self._metered_s >= self._fell_s + REACTION_S
-        if counts and self._metered_kw > bound_kw * (1 + METER_TOLERANCE):
-            return self._metered_kw
-        return bound_kw
+        return self._metered.held_kw(self._bound_kw(now_s), now_s)
+
+    @property
+    def obedience(self) -> Obedience:
+        return self._trust.obedience
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether limits count; if not, the rating is what may be drawn."""
+        return self._trust.is_controlled
 
     @property
     def limit_a(self) -> float | None:
@@ -329,6 +329,10 @@ class ConnectorLimit:
     def _kw(self, written: Written, limit: float | None) -> float:
         return 0.0 if limit is None else amps.to_kw(limit, written.unit, self._voltage.assumed_v, self._phases.used)
 
+    def _amperes(self, power_kw: float) -> float:
+        """What a power is on each phase."""
+        return 1_000 * power_kw / (self._voltage.assumed_v * self._phases.used)
+
     # ------------------------------------------------------------------ what is told next
 
     def next_order(self, now_s: float) -> LimitOrder | None:
@@ -336,15 +340,14 @@ class ConnectorLimit:
         self._looked_s = now_s
         if not self._is_connected:
             return None
-        self._pass_time(now_s)
+        self._trust.pass_time(self._amperes(self._metered.power_kw) if self._has_car else 0.0, now_s)
         return self._safe_order(now_s) or self._limit_order(now_s)
 
     def next_due_s(self) -> float:
         """When time alone may bring another order, or lower what is held; infinite if never."""
-        times_s = [self._retry_s, self._pace.next_rise_s(), self._anew_s]
+        times_s = [self._retry_s, self._pace.next_rise_s(), self._trust.anew_s, *self._metered.times_s()]
         if self._paused_s is not None:
             times_s.append(self._paused_s + self._quirks.pause_s)
-        times_s += [self._fell_s + REACTION_S, self._fell_s + FOLLOWED_S]
         for written in (*self._tx.possible(), *self._base.possible()):
             times_s += [written.ends_s, self._renewal_s(written, False), self._renewal_s(written, True)]
         return min((time_s for time_s in times_s if time_s > self._looked_s), default=math.inf)
@@ -386,7 +389,7 @@ class ConnectorLimit:
     def _life_of_limit_s(self, now_s: float) -> int | None:
         """How long a profile with a limit may live that is written now; None where none is to be."""
         carrier = self._ways.carrier
-        if not self._has_car or carrier is None or not (self.is_controlled or self._has_chance):
+        if not self._has_car or carrier is None or not self._trust.may_write:
             return None
         if carrier is ProfileKind.TX:
             nothing = self._offer is None and not self._draws_by_limit(now_s)
@@ -461,8 +464,8 @@ class ConnectorLimit:
 
     def _wanted(self, unit: RateUnit) -> float:
         voltage_v, phases, least_a = self._voltage.assumed_v, self._phases.used, self._quirks.minimum_a
-        if self._trial_a is not None:
-            limit = amps.of_current(self._trial_a, unit, voltage_v, phases)
+        if self._trust.trial_a is not None:
+            limit = amps.of_current(self._trust.trial_a, unit, voltage_v, phases)
         elif self._offer is None:
             limit = 0.0
         else:
@@ -513,35 +516,24 @@ class ConnectorLimit:
     def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
         before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, late_s)
-        self._ways.accepted(order.unit, order.limit)
+        self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0
         if order.duration_s is None:
             self._safe_again = False
         else:
             self._limit_again = False
-            self._regained(now_s)
         if order.limit > 0:
             self._has_had_power |= order.duration_s is not None
             self._paused_s = None
         elif self._has_had_power and self._paused_s is None:
             self._paused_s = now_s
-        if before is None or before.limit != order.limit:
-            self._obeying.confirmed(now_s)
         if self._bound_kw(now_s) < before_kw - _SAME:
-            lingers = now_s < self._fell_s + FOLLOWED_S
-            self._lingering_kw = max(before_kw, self._lingering_kw if lingers else 0.0)
-            self._fell_s = now_s
+            self._metered.fell(before_kw, now_s)
 
     def _before_kw(self, now_s: float) -> float:
         """What may have been drawn until now; where it is not known what was written, what the meter shows."""
-        is_metered = now_s < self._metered_s + RECENT_S
-        return self._metered_kw if is_metered and not self._tx.is_known else self._bound_kw(now_s)
-
-    def _regained(self, now_s: float) -> None:
-        """A charger that had rejected all takes a limit now."""
-        if self.obedience is Obedience.REJECTS:
-            self.obedience, self.is_controlled = Obedience.UNKNOWN, True
-            self._has_chance, self._anew_s = False, math.inf
+        recent_kw = None if self._tx.is_known else self._metered.recent_kw(now_s)
+        return self._bound_kw(now_s) if recent_kw is None else recent_kw
 
     def _failed(self, now_s: float) -> None:
         self._retry_s = now_s + min(RETRY_S * 2**self._failures, RETRY_MOST_S)
@@ -550,27 +542,12 @@ class ConnectorLimit:
     def _refused(self, order: LimitOrder, now_s: float) -> None:
         if order.kind is ProfileKind.TX and order.transaction_id != self.transaction_id:
             return  # its transaction is over: that was why
-        self._ways.refused(order.kind, order.unit, order.limit)
         self._is_first |= order.sequence == self._first_sequence
-        if self._ways.carrier is None:
-            self._lose(Obedience.REJECTS, now_s)
+        self._trust.refused(order, now_s)
 
-    def _lose(self, obedience: Obedience, now_s: float) -> None:
-        self.obedience, self.is_controlled = obedience, False
-        self._has_chance, self._trial_a = False, None
-        self._anew_s = now_s + ANEW_S
-
-    def _pass_time(self, now_s: float) -> None:
-        if self.is_controlled or now_s < self._anew_s:
-            return
-        self._anew_s = now_s + ANEW_S
-        if self.obedience is Obedience.IGNORES:
-            drawn_a = 1_000 * self._metered_kw / (self._voltage.assumed_v * self._phases.used)
-            if drawn_a < TRIAL_FROM_A or not self._has_car:
-                return  # nothing could be seen of it
-            self._trial_a = float(max(self._quirks.minimum_a, drawn_a // 2))
-        self._ways.begin_anew()
-        self._has_chance = True
+    def _do(self, remedy: Remedy) -> None:
+        self._limit_again |= remedy is Remedy.WRITE_AGAIN
+        self._is_first |= remedy is Remedy.WRITE_OTHERWISE
 
     def _power_kw(self, reading: Reading) -> float | None:
         """What is drawn, believed within twice the rating."""
@@ -582,72 +559,24 @@ class ConnectorLimit:
             power_kw = sum(currents_a) * self._voltage.assumed_v / 1_000
         return max(power_kw, 0.0) if power_kw <= 2 * self.rating_kw else None
 
-    def _judge(self, reading: Reading, power_kw: float, bound_kw: float, now_s: float) -> None:
-        if bound_kw < self._judged_kw * (1 - METER_TOLERANCE):
-            self._obeying.confirmed(now_s)  # a profile has run out meanwhile
-        self._judged_kw = bound_kw
-        per_kw = 1_000 / (self._voltage.assumed_v * self._phases.used)
-        drawn_a = power_kw * per_kw
-        standing = self._tx.standing or self._base.standing
-        if standing is not None and standing.unit is RateUnit.AMPERES:
-            drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
-        carries = self._ways.carrier is ProfileKind.TX and self._tx.standing is not None and self._ways.has_another
-        safe_a = self.fallback_kw * per_kw if carries else None
-        verdict = self._obeying.measured(
-            drawn_a, reading.offered_a, bound_kw * per_kw, safe_a, self.spec.rating_a, now_s
-        )
-        if verdict is Verdict.EXCEEDS:
-            self._disobeyed(now_s)
-        elif verdict is Verdict.STUCK:
-            self._not_applied(now_s)
-        elif verdict is Verdict.FOLLOWS and (self.is_controlled or self._trial_a is not None):
-            self.obedience, self.is_controlled = Obedience.OBEYS, True
-            self._has_chance, self._trial_a, self._is_retried, self._anew_s = False, None, False, math.inf
-
-    def _disobeyed(self, now_s: float) -> None:
-        """Once more; then by another profile; then it does not obey."""
-        self._obeying.confirmed(now_s)
-        if not self.is_controlled:
-            self._lose(self.obedience, now_s)
-        elif self._limit_again or self._safe_again:
-            return  # it is to be written again, and has not been yet
-        elif not self._is_retried:
-            self._is_retried = self._limit_again = True
-        elif self._ways.has_another:
-            self._not_applied(now_s)
-        else:
-            self._lose(Obedience.IGNORES, now_s)
-
-    def _not_applied(self, now_s: float) -> None:
-        carrier = self._ways.carrier
-        assert carrier is not None
-        self._ways.had_no_effect(carrier)
-        self._is_retried = False
-        self._is_first = True
-        self._obeying.confirmed(now_s)
-
     # ------------------------------------------------------------------ asking the charger
 
     def is_to_ask(self) -> bool:
-        """Whether to ask for the composite schedule: once for each profile that carries limits, when it should tell."""
+        """Whether to ask for the composite schedule: once, when it would tell whether a TxProfile is applied."""
         standing = self._tx.standing
-        kind = self._ways.carrier
-        if kind is not ProfileKind.TX or self._asked is kind or standing is None or not self._base.is_certain:
+        if standing is None or not self._base.is_certain:
             return False
-        base_a = amps.to_amperes(self.fallback_kw, RateUnit.WATTS, self._voltage.assumed_v / 1_000, self._phases.used)
-        limit_a = amps.to_amperes(standing.limit, standing.unit, self._voltage.assumed_v, self._phases.used)
-        return abs(limit_a - base_a) >= CLEARLY_A
+        return self._trust.is_to_ask(self._amperes(self._kw(standing, standing.limit)), self._amperes(self.fallback_kw))
 
     def schedule_told(self, limit: float | None, unit: RateUnit, now_s: float) -> None:
         """Its answer: the limit of now; None where it did not say."""
         standing = self._tx.standing
-        self._asked = ProfileKind.TX
-        if limit is None or standing is None or self._ways.carrier is not ProfileKind.TX or not self._ways.has_another:
-            return
-        voltage_v, phases = self._voltage.assumed_v, self._phases.used
-        told_a = amps.to_amperes(limit, unit, voltage_v, phases)
-        ordered_a = amps.to_amperes(standing.limit, standing.unit, voltage_v, phases)
-        safe_a = 1_000 * self.fallback_kw / (voltage_v * phases)
-        is_safe = abs(told_a - safe_a) <= CLEARLY_A / 2 and ordered_a - safe_a >= CLEARLY_A
-        if is_safe or exceeds(told_a, ordered_a):
-            self._not_applied(now_s)
+        told_a = amps.to_amperes(limit or 0.0, unit, self._voltage.assumed_v, self._phases.used)
+        self._do(
+            self._trust.schedule_told(
+                None if limit is None or standing is None else told_a,
+                0.0 if standing is None else self._amperes(self._kw(standing, standing.limit)),
+                self._amperes(self.fallback_kw),
+                now_s,
+            )
+        )

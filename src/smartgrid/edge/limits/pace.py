@@ -50,6 +50,8 @@ class Pace:
 
     def _turn_to(self, now_s: float) -> None:
         hour = int(now_s // HOUR_S)
+        if hour == self._hour:
+            return
         for passed in range(self._hour + 1, min(hour, self._hour + HOURS) + 1):
             self._counts[passed % HOURS] = 0
         self._hour = max(hour, self._hour)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.ports import ProfileKind, RateUnit
 
+_PLACE = {kind: place for place, kind in enumerate(ProfileKind)}
+
 
 class Ways:
     """Of one connector."""
 
-    __slots__ = ("_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit")
+    __slots__ = ("_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit", "_units", "carrier")
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
@@ -22,31 +24,28 @@ class Ways:
         self._takes_zero = quirks.can_pause
         self._refused: frozenset[tuple[ProfileKind, RateUnit]] = frozenset()
         self._dropped: frozenset[ProfileKind] = frozenset()
+        self.carrier: ProfileKind | None = None
+        """The profile that carries limits; None once every way has been refused or was of no effect."""
+        self._reckon()
 
     @property
     def takes_zero(self) -> bool:
         return self._takes_zero
 
-    @property
-    def carrier(self) -> ProfileKind | None:
-        """The profile that carries limits; None once every way has been refused or was of no effect."""
-        open_kinds = (kind for kind in self._quirks.kinds if kind not in self._dropped)
-        return next((kind for kind in open_kinds if self.unit_of(kind) is not None), None)
-
     def unit_of(self, kind: ProfileKind) -> RateUnit | None:
         """In which unit to write this profile; None if it was refused in all."""
-        other = RateUnit.WATTS if self._first_unit is RateUnit.AMPERES else RateUnit.AMPERES
-        units = (self._unit,) if self._unit is not None else (self._first_unit, other)
-        return next((unit for unit in units if (kind, unit) not in self._refused), None)
+        return self._units[_PLACE[kind]]
 
     def told_unit(self, unit: RateUnit) -> None:
         """The charger has said which unit it takes; the table of quirks knows better where it says something."""
         if self._quirks.unit is None:
             self._unit = unit
+            self._reckon()
 
     def accepted(self, unit: RateUnit, limit: float) -> None:
         if self._unit is None:
             self._unit = unit
+            self._reckon()
         self._takes_zero = self._takes_zero or limit == 0
 
     def refused(self, kind: ProfileKind, unit: RateUnit, limit: float) -> None:
@@ -56,19 +55,33 @@ class Ways:
         else:
             self._refused |= {(kind, unit)}
             self._takes_zero = self._quirks.can_pause
+            self._reckon()
 
     def had_no_effect(self, kind: ProfileKind) -> None:
         """Accepted, and not applied."""
         self._dropped |= {kind}
+        self._reckon()
 
     @property
     def has_another(self) -> bool:
         """Whether there is another profile to try than the one that carries limits now."""
-        left = [kind for kind in self._quirks.kinds if kind not in self._dropped and self.unit_of(kind) is not None]
-        return len(left) > 1
+        return len(self._open_kinds()) > 1
 
     def begin_anew(self) -> None:
         """The charger gets a new chance: firmware changes."""
         self._refused = frozenset()
         self._dropped = frozenset()
         self._takes_zero = self._quirks.can_pause
+        self._reckon()
+
+    def _open_kinds(self) -> list[ProfileKind]:
+        return [kind for kind in self._quirks.kinds if kind not in self._dropped and self.unit_of(kind) is not None]
+
+    def _reckon(self) -> None:
+        """What follows, kept as it is asked for at each look at a connector."""
+        other = RateUnit.WATTS if self._first_unit is RateUnit.AMPERES else RateUnit.AMPERES
+        units = (self._unit,) if self._unit is not None else (self._first_unit, other)
+        self._units = tuple(
+            next((unit for unit in units if (kind, unit) not in self._refused), None) for kind in ProfileKind
+        )
+        self.carrier = next(iter(self._open_kinds()), None)

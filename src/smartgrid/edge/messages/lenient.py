@@ -11,6 +11,8 @@ MAX_TEXT = 500
 
 def text(value: Any, longest: int = MAX_TEXT) -> str:
     """A text without its outer spaces and what cannot be printed; empty where there is none."""
+    if type(value) is str and len(value) <= longest and value.isprintable():
+        return value.strip()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return "".join(c for c in str(value)[: 4 * longest].strip() if c.isprintable())[:longest]
@@ -18,10 +20,13 @@ def text(value: Any, longest: int = MAX_TEXT) -> str:
 
 def number(value: Any) -> float | None:
     """A finite number, also one that is written as a text (with a decimal comma, too)."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
     try:
-        found = float(value.strip().replace(",", ".") if isinstance(value, str) else value)
+        if type(value) is str:
+            found = float(value.replace(",", ".") if "," in value else value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found = float(value)
+        else:
+            return None
     except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
@@ -22,6 +23,7 @@ from smartgrid.edge.messages.lenient import integer, items, mapping, number, tex
 from smartgrid.edge.ports import Reading
 
 NOMINAL_V = 230.0
+ENERGY = "Energy.Active.Import.Register"
 _LEAST_V, _MOST_V = 50.0, 1500.0
 _MOST_A = 2000.0
 _MOST_KW = 5000.0
@@ -53,7 +55,7 @@ def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading
     power_kw = samples.total("Power.Active.Import", _MOST_KW)
     if power_kw is None:
         power_kw = _power_of(currents, voltages)
-    energy_kwh = samples.total("Energy.Active.Import.Register", _MOST_KWH)
+    energy_kwh = samples.total(ENERGY, _MOST_KWH)
     offered_a = samples.total("Current.Offered", _MOST_A, is_sum=False)
     if energy_kwh is None and power_kw is None and offered_a is None and currents == voltages == _NONE:
         return None
@@ -100,29 +102,31 @@ class _Samples:
         return found if found is not None else self._found.get(measurand.replace("Import", "Export"), {})
 
     def _take(self, sample: Mapping[str, Any]) -> None:
-        value = number(sample.get("value"))
-        measurand = text(sample.get("measurand")) or "Energy.Active.Import.Register"
-        told_phase = text(sample.get("phase")).upper()
-        if value is None or text(sample.get("location")).upper() in _OF_THE_CAR:
-            return
-        if told_phase and told_phase not in _PHASES:
-            return  # N, or what no one knows
-        value = _in_our_unit(value, measurand, sample)
+        value, location = number(sample.get("value")), text(sample.get("location"))
+        measurand, told_phase = text(sample.get("measurand")) or ENERGY, text(sample.get("phase")).upper()
+        if value is None or location.upper() in _OF_THE_CAR or (told_phase and told_phase not in _PHASES):
+            return  # of the car, of N, or of what no one knows
+        of_2x = sample.get("unitOfMeasure")
+        if of_2x is None:
+            factor = _factor(measurand, text(sample.get("unit")), 0)
+        else:
+            of_2x = mapping(of_2x)
+            factor = _factor(measurand, text(of_2x.get("unit")), integer(of_2x.get("multiplier")) or 0)
         if told_phase in _BETWEEN_PHASES and measurand == "Voltage":
-            value /= math.sqrt(3)
+            factor /= math.sqrt(3)
         phase = _PHASES[told_phase] if told_phase else _TOTAL
         values = self._found.setdefault(measurand, {})
-        if text(sample.get("location")) != "Inlet" or phase not in values:  # the outlet's is the car's
-            values[phase] = value
+        if location != "Inlet" or phase not in values:  # the outlet's is the car's
+            values[phase] = value * factor
 
 
-def _in_our_unit(value: float, measurand: str, sample: Mapping[str, Any]) -> float:
-    of_2x = mapping(sample.get("unitOfMeasure"))
-    unit = (text(sample.get("unit")) or text(of_2x.get("unit"))).lower()
-    value *= 10.0 ** max(-12, min(12, integer(of_2x.get("multiplier")) or 0))
+@lru_cache(1000)
+def _factor(measurand: str, unit: str, power_of_ten: int) -> float:
+    """From what is told to kWh, kW, A, V."""
+    factor = 10.0 ** max(-12, min(12, power_of_ten))
     is_in_kilo = measurand.startswith(("Energy", "Power"))
-    if unit.startswith("k"):
-        return value if is_in_kilo else value * 1000
-    if unit.startswith("m") and unit in {"ma", "mv"}:
-        return value / 1000
-    return value / 1000 if is_in_kilo else value
+    if unit.lower().startswith("k"):
+        return factor if is_in_kilo else factor * 1000
+    if unit.lower() in {"ma", "mv"}:
+        return factor / 1000
+    return factor / 1000 if is_in_kilo else factor

@@ -31,6 +31,8 @@ from smartgrid.edge.ports import Answer, ChargerId, OcppVersion, Payload, Upward
 
 MAX_FRAGMENTS = 256
 MAX_REASON = 120
+POLITE = 2
+"""Frames that are read at once of a charger that waits for its answers: a message, and perhaps a pong."""
 GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 log = logging.getLogger(__name__)
@@ -190,7 +192,11 @@ class Connection(asyncio.BufferedProtocol):
         self._do(self._talk.received(data, now_s))
 
     def _limit(self, frames: int, now_s: float) -> None:
-        """A GCRA (see `http_server.rate`): the time at which what has come would have come at the rate."""
+        """A GCRA (see `http_server.rate`): the time at which what has come would have come at the rate.
+
+        A charger that waits for each answer, as OCPP wants it, is never sent away for this: it may have days of
+        messages to tell, and is only read more slowly. One that does not wait has sent more than one when it is read.
+        """
         bounds = self._host.bounds
         if self._due_s <= now_s:
             self._due_s, self._excess_s = now_s, math.inf
@@ -198,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
         until_s = self._due_s - bounds.burst / bounds.messages_per_s
         if until_s <= now_s or self._is_over:
             return
-        self._excess_s = min(self._excess_s, now_s)
+        self._excess_s = min(self._excess_s, now_s) if frames > POLITE else math.inf
         if now_s - self._excess_s > bounds.excess_s:
             self._send_away("too_many_messages", POLICY, "too many messages for too long")
             return

@@ -16,7 +16,7 @@ class Bounds:
 
     max_connections: int = 12_000
     max_handshakes: int = 100
-    """Connections that are let in at the same time; who comes beyond is told to come again (503)."""
+    """Requests that are under way at the same time; who comes beyond waits in the kernel's queue."""
     handshake_s: float = 10.0
     """From a connection's beginning to the end of its request, TLS included."""
     max_message_bytes: int = 65_536
@@ -24,7 +24,7 @@ class Bounds:
     burst: int = 100
     """Messages of one charger: after as many at once it is read no faster than the rate."""
     excess_s: float = 300.0
-    """Who never falls below the rate for so long is sent away."""
+    """Who never falls below the rate for so long is sent away, unless it waits for its answers."""
     max_unsent_bytes: int = 262_144
     """Who does not read what it is sent is cut off beyond it."""
     ping_s: float = 60.0

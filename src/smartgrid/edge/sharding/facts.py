@@ -89,14 +89,17 @@ def believe(values: Sequence[str], owner: str, charger: ChargerId, secret: bytes
 
 
 def load_secret(file: Path) -> bytes:
-    """The secret of all edges. Raises StartError: one sentence that says what would be right."""
+    """The secret of all edges, just as it is: random bytes may begin or end with white space.
+
+    Raises StartError: one sentence that says what would be right.
+    """
     try:
         secret = first_bytes(file, MAX_SECRET_BYTES)
     except (OSError, ValueError) as error:
         raise StartError(f"SMARTGRID_PEER_SECRET_FILE cannot be read: {error}") from None
-    if len(secret.strip()) < LEAST_SECRET_BYTES:
+    if len(secret) < LEAST_SECRET_BYTES:
         raise StartError(f"SMARTGRID_PEER_SECRET_FILE must have {LEAST_SECRET_BYTES} random bytes at least")
-    return secret.strip()
+    return secret
 
 
 def _signature(content: bytes, secret: bytes) -> str:

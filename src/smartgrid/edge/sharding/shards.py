@@ -81,7 +81,9 @@ class Shards:
         return self._peers[name].http_url
 
     async def look(self) -> None:
-        """Look once who is there."""
+        """Look once who is there; before the first chargers come, so that none is taken for ours that is not."""
+        if self._is_alone:
+            return
         limit = asyncio.Semaphore(LOOKS_AT_ONCE)
 
         async def look_at(peer: Peer) -> None:

@@ -1,0 +1,120 @@
+"""Which chargers this edge knows, by substation, and what the registry says of them and learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.substations import SubstationSeen
+from smartgrid.edge.limits.quirks import Quirks, Table
+from smartgrid.edge.messages.lenient import number as number_in
+from smartgrid.edge.messages.values import Booted
+from smartgrid.edge.ports import ChargerId, ChargerSpec, Grid
+from smartgrid.edge.registry.replica import About
+from smartgrid.edge.registry.store import Registry
+
+SAFE = "safe-{}"
+"""The fact that a connector's safe current is remembered as."""
+
+
+class Roster:
+    """`known` makes a charger of an id; the others are looked up."""
+
+    def __init__(self, grid: Grid, registry: Registry, table: Table) -> None:
+        self._grid, self.registry, self._table = grid, registry, table
+        self._chargers: dict[ChargerId, Charger] = {}
+        self.substations: dict[str, SubstationSeen] = {}
+
+    def __iter__(self) -> Iterator[Charger]:
+        return iter(self._chargers.values())
+
+    def get(self, charger_id: ChargerId) -> Charger | None:
+        return self._chargers.get(charger_id)
+
+    def substation(self, name: str) -> SubstationSeen:
+        found = self.substations.get(name)
+        if found is None:
+            found = self.substations[name] = SubstationSeen(name)
+        return found
+
+    def known(self, charger_id: ChargerId) -> Charger:
+        """As it is registered, and as it has said of itself when it was here before."""
+        found = self._chargers.get(charger_id)
+        if found is None:
+            row = self.registry.find(charger_id)
+            about = About() if row is None else row.about
+            spec = self.registry.get(charger_id) or ChargerSpec()
+            booted = Booted(about.vendor, about.model, about.firmware)
+            found = self._chargers[charger_id] = Charger(charger_id, spec, self._quirks(spec, booted))
+            found.booted, found.facts = booted, about.facts
+            for number in range(len(found.connectors) + 1, about.connectors + 1):
+                found.connector(number)
+            for connector in found.connectors.values():
+                connector.fallback_a = number_in(about.facts.get(SAFE.format(connector.number)))
+            seen = self.substation(charger_id.substation)
+            seen.chargers.append(found)
+            seen.is_plan_due = True
+        return found
+
+    def refresh(self, charger: Charger) -> None:
+        """It may have been registered anew since it was here."""
+        spec = self.registry.get(charger.id)
+        if spec is None or spec == charger.spec:
+            return
+        charger.spec, charger.version = spec, None
+        charger.quirks = self._quirks(spec, charger.booted)
+        for number, each in enumerate(spec.connectors, 1):
+            connector = charger.connector(number)
+            if connector is not None:
+                connector.spec = each
+        self.substation(charger.id.substation).is_plan_due = True
+
+    def booted(self, charger: Charger, booted: Booted) -> bool:
+        """What it says it is; returns whether that means other quirks, and so other limits."""
+        is_news, charger.booted = booted != charger.booted, booted
+        if is_news:
+            self.learn(charger)
+        quirks = self._quirks(charger.spec, booted)
+        is_other, charger.quirks = quirks != charger.quirks, quirks
+        return is_other
+
+    def grown(self, charger: Charger) -> None:
+        """It has named a connector that was not known."""
+        self.learn(charger)
+        seen = self.substation(charger.id.substation)
+        seen.is_plan_due = seen.are_connectors_due = True
+
+    def learn(self, charger: Charger) -> None:
+        """To be remembered, as a charger that comes back need not say it again."""
+        said = charger.booted
+        about = About(said.vendor, said.model, said.firmware, max(charger.connectors), charger.facts)
+        self.registry.learn(charger.id, about)
+
+    def planned(self, charger: Charger) -> None:
+        """Its safe currents are others now."""
+        safe = {
+            SAFE.format(connector.number): str(connector.fallback_a)
+            for connector in charger.connectors.values()
+            if connector.fallback_a is not None
+        }
+        if not safe.items() <= charger.facts.items():
+            charger.facts = {**charger.facts, **safe}
+            self.learn(charger)
+        self.connectors_changed(charger)
+
+    def connectors_changed(self, charger: Charger) -> None:
+        """It may have more or fewer that are free."""
+        self.substation(charger.id.substation).are_connectors_due = True
+
+    def tell_connectors(self) -> None:
+        """To the substations, where their numbers have changed."""
+        for seen in self.substations.values():
+            if seen.are_connectors_due:
+                seen.are_connectors_due = False
+                counted = seen.count_connectors()
+                if counted != seen.connectors_told:
+                    seen.connectors_told = counted
+                    self._grid.connectors(seen.name, *counted)
+
+    def _quirks(self, spec: ChargerSpec, booted: Booted) -> Quirks:
+        return self._table.of(booted.vendor, booted.model, spec.quirks)

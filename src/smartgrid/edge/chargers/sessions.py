@@ -1,0 +1,194 @@
+"""Transactions of chargers and sessions of substations: which is which, whose it is, and what it is offered.
+
+An offer counts only where the substation says that the session is this edge's, and where chargers may visit other edges
+only if it was asked for after the charger had connected: else another edge may have told it something since. A session
+that is another's is claimed once its charger is here. One that was ours on this connection and is another's now means
+that our connection is the older one: it is closed.
+
+A session that its substation has lost begins anew, by the same key. One that has ended there while its car is still
+here is stopped at the charger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
+from smartgrid.edge.chargers.desk import Desk
+from smartgrid.edge.chargers.roster import Roster
+from smartgrid.edge.chargers.steering import Steering
+from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.ports import ChargerId, Grid, Offer, Offers, OpenSession
+from smartgrid.edge.transactions.charger_transactions import TooManyError
+from smartgrid.edge.transactions.deliveries import Deliveries
+from smartgrid.edge.transactions.transaction import Transaction
+
+log = logging.getLogger(__name__)
+MANY = 8
+"""A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
+IN_VAIN_S = 60.0
+STOPPING, ENDED, WAITING = "Stopping", "Idle", "Waiting"
+GOING_AWAY = 1001
+
+
+class Sessions:
+    def __init__(self, grid: Grid, times: Times, roster: Roster, desk: Desk, *, has_peers: bool) -> None:
+        self._grid, self._times, self._roster, self._desk = grid, times, roster, desk
+        self._has_peers = has_peers
+        self._transactions: dict[str, Transaction] = {}
+        self.steering: Steering
+        self.deliveries: Deliveries
+
+    def load(self, transactions: Sequence[Transaction]) -> None:
+        """What the inbox holds."""
+        for transaction in transactions:
+            charger = self._roster.known(transaction.charger)
+            try:
+                charger.transactions.add(transaction)
+            except TooManyError:
+                continue
+            if transaction.session_id:
+                self._transactions[transaction.session_id] = transaction
+            elif transaction.is_orphan and not transaction.is_refused:
+                self._desk.orphans_noted[transaction.key] = self._times.now(), transaction
+        for charger in self._roster:
+            self.forget(charger)
+            if len(charger.transactions):
+                self._grid.watch(charger.id.substation)
+            for number in {each.connector for each in charger.transactions}:
+                self.deliveries.look(charger.id, number)
+
+    def forget_closed(self) -> None:
+        """Of all chargers, what they need not remember any more."""
+        for charger in self._roster:
+            self.forget(charger)
+
+    def forget(self, charger: Charger) -> None:
+        """Transactions that are over, and known to be."""
+        for each in charger.transactions.forget():
+            self._transactions.pop(each.session_id, None)
+
+    def has_offers(self, charger: Charger) -> bool:
+        """Whether its substation has told of its sessions since it has connected."""
+        offers = self._roster.substation(charger.id.substation).offers
+        if offers is None or charger.link is None:
+            return False
+        return offers.asked_s >= charger.link.opened_s or not self._has_peers
+
+    # ------------------------------------------------------------------ what substations tell
+
+    def offered(self, offers: Offers) -> None:
+        """To the chargers that have sessions; they are noted at the substation already."""
+        for name in self._roster.substation(offers.substation).sessions:
+            charger = self._roster.get(ChargerId(offers.substation, name))
+            if charger is not None:
+                try:
+                    self.apply(charger)
+                except Exception:  # of ours; the other chargers' leases must be renewed
+                    log.exception("the offers to a charger could not be applied", extra=charger.id._asdict())
+        self._give_up_orphans(offers)
+
+    def apply(self, charger: Charger) -> None:
+        """What the newest offers say of this charger."""
+        seen = self._roster.substation(charger.id.substation)
+        if seen.offers is None:
+            return
+        for session in seen.sessions.get(charger.id.charger, ()):
+            try:
+                transaction = self._transaction_of(charger, session)
+            except TooManyError:
+                continue
+            connector = None if transaction is None else charger.connector(transaction.connector)
+            if connector is not None and charger.transaction_on(connector) is transaction:
+                self._apply(charger, connector, session, seen.offers)
+
+    def gone(self, substation: str, session_ids: Sequence[str]) -> None:
+        """Their substation has lost them: its disk, or an operator. Where the car is still there, it begins anew."""
+        for session_id in session_ids:
+            transaction = self._transactions.get(session_id)
+            if transaction is None or transaction.charger.substation != substation:
+                continue
+            charger = self._roster.known(transaction.charger)
+            connector = charger.connectors.get(transaction.connector)
+            if connector is not None and connector.is_stopping:
+                continue
+            del self._transactions[session_id]
+            if transaction.is_open and transaction.session_id == session_id:
+                transaction.session_id = ""
+                self._desk.keep(transaction)
+                self.deliveries.look(charger.id, transaction.connector)
+
+    def _transaction_of(self, charger: Charger, session: OpenSession) -> Transaction | None:
+        """Taken over, if it is not known. Raises TooManyError."""
+        transaction, is_news = charger.transactions.told_by_substation(session, self._times.wall())
+        if transaction is not None and is_news:
+            self._transactions[session.session_id] = transaction
+            self._desk.taken_over(charger, transaction)
+        elif transaction is not None and self._is_told_in_vain(transaction):
+            transaction.is_end_delivered = False
+            self.deliveries.look(charger.id, transaction.connector)
+        return transaction
+
+    def _is_told_in_vain(self, transaction: Transaction) -> bool:
+        """Its substation was told of its end, and has it open all the same: it was restored from a backup."""
+        if transaction.is_open or not transaction.is_end_delivered:
+            return False
+        return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
+
+    def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
+        if charger.link is None or connector.limit is None or not self.has_offers(charger):
+            return
+        if not session.is_ours:
+            self._not_ours(charger, connector, session)
+            return
+        connector.was_ours = True
+        connector.position = session.position if session.state == WAITING else None
+        connector.offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
+        if connector.limit_for is not None:
+            connector.limit.offered(connector.offer, self._times.now())
+        if session.state == STOPPING:
+            self.steering.stop(charger, connector)
+        self.steering.look(charger, connector)
+
+    def _not_ours(self, charger: Charger, connector: Connector, session: OpenSession) -> None:
+        if not connector.was_ours:
+            self._grid.claim(charger.id.substation, session.session_id, session.number)
+        elif charger.link is not None:
+            connector.was_ours = False
+            log.warning("another edge has this charger: our connection is closed", extra=charger.id._asdict())
+            charger.link.close(GOING_AWAY, "connected elsewhere")
+
+    def _give_up_orphans(self, offers: Offers) -> None:
+        """A stop whose transaction the substation does not know either will never be told to it."""
+        for noted_s, transaction in list(self._desk.orphans_noted.values()):
+            if transaction.charger.substation == offers.substation and noted_s < offers.asked_s:
+                del self._desk.orphans_noted[transaction.key]
+                if not transaction.session_id:
+                    transaction.is_refused = True
+                    self._desk.keep(transaction)
+
+    # ------------------------------------------------------------------ what substations are told
+
+    def next_of(self, charger_id: ChargerId, connector: int) -> Transaction | None:
+        """What is to be told next of a connector."""
+        charger = self._roster.get(charger_id)
+        return None if charger is None else charger.transactions.next_for_substation(connector)
+
+    def told(self, transaction: Transaction, session: OpenSession | None, why: str) -> None:
+        """A substation has taken an order, or refused it."""
+        charger = self._roster.known(transaction.charger)
+        if session is not None:
+            self._transactions[session.session_id] = transaction
+        self._desk.keep(transaction)
+        if transaction.is_closed and len(charger.transactions) > MANY:
+            self.forget(charger)
+        connector = charger.connector(transaction.connector)
+        if connector is None or charger.transaction_on(connector) is not transaction:
+            return
+        if transaction.is_refused or (session is not None and session.state == ENDED):
+            self.steering.stop(charger, connector)
+        elif session is not None and charger.link is not None:
+            connector.was_ours = True
+        self.steering.look(charger, connector)

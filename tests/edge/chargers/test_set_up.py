@@ -1,0 +1,75 @@
+"""What a charger is configured with after its limits: once, and not ten thousand at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smartgrid.edge.chargers.set_up import ABREAST
+from smartgrid.edge.ports import CallFailure, OcppVersion
+from support.edge_fleet import ScriptedLink, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def converse(link: ScriptedLink, **configuration: Any) -> list[str]:
+    """Accept everything the charger is asked; what it was asked, in order."""
+    asked = []
+    while link.calls:
+        call = link.calls.pop(0)
+        asked.append(call.action)
+        keys = [{"key": key, "readonly": True, "value": value} for key, value in configuration.items()]
+        call.accept(configurationKey=keys)
+    return asked
+
+
+def test_a_charger_is_set_up_once_its_limits_are_set(world: World) -> None:
+    asked = converse(world.connect())
+    assert asked[0] == "GetConfiguration"
+    assert "ChangeConfiguration" in asked
+
+
+def test_one_that_comes_back_is_not_set_up_again_not_even_by_another_process(world: World) -> None:
+    converse(world.connect())
+    assert converse(world.connect()) == []
+    world.restart()
+    assert set(converse(world.connect(is_settled=False))) <= {"SetChargingProfile"}
+
+
+def test_a_charger_that_takes_watts_only_is_told_in_watts_also_when_it_comes_back(world: World) -> None:
+    for _ in range(2):
+        link = world.connect()
+        converse(link, ChargingScheduleAllowedChargingRateUnit="Power")
+    world.start(link)
+    world.offer(11.0)
+    units = {call.payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"] for call in link.calls}
+    assert units == {"W"}
+
+
+def test_one_that_answers_nothing_is_gone_on_with_and_one_that_is_gone_is_not(world: World) -> None:
+    link = world.connect()
+    link.calls.pop().fail(CallFailure.TIMEOUT)
+    assert [call.action for call in link.calls] == ["ChangeConfiguration"]
+    world.fleet.disconnected(link)
+    link.calls.pop().fail(CallFailure.CLOSED)
+    assert link.calls == []
+
+
+def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) -> None:
+    links = [world.connect(f"CP{n}") for n in range(ABREAST + 3)]
+    world.clock.run(1)
+    for link in links:
+        link.confirm_safe_currents()
+    assert sum(bool(link.calls) for link in links) == ABREAST
+    converse(links[0])
+    world.fleet.disconnected(links[1])
+    assert sum(bool(link.calls) for link in links[ABREAST:]) == 2
+
+
+def test_in_2x_by_variables(world: World) -> None:
+    assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"

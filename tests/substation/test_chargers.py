@@ -1,0 +1,252 @@
+"""Sessions with a charger in a substation's books, on a real file that is killed, full, or an older version's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smartgrid.domain.charger_sessions import Reading
+from smartgrid.domain.held_power import Report
+from smartgrid.domain.request import ChargeRequest, PowerRange
+from smartgrid.domain.substation import Connectors
+from smartgrid.substation.charger_book import Offer, Reports, SessionReport
+from smartgrid.substation.chargers import PlugIn
+from smartgrid.substation.ledger import Told
+from smartgrid.substation.limits import Limits
+from smartgrid.substation.refusals import NoRoomError, NotDurableError, StorageError
+from support.books import Books, SetClock, a_car
+
+EDGE = "edge-0/abc"
+RANGE = PowerRange(4.14, 22.0)
+OpenBooks = Callable[..., Books]
+
+
+def plug_in(
+    books: Books,
+    key: str = "key",
+    connector: int = 1,
+    vehicle_id: str = "EV-1",
+    fallback_kw: float = 0.0,
+    held_kw: float = 0.0,
+    *,
+    is_controlled: bool = True,
+) -> Told:
+    found = PlugIn("CP-1", connector, "17", EDGE, 22.0, fallback_kw, held_kw, is_controlled, None, 100.0)
+    return books.ledger.plug_in(ChargeRequest(vehicle_id, math.inf, RANGE), found, key)
+
+
+def offers(books: Books) -> list[Offer]:
+    return books.ledger.offers(0, None, 0)[0].offers
+
+
+def confirm(books: Books, offer: Offer, reading: Reading | None = None) -> None:
+    report = Report(offer.number, offer.power_kw, 0.0, 22.0)
+    epoch = books.ledger.offers(0, None, 0)[0].epoch
+    said = SessionReport(offer.session_id, report, reading or Reading())
+    books.ledger.report(Reports(epoch, EDGE, 0, None, [], [said]))
+
+
+def set_connectors(books: Books, total: int, free: int) -> None:
+    books.ledger.report(Reports(0, EDGE, 0, Connectors(total, free), [], []))
+
+
+@pytest.fixture
+def books(open_books: OpenBooks) -> Books:
+    return open_books(capacity_kw=22.0)
+
+
+def test_what_was_told_is_booked_after_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path) -> None:
+    plug_in(books)
+    (before,) = offers(books)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    (after,) = offers(again)
+    record = again.record(before.session_id)
+    assert record is not None
+    assert record.metered is not None
+    assert (after.power_kw, after.holder, record.metered.held_kw) == (22, EDGE, 22)
+    assert after.number > before.number
+
+
+def test_a_session_stopped_by_others_is_still_to_be_stopped_after_a_kill(
+    books: Books, open_books: OpenBooks, tmp_path: Path
+) -> None:
+    session_id = plug_in(books).record.session_id
+    books.ledger.stop(session_id)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    assert [(offer.session_id, offer.state, offer.power_kw) for offer in offers(again)] == [(session_id, "Stopping", 0)]
+    ended = again.ledger.unplug(session_id, 7.5, None, has_left=True)
+    assert ended is not None
+    assert (ended.record.delivered_kwh, ended.record.end_reason) == (7.5, "Stopped")
+    assert offers(again) == []
+
+
+def test_the_meter_counts_over_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock) -> None:
+    session_id = plug_in(books).record.session_id
+    confirm(books, offers(books)[0], Reading(20.0, 3.5, clock.wall_s()))
+    books.ledger.set_capacity(22)  # a commit
+    again = open_books(books.crash(tmp_path / "crashed"))
+    clock.pass_s(7200)
+    record = again.record(session_id)
+    assert record is not None
+    assert record.delivered_kwh == 3.5  # whatever the substation offers, the meter says
+
+
+def test_a_full_disk_keeps_rises_back_and_lets_falls_through(books: Books) -> None:
+    plug_in(books)
+    confirm(books, offers(books)[0])
+    books.ledger.set_capacity(9)
+    confirm(books, offers(books)[0])
+    books.ledger.set_capacity(9)  # what it may draw now is on the disk
+    books.store.full = True
+    with pytest.raises(NotDurableError):
+        books.ledger.set_capacity(15)
+    assert offers(books)[0].power_kw == 9
+    with pytest.raises(NotDurableError):
+        books.ledger.set_capacity(6)
+    assert offers(books)[0].power_kw == 6
+    books.store.full = False
+    books.ledger.set_capacity(15)
+    assert offers(books)[0].power_kw == 15
+
+
+def test_while_the_disk_is_full_a_car_is_as_if_not_plugged_in(books: Books) -> None:
+    books.store.full = True
+    with pytest.raises(StorageError):
+        plug_in(books)
+    assert offers(books) == []
+    books.store.full = False
+    books.ledger.set_capacity(22)
+    assert plug_in(books).record.state == "Charging"
+
+
+def test_others_are_metered_beside_chargers_over_a_kill(
+    books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock
+) -> None:
+    """What chargers hold is a change of the limit to the others, and is played again like that."""
+    other = books.charge(a_car(energy_kwh=100)).record.session_id
+    clock.pass_s(1800)
+    plug_in(books)
+    clock.pass_s(1800)
+    confirm(books, offers(books)[0])
+    clock.pass_s(1800)
+    books.ledger.unplug(offers(books)[0].session_id, 1.0, None, has_left=True)
+    clock.pass_s(1800)
+    books.ledger.set_capacity(23)
+    before = books.record(other)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    after = again.record(other)
+    assert before is not None
+    assert after is not None
+    assert after.delivered_kwh == pytest.approx(before.delivered_kwh, abs=1e-9)
+    assert before.delivered_kwh == pytest.approx(5.5 + 5.5 + 5.5 + 5.5)
+
+
+def test_one_that_waits_starts_when_there_is_room(books: Books) -> None:
+    for connector in range(1, 6):
+        plug_in(books, f"key{connector}", connector, f"EV-{connector}")
+    waiting = plug_in(books, "key6", 6, "EV-6").record
+    assert (waiting.state, waiting.position) == ("Waiting", 1)
+    books.ledger.unplug(offers(books)[0].session_id, None, None, has_left=True)
+    started = books.record(waiting.session_id)
+    assert started is not None
+    assert started.state in ("Charging", "SuspendedEVSE")
+    assert offers(books)[-1].position is None
+
+
+def test_a_charger_that_does_not_obey_does_not_wait(books: Books) -> None:
+    plug_in(books, "a", 1, is_controlled=False)
+    second = plug_in(books, "b", 2, is_controlled=False).record
+    assert second.state == "Charging"
+    totals = books.ledger.charger_totals()
+    assert (totals.uncontrolled_kw, totals.overbooked_kw) == (44, 22)
+
+
+def test_a_new_start_on_a_connector_ends_the_session_there(books: Books) -> None:
+    first = plug_in(books, "a").record.session_id
+    second = plug_in(books, "b").record.session_id
+    assert [offer.session_id for offer in offers(books)] == [second]
+    ended = books.record(first)
+    assert ended is not None
+    assert (ended.state, ended.end_reason) == ("Idle", "Stopped")
+
+
+def test_a_known_target_that_is_met_is_an_end(books: Books) -> None:
+    set_connectors(books, 2, 2)
+    session_id = books.charge(a_car(energy_kwh=10, vehicle_id="EV-1")).record.session_id
+    assert plug_in(books).record.session_id == session_id
+    confirm(books, offers(books)[0], Reading(11.0, 10.02))
+    (offer,) = offers(books)
+    assert (offer.state, offer.power_kw) == ("Stopping", 0)
+    ended = books.ledger.unplug(session_id, 10.05, None, has_left=False)
+    assert ended is not None
+    assert (ended.record.end_reason, ended.record.delivered_kwh) == ("EnergyDelivered", 10.05)
+
+
+def test_a_reserved_connector_is_given_up_after_a_while(open_books: OpenBooks, clock: SetClock, tmp_path: Path) -> None:
+    books = open_books(capacity_kw=22.0, limits=Limits(reservation_s=900))
+    set_connectors(books, 1, 1)
+    session_id = books.charge(a_car()).record.session_id
+    assert books.refusal(a_car(vehicle_id="EV-2")) is NoRoomError
+    again = open_books(books.crash(tmp_path / "crashed"), limits=Limits(reservation_s=900))
+    record = again.record(session_id)
+    assert record is not None
+    assert (record.state, again.ledger.status().free_connectors) == ("Reserved", 0)
+    clock.pass_s(901)
+    record = again.record(session_id)
+    assert record is not None
+    assert (record.state, record.end_reason, record.delivered_kwh) == ("Idle", "NotPluggedIn", 0)
+    assert again.ledger.status().free_connectors == 1
+
+
+def test_a_car_that_waits_for_a_connector_keeps_no_power_from_who_has_one(books: Books) -> None:
+    set_connectors(books, 2, 0)
+    waiting = books.wait(a_car(min_kw=20, max_kw=20, vehicle_id="EV-2")).record
+    assert waiting.state == "Waiting"
+    assert plug_in(books, vehicle_id="EV-3").record.state == "Charging"
+
+
+def test_a_car_that_waits_is_found_when_it_plugs_in(books: Books) -> None:
+    set_connectors(books, 2, 0)
+    waiting = books.wait(a_car(vehicle_id="EV-1")).record
+    plugged = plug_in(books).record
+    assert (plugged.session_id, plugged.state) == (waiting.session_id, "Charging")
+    assert plug_in(books).replayed
+
+
+def test_a_start_is_remembered_after_its_end_and_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path) -> None:
+    """The edge that has lost all asks with the same key, and learns which session it is to end."""
+    set_connectors(books, 2, 2)
+    session_id = books.charge(a_car(vehicle_id="EV-1"), "of the driver").record.session_id
+    plug_in(books, "of the charger")
+    books.ledger.unplug(session_id, 4.0, None, has_left=True)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    told = plug_in(again, "of the charger")
+    assert (told.record.session_id, told.record.state, told.replayed) == (session_id, "Idle", True)
+    corrected = again.ledger.unplug(session_id, 4.5, None, has_left=True)
+    assert corrected is not None
+    assert corrected.record.delivered_kwh == 4.5
+
+
+def test_who_wants_nobody_knows_how_much_charges_until_it_leaves(books: Books, clock: SetClock) -> None:
+    leaves_s = clock.to_grid_s(clock.wall_s() + 7200)
+    session_id = books.charge(a_car(energy_kwh=math.inf, departure_s=leaves_s)).record.session_id
+    clock.pass_s(7201)
+    record = books.record(session_id)
+    assert record is not None
+    assert (record.end_reason, record.delivered_kwh) == ("Departed", pytest.approx(22.0))
+
+
+def test_a_lease_that_is_over_is_seen_without_anyone_asking(open_books: OpenBooks, clock: SetClock) -> None:
+    books = open_books(capacity_kw=22.0, limits=Limits(lease_s=60))
+    session_id = plug_in(books, fallback_kw=1.38).record.session_id
+    other = books.charge(a_car()).record.session_id
+    clock.pass_s(60 * 1.2 + 2)
+    record, beside = books.record(session_id), books.record(other)
+    assert record is not None
+    assert record.metered is not None
+    assert (record.power_kw, record.metered.held_kw) == (0, 1.38)
+    assert beside is not None
+    assert beside.power_kw == 11
