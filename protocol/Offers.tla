@@ -96,9 +96,10 @@ Booked ==
     THEN Max({Fallback, sub.held} \cup {o.v : o \in sub.offers})
     ELSE Fallback
 
-(* It offers another power.  A raise is on the disk before anyone is told. *)
+(* It offers another power: nothing to a session without a lease.  A raise is on the disk before anyone is told. *)
 Offer(power) ==
     /\ power # sub.offer /\ sub.number < MaxNumber
+    /\ power < sub.offer \/ now < sub.lease \/ ~Holds("leased")
     /\ sub' = [sub EXCEPT !.number = @ + 1, !.offer = power, !.offers = @ \cup {[n |-> sub.number + 1, v |-> power]}]
     /\ disk' = IF Holds("write ahead") THEN [disk EXCEPT !.booked = Max({@, power})] ELSE disk
     /\ UNCHANGED <<now, requests, answers, edge, charger, calls, reports, claims, faults>>
@@ -130,7 +131,7 @@ TakeClaim(claim) ==
 Lowers(report) ==
     /\ report.held # None
     /\ report.edge = sub.holder \/ ~Holds("holder")
-    /\ report.epoch = sub.epoch \/ ~Holds("epoch of a report")
+    /\ report.epoch = sub.epoch
     /\ report.n >= sub.from \/ ~Holds("holder")
     /\ report.n >= sub.reported \/ ~Holds("latest")
 

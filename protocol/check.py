@@ -251,7 +251,7 @@ OFFERS_RULES = {
     "either": OffersInstance(numbers=3, broken=("either",), checks=COVERS),
     "latest": OffersInstance(numbers=3, messages=2, broken=("latest",), checks=COVERS),
     "void": OffersInstance(numbers=3, broken=("void",), checks=("RepliesRaiseNothing",)),
-    "epoch of a report": OffersInstance(numbers=4, faults=1, kinds=CRASH, broken=("epoch of a report",), checks=COVERS),
+    "leased": OffersInstance(numbers=3, broken=("leased",), checks=("RepliesRaiseNothing",)),
     "write ahead": OffersInstance(numbers=4, faults=1, kinds=CRASH, broken=("write ahead",), checks=COVERS),
     "holder": replace(TWO_EDGES, broken=("holder",)),
     "stale": replace(TWO_EDGES, numbers=5, broken=("stale",)),
