@@ -266,7 +266,6 @@ SLOW_RULES = {
 
 # In `make model` besides.
 OFFERS_LARGER = {
-    "an edge, longer": OffersInstance(lease=2, time=3, numbers=4),
     "an edge, and answers lost": OffersInstance(numbers=3, faults=1, kinds=("answer is lost",)),
     "an edge, and messages twice": OffersInstance(numbers=3, faults=1, kinds=TWICE),
     "two edges": replace(TWO_EDGES, numbers=5, faults=1, kinds=TWICE),

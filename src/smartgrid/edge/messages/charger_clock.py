@@ -92,7 +92,11 @@ class ChargerClock:
         if time_s is None:
             return received_s
         if time_s < NEVER_SET_BEFORE_S:
-            return received_s if self._unset_off_s is None else min(received_s, max(EARLIEST_S, time_s + self._unset_off_s))
+            return (
+                received_s
+                if self._unset_off_s is None
+                else min(received_s, max(EARLIEST_S, time_s + self._unset_off_s))
+            )
         return min(received_s, max(EARLIEST_S, time_s + self.off_s))
 
     def is_late(self, time_s: float | None, received_s: float) -> bool:
