@@ -56,7 +56,9 @@ def test_what_is_against_the_schema_is_said_without_the_value() -> None:
 
     wrong = schemas.violation(OcppVersion.V16, "StartTransaction", schemas.REQUEST, payload)
 
-    assert wrong is not None and "SECRET" not in wrong and "idTag" in wrong
+    assert wrong is not None
+    assert "SECRET" not in wrong
+    assert "idTag" in wrong
 
 
 def test_a_tag_that_is_a_number_is_not_shown() -> None:
