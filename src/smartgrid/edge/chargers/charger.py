@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from smartgrid.edge.chargers.connector import Connector
@@ -31,6 +32,8 @@ class Charger:
         "facts",
         "id",
         "is_heard",
+        "is_stranger",
+        "left_s",
         "link",
         "pace",
         "quirks",
@@ -43,7 +46,11 @@ class Charger:
         self.id, self.spec, self.quirks = charger, spec, quirks
         self.link: Link | None = None
         self.version: OcppVersion | None = None
+        self.is_stranger = False
+        """Let in by an open edge, and not registered when it was first here."""
         self.connected_wall_s: float | None = None
+        self.left_s = -math.inf
+        """When its last connection was over, by the monotonic clock."""
         self.booted = Booted()
         self.clock = ChargerClock()
         self.pace = Pace()

@@ -139,7 +139,12 @@ class Fleet:
             due.append(self._count)
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._kept_s = now_s
-            due += [self.desk.tick, self.safe_plans.reckon_all, self.sessions.forget_closed]
+            due += [
+                self.desk.tick,
+                self.safe_plans.reckon_all,
+                self.sessions.forget_closed,
+                lambda: self.roster.forget_strangers(now_s),
+            ]
         for work in due:
             try:
                 work()
@@ -242,7 +247,7 @@ class Fleet:
         """Its connection is over; what it has been told goes on until it runs out."""
         if charger.link is not None:
             self.set_up.lost(charger.link)
-        charger.link, charger.connected_wall_s = None, None
+        charger.link, charger.connected_wall_s, charger.left_s = None, None, now_s
         for connector in charger.connectors.values():
             if connector.limit is not None:
                 connector.limit.disconnected(now_s)

@@ -10,11 +10,15 @@ from smartgrid.edge.limits.quirks import Quirks, Table
 from smartgrid.edge.messages.lenient import number as number_in
 from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, ChargerSpec, Grid
-from smartgrid.edge.registry.replica import About
+from smartgrid.edge.registry.replica import OPEN, About
 from smartgrid.edge.registry.store import Registry
 
 SAFE = "safe-{}"
 """The fact that a connector's safe current is remembered as."""
+AWAY_S = 900.0
+"""By then every profile of a charger that has gone is over."""
+MOST_STRANGERS = 10_000
+"""Of those that have gone; an open edge lets anybody in under any name."""
 
 
 class Roster:
@@ -47,6 +51,7 @@ class Roster:
             booted = Booted(about.vendor, about.model, about.firmware)
             found = self._chargers[charger_id] = Charger(charger_id, spec, self._quirks(spec, booted))
             found.booted, found.facts = booted, about.facts
+            found.is_stranger = row is None or row.origin == OPEN
             for number in range(len(found.connectors) + 1, about.connectors + 1):
                 found.connector(number)
             for connector in found.connectors.values():
@@ -96,6 +101,24 @@ class Roster:
             charger.facts = {**others, **safe}
             self.learn(charger)
 
+    def forget_strangers(self, now_s: float) -> None:
+        """Those that an open edge has let in without registration, and that have gone and left nothing behind.
+
+        One that comes back is as after a restart of the edge.
+        """
+        strangers = [each for each in self if each.is_stranger and each.link is None and self._is_empty(each)]
+        strangers.sort(key=lambda charger: charger.left_s)
+        beyond = len(strangers) - MOST_STRANGERS
+        forgotten = {
+            charger.id for place, charger in enumerate(strangers) if place < beyond or charger.left_s <= now_s - AWAY_S
+        }
+        for charger_id in forgotten:
+            del self._chargers[charger_id]
+        for name in {charger_id.substation for charger_id in forgotten}:
+            seen = self.substation(name)
+            seen.chargers = [charger for charger in seen.chargers if charger.id not in forgotten]
+            seen.are_connectors_due = True
+
     def connectors_changed(self, charger: Charger) -> None:
         """It may have more or fewer that are free, or that have a session."""
         seen = self.substation(charger.id.substation)
@@ -110,6 +133,10 @@ class Roster:
                 if counted != seen.connectors_told:
                     seen.connectors_told = counted
                     self._grid.connectors(seen.name, *counted)
+
+    @staticmethod
+    def _is_empty(charger: Charger) -> bool:
+        return not len(charger.transactions) and all(each.safe_a <= 0 for each in charger.connectors.values())
 
     def _quirks(self, spec: ChargerSpec, booted: Booted) -> Quirks:
         return self._table.of(booted.vendor, booted.model, spec.quirks)
