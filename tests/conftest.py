@@ -24,7 +24,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
 ONE_WORKER = ("balancer", "monitoring", "end_to_end", "console", "gateway", "attacks")
-FIRST = (*ONE_WORKER, "torture", "substation", "cli")  # what takes long, so that in the end no worker waits for another
+FIRST = (
+    *ONE_WORKER,
+    "third_party",
+    "torture",
+    "chargers_torture",
+    "edge",
+    "substation",
+    "cli",
+)  # what takes long, so that in the end no worker waits for another
 
 
 @pytest.hookimpl(optionalhook=True)

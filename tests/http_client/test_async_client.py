@@ -9,6 +9,7 @@ import pytest
 
 from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.http_client.async_client import AsyncClient
+from support import loops
 from support.rough_server import RoughServer, answers, ok, says, says_each, says_nothing, server
 
 TIMEOUT_S = 20.0
@@ -25,7 +26,7 @@ def talk(rough: RoughServer, *requests: Callable[[AsyncClient], Awaitable[Answer
             client.close()
             await asyncio.sleep(0)
 
-    return asyncio.run(run())
+    return loops.run(run())
 
 
 def get(client: AsyncClient) -> Awaitable[Answer]:
@@ -79,7 +80,7 @@ def test_an_answer_that_does_not_come_is_given_up_and_its_connection_with_it() -
         return found
 
     with server(says_nothing, answers(b"two")) as rough:
-        assert asyncio.run(run(rough)).body == b"two"
+        assert loops.run(run(rough)).body == b"two"
 
 
 def test_an_answer_that_is_too_long_is_not_believed() -> None:

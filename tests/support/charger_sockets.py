@@ -20,6 +20,7 @@ from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import Answer, ChargerId, Link, Payload
 from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.tls import ServerTls
+from support import loops
 
 SUBSTATION = "substation-0"
 NOW = "2026-11-26T12:00:00Z"
@@ -112,7 +113,7 @@ async def running(
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     """A story of one test, which is over within `LONGEST_S`."""
-    asyncio.run(asyncio.wait_for(story(), LONGEST_S))  # type: ignore[arg-type]
+    loops.run(asyncio.wait_for(story(), LONGEST_S))  # type: ignore[arg-type]
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask, Request, Response, request
@@ -75,7 +76,7 @@ _NO_SESSION = NullSession()
 
 def create_app(name: str, lifecycle: Lifecycle, registry: CollectorRegistry) -> Flask:
     """An application with limits, problems, request ids, health, readiness and metrics; routes are the caller's."""
-    app = _App(name, static_folder=None)
+    app = _App(name, static_folder=None, root_path=str(Path(__file__).parent))  # else it looks for a module of the name
     app.url_map.merge_slashes = False  # or // is sent on to the host that the request names; a URL may be in a path
     app.json = DefaultJSONProvider(app)
     otel.install(app, name)

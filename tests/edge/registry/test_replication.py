@@ -23,6 +23,7 @@ from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import metrics
 from smartgrid.web.app import create_app, finish_app
 from smartgrid.web.routes import add_routes
+from support import loops
 from support.ports import free_port
 
 SPEC = ChargerSpec(security_profile=1, key_hash=hash_key("00112233445566778899AABBCCDDEEFF00112233"))
@@ -63,7 +64,7 @@ def asked(registry: Registry, urls: dict[str, str], times: int = 1, interval_s: 
             await found.ask_all()
         await found.close()
 
-    asyncio.run(story())
+    loops.run(story())
     return found
 
 
@@ -104,7 +105,7 @@ def test_an_edge_that_was_started_anew_is_asked_for_all_of_it(tmp_path: Path) ->
                 async def story() -> None:
                     await asyncio.wait_for(replication.ask_all(), LONGEST_S)
 
-                asyncio.run(story())
+                loops.run(story())
         assert asks.get(charger(9)) == SPEC
 
 
@@ -144,4 +145,4 @@ def test_it_goes_on_asking(pair: tuple[Registry, Registry]) -> None:
                 await asyncio.sleep(0.01)
             await replication.close()
 
-        asyncio.run(asyncio.wait_for(story(), LONGEST_S))
+        loops.run(asyncio.wait_for(story(), LONGEST_S))

@@ -19,6 +19,7 @@ from smartgrid.edge.ports import ChargerId
 from smartgrid.edge.sharding.facts import HEADER, Facts, believe
 from smartgrid.edge.sharding.passing_on import PassingOn
 from smartgrid.edge.sharding.peers import Peer
+from support import loops
 from support.ports import free_port
 
 SECRET = b"s" * 32
@@ -98,7 +99,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(LONGEST_S):
             await scenario()
 
-    asyncio.run(within())
+    loops.run(within())
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -13,6 +13,7 @@ from smartgrid.edge.sharding import membership, shards
 from smartgrid.edge.sharding.handover import Handover
 from smartgrid.edge.sharding.rendezvous import owner
 from smartgrid.edge.sharding.shards import Shards
+from support import loops
 from support.ports import free_port
 
 LONGEST_S = 20.0
@@ -24,7 +25,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(LONGEST_S):
             await scenario()
 
-    asyncio.run(within())
+    loops.run(within())
 
 
 @pytest.fixture(autouse=True)
