@@ -70,27 +70,6 @@ def add(street: Street, name: str, *faults: str, substation: str = "substation-0
     return street.add(substation, name, Dialect16(), behaving(faults, base), keeps_commands=False)
 
 
-def test_every_query_of_panels_and_rules_returns_data(grid: Grid, street: Street) -> None:
-    wanted = [*queries.panel_queries(), *queries.rule_queries()]
-    assert len(wanted) > 60
-    for number in (1, 2):
-        add(street, f"first-{number}").plug(tag="a-tag")
-
-    with traffic(lambda: grid.charge(SMALL)), traffic(lambda: grid.ask(WAITS), threads=3):
-        missing = wanted
-        while_missing = {"left": wanted}
-
-        def all_have_data() -> bool:
-            nonlocal missing
-            missing = while_missing["left"] = [query for query in while_missing["left"] if not has_data(grid, query)]
-            return not missing
-
-        with contextlib.suppress(AssertionError):
-            wait_until(all_have_data, 40)
-    grid.stop_all()
-    assert [f"{query.where}: {query.expression}" for query in missing] == []
-
-
 def test_a_query_for_a_metric_that_no_one_has_is_noticed(grid: Grid) -> None:
     renamed = queries.Query("a panel", 'sum(rate(routing_choices_total{job="balancer"}[8s]))')
 
@@ -125,51 +104,6 @@ def test_the_alert_for_long_waits_fires_when_a_car_starts_that_has_waited_for_lo
     grid.prometheus.wait_quiet("SmartGridWaitsLong")
 
 
-def test_alerts_of_chargers_fire_and_resolve(grid: Grid, street: Street) -> None:
-    """One does not do as it is told, one lives in the past, one is at no substation, and half of six go."""
-    substation = grid.substations[0]
-    disobeys, _ = add(street, "disobeys", "ignores-profiles"), add(street, "late", "clock-behind")
-    lost = add(street, "lost", substation="nowhere")
-    several = [add(street, f"several-{number}") for number in range(6)]
-    wait_until(lambda: all(each.is_connected for each in (disobeys, *several)), 20, "all are connected")
-    disobeys.plug(tag="a-tag")
-    wait_until(lambda: disobeys.power_kw > 5, 20, "it draws")
-    substation.call("PUT", "/capacity", json={"capacity_kw": 5})
-    for each in several[:4]:
-        each.cut()
-    grid.prometheus.wait_firing(
-        "SmartGridChargersNotObeying",
-        "SmartGridSubstationOverbooked",
-        "SmartGridChargersOffline",
-        "SmartGridChargersRefused",
-        "SmartGridChargerClockWrong",
-        within_s=90,
-    )
-    substation.call("PUT", "/capacity", json={"capacity_kw": 100})
-    lost.cut()
-    for each in several[:4]:
-        each.connect()
-    disobeys.unplug()
-    grid.prometheus.wait_quiet("SmartGridSubstationOverbooked", "SmartGridChargersOffline", "SmartGridChargersRefused")
-    street.handles["late"].cut()
-    disobeys.cut()
-    grid.prometheus.wait_quiet("SmartGridChargersNotObeying", "SmartGridChargerClockWrong")
-
-
-def test_alerts_of_an_edge_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(
-    grid: Grid, street: Street
-) -> None:
-    expected = ("SmartGridEdgeCannotReachSubstations", "SmartGridEdgeInboxOld")
-    charges = add(street, "charges")
-    charges.plug(tag="a-tag")
-    wait_until(lambda: charges.power_kw > 0, 20, "it charges")
-    with frozen(grid.substations[0]):
-        charges.unplug()
-        grid.prometheus.wait_firing(*expected)
-    grid.prometheus.wait_quiet(*expected)
-
-
-@pytest.mark.needs_root
 def test_the_volume_alert_fires_when_it_fills_and_resolves_when_there_is_room_again(grid: Grid) -> None:
     if grid.volume is None:
         pytest.skip("only root may mount a small volume that can be filled")
@@ -236,6 +170,75 @@ def test_a_service_of_which_no_process_is_left_is_unavailable_until_one_is_back(
     grid.prometheus.wait_quiet("SmartGridServiceUnavailable", "SmartGridInstanceDown")
 
 
+# From here on there are chargers at substation-0: who asks for power there without one would need a connector.
+
+
+def test_every_query_of_panels_and_rules_returns_data(grid: Grid, street: Street) -> None:
+    wanted = [*queries.panel_queries(), *queries.rule_queries()]
+    assert len(wanted) > 60
+    for number in (1, 2):
+        add(street, f"first-{number}").plug(tag="a-tag")
+
+    with traffic(lambda: grid.charge(SMALL)), traffic(lambda: grid.ask(WAITS), threads=3):
+        missing = wanted
+        while_missing = {"left": wanted}
+
+        def all_have_data() -> bool:
+            nonlocal missing
+            missing = while_missing["left"] = [query for query in while_missing["left"] if not has_data(grid, query)]
+            return not missing
+
+        with contextlib.suppress(AssertionError):
+            wait_until(all_have_data, 40)
+    grid.stop_all()
+    assert [f"{query.where}: {query.expression}" for query in missing] == []
+
+
+def test_alerts_of_chargers_fire_and_resolve(grid: Grid, street: Street) -> None:
+    """One does not do as it is told, one lives in the past, one is at no substation, and half of six go."""
+    substation = grid.substations[0]
+    disobeys, _ = add(street, "disobeys", "ignores-profiles"), add(street, "late", "clock-behind")
+    lost = add(street, "lost", substation="nowhere")
+    several = [add(street, f"several-{number}") for number in range(6)]
+    wait_until(lambda: all(each.is_connected for each in (disobeys, *several)), 20, "all are connected")
+    disobeys.plug(tag="a-tag")
+    wait_until(lambda: disobeys.power_kw > 5, 20, "it draws")
+    substation.call("PUT", "/capacity", json={"capacity_kw": 5})
+    for each in several[:4]:
+        each.cut()
+    grid.prometheus.wait_firing(
+        "SmartGridChargersNotObeying",
+        "SmartGridSubstationOverbooked",
+        "SmartGridChargersOffline",
+        "SmartGridChargersRefused",
+        "SmartGridChargerClockWrong",
+        within_s=90,
+    )
+    substation.call("PUT", "/capacity", json={"capacity_kw": 100})
+    lost.cut()
+    for each in several[:4]:
+        each.connect()
+    disobeys.unplug()
+    grid.prometheus.wait_quiet("SmartGridSubstationOverbooked", "SmartGridChargersOffline", "SmartGridChargersRefused")
+    street.handles["late"].cut()
+    disobeys.cut()
+    grid.prometheus.wait_quiet("SmartGridChargersNotObeying", "SmartGridChargerClockWrong")
+
+
+def test_alerts_of_an_edge_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(
+    grid: Grid, street: Street
+) -> None:
+    expected = ("SmartGridEdgeCannotReachSubstations", "SmartGridEdgeInboxOld")
+    charges = add(street, "charges")
+    charges.plug(tag="a-tag")
+    wait_until(lambda: charges.power_kw > 0, 20, "it charges")
+    with frozen(grid.substations[0]):
+        charges.unplug()
+        grid.prometheus.wait_firing(*expected)
+    grid.prometheus.wait_quiet(*expected)
+
+
+@pytest.mark.needs_root
 def test_in_the_end_every_alert_has_resolved(grid: Grid) -> None:
     grid.prometheus.wait_quiet(*(rule["alert"] for rule in queries.alerts()))
 
