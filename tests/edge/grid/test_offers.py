@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,18 +13,6 @@ from smartgrid.domain.status import Status
 from smartgrid.edge.grid.offers import MAX_SESSIONS, AbsurdAnswerError, read, wait_s
 from smartgrid.protocol import status_header
 from support.processes import wait_until
-
-
-@pytest.fixture
-def substation() -> Iterator[StrangeSubstation]:
-    with StrangeSubstation() as found:
-        yield found
-
-
-@pytest.fixture
-def edge(substation: StrangeSubstation) -> Iterator[Running]:
-    with running({"s0": substation.url}) as found:
-        yield found
 
 
 def test_what_is_offered_is_told_whole(substation: StrangeSubstation, edge: Running) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,18 +10,6 @@ from edge.grid.harness import Running, end_order, running, start_order, the_only
 from edge.grid.strange_substation import Said, StrangeSubstation, session_body
 from smartgrid.edge.ports import Outcome
 from support.ports import free_port
-
-
-@pytest.fixture
-def substation() -> Iterator[StrangeSubstation]:
-    with StrangeSubstation() as found:
-        yield found
-
-
-@pytest.fixture
-def edge(substation: StrangeSubstation) -> Iterator[Running]:
-    with running({"s0": substation.url}) as found:
-        yield found
 
 
 def test_a_start_carries_its_key_and_what_is_known_of_the_charger(substation: StrangeSubstation, edge: Running) -> None:

@@ -19,12 +19,6 @@ def due_s(edge: Running) -> float:
 
 
 @pytest.fixture
-def substation() -> Iterator[StrangeSubstation]:
-    with StrangeSubstation() as found:
-        yield found
-
-
-@pytest.fixture
 def edge(substation: StrangeSubstation) -> Iterator[Running]:
     with running({"s0": substation.url}) as found:
         found.watch()
@@ -75,7 +69,14 @@ def test_a_substation_that_was_restarted_is_told_everything_anew(substation: Str
     edge.report(report("s-1"))
     edge.report(report("s-2"))
     edge.do(edge.grid.connectors, "s0", 4, 2)
-    wait_until(lambda: edge.do(due_s, edge) == math.inf, 20, "all is told")
+
+    def all_is_told() -> bool:
+        asked = substation.asked("POST /reports")
+        told = {each["session_id"] for one in asked for each in one.body["sessions"]}
+        is_whole = told == {"s-1", "s-2"} and any(one.body.get("connectors") for one in asked)
+        return is_whole and edge.reports("taken") == len(asked) and edge.do(due_s, edge) == math.inf
+
+    wait_until(all_is_told, 20, "all is told")
     before = len(substation.asked("POST /reports"))
 
     substation.restart()

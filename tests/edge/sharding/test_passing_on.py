@@ -234,9 +234,15 @@ def test_a_charger_that_does_not_read_stops_the_owner_and_fills_no_memory() -> N
             await until(lambda: not other.transport.is_reading())  # type: ignore[union-attr]
             assert side.transport.get_write_buffer_size() < 1024 * 1024
 
+            async def read_on() -> None:
+                async for _message in charger:  # whose own queue is short, so it reads only as long as it is read
+                    pass
+
             charger.transport.resume_reading()
+            reading = asyncio.create_task(read_on())
             await until(other.transport.is_reading)
             flooding.cancel()
+            reading.cancel()
             charger.transport.abort()
 
     run(scenario)
