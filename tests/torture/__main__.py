@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from support import torture_rounds
+from support.torture_rounds import say, shown
 from torture.history import load, save
 from torture.retelling import retell
 from torture.rounds import Intensity, run_round, statistics
@@ -22,33 +23,27 @@ def main() -> int:
     options = _options()
     if options.check:
         return 1 if _report(options.check, options.seed) else 0
-    root = Path(tempfile.mkdtemp(prefix="torture-"))
     intensity = Intensity(options.storm_s, options.pause_s, options.clients)
-    begun_s, total, failed, seed = time.monotonic(), Counter[str](), list[int](), options.seed
-    while time.monotonic() < begun_s + 60 * options.minutes and (options.keep_going or not failed):
-        is_broken, found = _one_round(seed, root / f"seed-{seed}", intensity)
-        total += found
-        failed += [seed] if is_broken else []
-        seed += 1
-    minutes = (time.monotonic() - begun_s) / 60
-    _say(f"\n{seed - options.seed} rounds in {minutes:.1f} minutes, seeds from {options.seed}: {_shown(total)}")
-    _say(f"FAILED with the seeds {failed}; histories, books and logs: {root}" if failed else "no rule was broken")
-    if not failed:
-        shutil.rmtree(root)
-    return 1 if failed else 0
+
+    def one_round(seed: int, folder: Path) -> tuple[bool, Counter[str]]:
+        return _one_round(seed, folder, intensity)
+
+    return torture_rounds.run(
+        one_round, "torture", "histories, books and logs", options.seed, options.minutes, keep_going=options.keep_going
+    )
 
 
 def _one_round(seed: int, folder: Path, intensity: Intensity) -> tuple[bool, Counter[str]]:
     folder.mkdir()
-    _say(f"seed {seed}: begins")
+    say(f"seed {seed}: begins")
     try:
-        outcome = run_round(seed, folder, intensity, lambda text: _say(f"seed {seed}: {text}"))
+        outcome = run_round(seed, folder, intensity, lambda text: say(f"seed {seed}: {text}"))
     except Exception as error:
-        _say(f"seed {seed}: {type(error).__name__}: {error}\nhistory and logs: {folder}")
+        say(f"seed {seed}: {type(error).__name__}: {error}\nhistory and logs: {folder}")
         return True, Counter()
     save(outcome.evidence, folder)
     found = statistics(outcome)
-    _say(f"seed {seed}: healed {outcome.healed_after_s:.1f} s after rest; {_shown(found)}")
+    say(f"seed {seed}: healed {outcome.healed_after_s:.1f} s after rest; {shown(found)}")
     violations = _report(folder, seed)
     if not violations:
         shutil.rmtree(folder)
@@ -60,16 +55,12 @@ def _report(folder: Path, seed: int) -> list[Violation]:
     evidence = load(folder)
     violations = check(evidence)
     for name, times in count(violations).items():
-        _say(f"\nseed {seed}: {name} is broken {times} times")
+        say(f"\nseed {seed}: {name} is broken {times} times")
         for violation in [each for each in violations if each.rule == name][:SHOWN]:
-            _say(retell(evidence, violation))
+            say(retell(evidence, violation))
     if violations:
-        _say(f"\nagain: make torture SEED={seed}; history, books and logs: {folder}")
+        say(f"\nagain: make torture SEED={seed}; history, books and logs: {folder}")
     return violations
-
-
-def _shown(found: Counter[str]) -> str:
-    return ", ".join(f"{times} {name}" for name, times in sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _options() -> argparse.Namespace:
@@ -82,10 +73,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep-going", action="store_true", help="go on after a round that broke a rule")
     parser.add_argument("--check", type=Path, help="judge again what a failed round has left in this folder")
     return parser.parse_args()
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -13,15 +13,9 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from smartgrid.protocol import session_id as ids
-from smartgrid.protocol.models import SessionBody, WireModel
+from smartgrid.protocol.models import SessionBody, SessionId, WireModel
 
 MAX_CURSOR = 1000
-
-
-def _session_id(value: str) -> str:
-    if not ids.is_session_id(value):
-        raise ValueError("must be the id of a session")
-    return value
 
 
 def _path(value: str) -> str:
@@ -39,7 +33,7 @@ def _cursor(value: str | None) -> str | None:
 class _Session(SessionBody):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
-    session_id: Annotated[str, AfterValidator(_session_id)]
+    session_id: SessionId
     superseded_by: Annotated[str, AfterValidator(_path)] = ""
 
 

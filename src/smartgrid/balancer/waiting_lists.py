@@ -11,9 +11,9 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from smartgrid.balancer.live_fleet import LiveFleet, Substation
@@ -24,7 +24,7 @@ from smartgrid.protocol import session_id as ids
 from smartgrid.protocol.fingerprint import fingerprint
 from smartgrid.protocol.headers import OWNER_PATTERN, STATUS
 from smartgrid.protocol.keys import DIGEST_PATTERN, FEED_TOLERANCE_S
-from smartgrid.protocol.models import ChargeBody
+from smartgrid.protocol.models import ChargeBody, SessionId
 from smartgrid.protocol.numbers import Number
 
 TIMEOUT_S = 1.0
@@ -43,18 +43,12 @@ def in_turn(lists: Mapping[str, Status]) -> list[str]:
     return sorted(lists, key=turn)
 
 
-def _session_id(value: str) -> str:
-    if not ids.is_session_id(value):
-        raise ValueError("must be the id of a session")
-    return value
-
-
 class _Listed(BaseModel):
     """A car as a member shows it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    session_id: Annotated[str, AfterValidator(_session_id)]
+    session_id: SessionId
     digest: str = Field(pattern=f"^{DIGEST_PATTERN}$")
     number: str = Field(max_length=numbers.MAX_TEXT)
     fingerprint: str = Field(max_length=64)

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from smartgrid.domain.request import DEFAULT_MAX_POWER_KW, PowerRange, default_min_power_kw
 from smartgrid.domain.session import EndReason, SessionState
+from smartgrid.protocol.session_id import is_session_id
 
 MEMBER_NAME = re.compile(
     r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -52,7 +53,14 @@ def _region(value: object) -> object:
     return value
 
 
+def _session_id(value: str) -> str:
+    if not is_session_id(value):
+        raise ValueError("must be the id of a session")
+    return value
+
+
 MemberName = Annotated[str, AfterValidator(_member_name)]
+SessionId = Annotated[str, AfterValidator(_session_id)]
 
 
 class WireModel(BaseModel):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
+from smartgrid.edge.chargers.safe_plans import RAISE_SPACING_S
 from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
 from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
@@ -213,6 +214,41 @@ def test_they_fall_at_once_when_the_firm_capacity_falls(world: World) -> None:
     assert safe_currents(older) == safe_currents(newer) == [6.0]
     world.offer(5.9, 0.0, firm_kw=6.0)
     assert (safe_currents(older), safe_currents(newer)) == ([], [0.0])
+
+
+def test_one_that_was_lowered_rises_after_an_hour_at_the_earliest(world: World) -> None:
+    older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
+    world.start(older, tag="A")
+    world.clock.run(1)
+    world.start(newer, tag="B")
+    world.offer(11.0, 11.0)
+    world.clock.run(2)
+    world.offer(11.0, 11.0, firm_kw=6.0)
+    assert (safe_currents(older), safe_currents(newer)) == ([6.0], [6.0, 0.0])
+    fell_s = world.clock.now_s
+    while world.clock.now_s < fell_s + RAISE_SPACING_S - 120:
+        world.offer(11.0, 11.0)
+        world.clock.run(60)
+    assert safe_currents(newer) == []
+    for _ in range(4):
+        world.offer(11.0, 11.0)
+        world.clock.run(60)
+    assert safe_currents(newer) == [6.0]
+
+
+def test_what_a_car_that_has_gone_may_still_have_is_not_given_to_another(world: World) -> None:
+    gone, newer = world.connect("GONE"), world.connect("NEWER")
+    transaction = world.start(gone, tag="A")
+    world.offer(11.0, firm_kw=5.0)
+    world.clock.run(2)
+    world.stop(gone, transaction, 1000)
+    world.start(newer, tag="B")
+    world.offer(0.0, 11.0, firm_kw=5.0)
+    world.clock.run(2)
+    assert safe_currents(newer) == []
+    assert safe_currents(gone) == [6.0, 0.0]
+    world.clock.run(61)
+    assert safe_currents(newer) == [6.0]
 
 
 def test_a_car_keeps_its_safe_current_over_a_restart_of_the_edge_while_its_substation_is_away(world: World) -> None:

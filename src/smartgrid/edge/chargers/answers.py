@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.desk import Desk
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.messages.charger_clock import utc_text
-from smartgrid.edge.messages.values import Booted
+from smartgrid.edge.messages.charger_clock import ChargerClock, utc_text
+from smartgrid.edge.messages.values import Booted, StatusTold, ValuesTold
 from smartgrid.edge.ports import Payload
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,36 @@ class Common:
     def boot_answer(self) -> dict[str, Any]:
         """Always Accepted: a charger that is Pending would send no transactions, and they may be under way."""
         return {"currentTime": self.now_text(), "interval": self.heartbeat_interval_s(), "status": "Accepted"}
+
+
+class Messages(Protocol):
+    """What both versions say, as a module of `edge.messages` reads it."""
+
+    def booted(self, payload: Payload) -> Booted: ...
+    def status(self, payload: Payload, clock: ChargerClock, received_s: float) -> StatusTold: ...
+    def values(self, payload: Payload, clock: ChargerClock, received_s: float) -> ValuesTold: ...
+
+
+class Answers:
+    """The handlers that are alike in both versions, by how a version's messages are read."""
+
+    def __init__(self, common: Common, messages: Messages) -> None:
+        self._common, self._desk, self._times, self._messages = common, common.desk, common.times, messages
+
+    def _boot(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply(self._common.boot_answer())
+        self._common.booted(charger, self._messages.booted(payload))
+
+    def _heartbeat(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({"currentTime": self._common.now_text()})
+
+    def _status(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({})
+        self._desk.status(charger, self._messages.status(payload, charger.clock, self._times.wall()))
+
+    def _values(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({})
+        self._desk.values(charger, self._messages.values(payload, charger.clock, self._times.wall()))
 
 
 def always(answer: Mapping[str, Any]) -> Handler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smartgrid.edge.chargers.answers import Common, Handler, Reply, always
+from smartgrid.edge.chargers.answers import Answers, Common, Handler, Reply, always
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.messages import v16
 from smartgrid.edge.messages.lenient import text
@@ -12,9 +12,9 @@ from smartgrid.edge.ports import Payload
 from smartgrid.edge.transactions.transaction import Transaction
 
 
-class AnswersV16:
+class AnswersV16(Answers):
     def __init__(self, common: Common) -> None:
-        self._common, self._desk, self._times = common, common.desk, common.times
+        super().__init__(common, v16)
         self.handlers: Mapping[str, Handler] = {
             "Authorize": self._authorize,
             "BootNotification": self._boot,
@@ -32,19 +32,8 @@ class AnswersV16:
             "StopTransaction": self._stop,
         }
 
-    def _boot(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply(self._common.boot_answer())
-        self._common.booted(charger, v16.booted(payload))
-
-    def _heartbeat(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({"currentTime": self._common.now_text()})
-
     def _authorize(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         reply({"idTagInfo": self._tag_info(text(payload.get("idTag"), v16.MAX_ID_TAG))})
-
-    def _status(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({})
-        self._desk.status(charger, v16.status(payload, charger.clock, self._times.wall()))
 
     def _start(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         told = v16.start(payload, charger.clock, self._times.wall())
@@ -57,10 +46,6 @@ class AnswersV16:
     def _stop(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         told = v16.stop(payload, charger.clock, self._times.wall())
         self._desk.stop(charger, told, lambda: reply({"idTagInfo": self._tag_info(told.id_tag)} if told.id_tag else {}))
-
-    def _values(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({})
-        self._desk.values(charger, v16.values(payload, charger.clock, self._times.wall()))
 
     def _tag_info(self, id_tag: str) -> dict[str, str]:
         return {"status": "Accepted" if self._desk.allows(id_tag) else "Invalid"}

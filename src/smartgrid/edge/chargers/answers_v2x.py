@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smartgrid.edge.chargers.answers import Common, Handler, Reply, always
+from smartgrid.edge.chargers.answers import Answers, Common, Handler, Reply, always
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.messages import v2x
 from smartgrid.edge.ports import Payload
@@ -35,9 +35,9 @@ _TAKEN_NOTICE_OF = (
 NO_AUTHORIZATION = "NoAuthorization"
 
 
-class AnswersV2x:
+class AnswersV2x(Answers):
     def __init__(self, common: Common) -> None:
-        self._common, self._desk, self._times = common, common.desk, common.times
+        super().__init__(common, v2x)
         self.handlers: Mapping[str, Handler] = {
             **{action: always({}) for action in _TAKEN_NOTICE_OF},
             "Authorize": self._authorize,
@@ -55,23 +55,8 @@ class AnswersV2x:
             "TransactionEvent": self._event,
         }
 
-    def _boot(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply(self._common.boot_answer())
-        self._common.booted(charger, v2x.booted(payload))
-
-    def _heartbeat(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({"currentTime": self._common.now_text()})
-
     def _authorize(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         reply({"idTokenInfo": self._token_info(payload)})
-
-    def _status(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({})
-        self._desk.status(charger, v2x.status(payload, charger.clock, self._times.wall()))
-
-    def _values(self, charger: Charger, payload: Payload, reply: Reply) -> None:
-        reply({})
-        self._desk.values(charger, v2x.values(payload, charger.clock, self._times.wall()))
 
     def _event(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         told = v2x.event(payload, charger.clock, self._times.wall())

@@ -21,9 +21,10 @@ from smartgrid.edge.chargers.connector import Connector, kw_of
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.fallback import RAISE_SPACING_S, plan
+from smartgrid.edge.limits.fallback import plan
 from smartgrid.edge.ports import Grid
 
+RAISE_SPACING_S = 3_600.0
 _SAME_KW = 0.01
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smartgrid.edge.ports import Offers, OpenSession
-from smartgrid.protocol.session_id import is_session_id
+from smartgrid.protocol.models import SessionId
 
 MAX_SESSIONS = 10_000
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -20,12 +20,6 @@ MAX_COUNT = 2**53
 MAX_CONNECTOR = 1000
 
 
-def _session_id(value: str) -> str:
-    if not is_session_id(value):
-        raise ValueError("must be the id of a session")
-    return value
-
-
 class _Lenient(BaseModel):
     """A newer substation may say more than this version knows."""
 
@@ -33,7 +27,7 @@ class _Lenient(BaseModel):
 
 
 class _Session(_Lenient):
-    session_id: Annotated[str, AfterValidator(_session_id)]
+    session_id: SessionId
     vehicle_id: str = Field(min_length=1, max_length=64)
     state: str = Field(min_length=1, max_length=32)
     number: int = Field(ge=0, le=MAX_COUNT)

@@ -8,15 +8,15 @@ be settled otherwise: the car would be without a session for as long as it charg
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from smartgrid.edge.ports import EndOrder, OpenSession, Outcome, StartOrder
 from smartgrid.http_client.answer import Answer
-from smartgrid.protocol.session_id import is_session_id
+from smartgrid.protocol.models import SessionId
 from smartgrid.runtime.clock import rfc3339
 
 WELL = (200, 201, 202)
@@ -25,18 +25,12 @@ MAX_REASON = 64
 MAX_DETAIL = 300
 
 
-def _session_id(value: str) -> str:
-    if not is_session_id(value):
-        raise ValueError("must be the id of a session")
-    return value
-
-
 class _Session(BaseModel):
     """As much of a session's answer as an edge needs."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
-    session_id: Annotated[str, AfterValidator(_session_id)]
+    session_id: SessionId
     vehicle_id: str = Field(max_length=64)
     state: str = Field(max_length=32)
     position: int | None = None

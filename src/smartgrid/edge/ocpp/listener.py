@@ -48,6 +48,7 @@ from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.rate import Limiter
 from smartgrid.http_server.tls import ServerTls
+from smartgrid.runtime.tasks import Tasks
 
 SWEEP_S = 0.5
 READ_BYTES = 16 * 1024
@@ -114,7 +115,7 @@ class Listener:
         self._current: dict[ChargerId, Connection] = {}
         self._all: set[Connection] = set()
         self._paused: dict[Connection, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._wrong = Limiter(self.bounds.wrong_keys)
         self._wrong_of_address = Limiter(self.bounds.wrong_keys_of_address)
         self._said: dict[str, tuple[float, int]] = {}
@@ -169,9 +170,7 @@ class Listener:
             await asyncio.sleep(0.02)
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.end()
 
     # ------------------------------------------------------------------ who is connected
 
@@ -237,9 +236,7 @@ class Listener:
         handshake = Handshake(self, refusal)
         self._handshakes.add(handshake)
         self._prompt.add(handshake)
-        task = self._loop.create_task(self._connect(accepted, handshake))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.begin(self._connect(accepted, handshake))
 
     async def _connect(self, accepted: socket.socket, handshake: Handshake) -> None:
         tls = self._place.tls

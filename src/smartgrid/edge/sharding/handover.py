@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 from smartgrid.edge.ports import Link
 from smartgrid.edge.sharding.shards import Shards
+from smartgrid.runtime.tasks import Tasks
 
 SPREAD_S = 10.0
 SERVICE_RESTART = 1012
@@ -37,22 +38,17 @@ class Handover:
         self._shards, self._links, self._unwatch, self._watched = shards, links, unwatch, watched
         self._spread_s = spread_s
         self._jitter = random.Random()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.handed_over = 0
         """Connections closed so that they go to another edge."""
 
     def owners_changed(self) -> None:
         """Substations may have other owners. Whatever is under way is begun anew."""
-        for earlier in self._tasks:
-            earlier.cancel()
-        task = asyncio.get_running_loop().create_task(self._hand_over())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.cancel()
+        self._tasks.begin(self._hand_over())
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.end()
 
     async def _hand_over(self) -> None:
         leaving = [each for each in self._links() if self._shards.route(each.charger) is not None]

@@ -29,6 +29,7 @@ from smartgrid.edge.sharding import facts as said
 from smartgrid.edge.sharding.facts import HEADER, Facts
 from smartgrid.edge.sharding.peers import Peer
 from smartgrid.http_client.connection import tls_context
+from smartgrid.runtime.tasks import Tasks
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 5.0
@@ -54,7 +55,7 @@ class PassingOn:
         """Of connections, by what became of them."""
         self._own_name, self._secret, self._ca_file = own_name, secret, ca_file
         self._max_connections = max_connections
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._open: set[_Side] = set()
         self._silent_until_s: dict[str, float] = {}
         self._jitter = random.Random()
@@ -81,15 +82,11 @@ class PassingOn:
             return
         side.pause()
         value = said.say(self._own_name, peer.name, charger, facts, self._secret, time.time())
-        task = asyncio.get_running_loop().create_task(self._connect(side, peer, _passed_on(head, value)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.begin(self._connect(side, peer, _passed_on(head, value)))
 
     async def close(self) -> None:
         """Close all of them. Chargers come again, elsewhere."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.end()
         for side in list(self._open):
             side.end()
 
