@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
+from smartgrid.edge.ocpp import listener
 from smartgrid.edge.ocpp.admission import Proof
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId, ChargerSpec
@@ -232,6 +234,26 @@ def test_a_tls_handshake_that_does_not_end_is_cut_off(tmp_path: Path, tls: Serve
             assert await reader.read() == b""
             writer.close()
             await until(lambda: not edge.listener._handshakes and not edge.listener._tasks)
+
+    run(story)
+
+
+def test_tls_that_is_never_begun_keeps_no_charger_out(
+    tmp_path: Path, tls: ServerTls, made: dict[str, Certificate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "GRACE_S", 0.1)
+
+    async def story() -> None:
+        async with running(tmp_path, tls=tls, bounds=Bounds(max_handshakes=5)) as edge, AsyncExitStack() as stack:
+            for sent in (b"", b"\x16") * 20:
+                _, writer = await edge.raw()
+                stack.callback(writer.close)
+                writer.write(sent)
+            async with edge.charger(ssl=trusting(made)) as charger:
+                assert await is_alive(charger)
+                await until(lambda: len(edge.listener._handshakes) == len(edge.listener._tasks) <= 5)
+            assert edge.listener.counters.refused["storm"] >= 30
+            assert edge.listener.counters.refused["tls"] == 0
 
     run(story)
 

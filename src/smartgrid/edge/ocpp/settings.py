@@ -15,8 +15,8 @@ class Bounds:
     """Of one listener; the defaults are those of the edge's settings."""
 
     max_connections: int = 12_000
-    max_handshakes: int = 100
-    """Requests that are under way at the same time; who comes beyond waits in the kernel's queue."""
+    max_handshakes: int = 12_000
+    """Connections whose request is under way; where more come, the slowest make room."""
     handshake_s: float = 10.0
     """From a connection's beginning to the end of its request, TLS included."""
     max_message_bytes: int = 65_536
