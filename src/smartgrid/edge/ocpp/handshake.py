@@ -234,7 +234,7 @@ class Handshake(asyncio.BufferedProtocol):
         response = self._ws.reject(refusal.status, f"{refusal.text}\n")
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
-        if refusal.status in (429, 503):
+        if refusal.status == 503:
             response.headers["Retry-After"] = str(self._door.retry_after_s())
         self._respond(response)
 

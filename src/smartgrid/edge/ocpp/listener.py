@@ -50,7 +50,6 @@ from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
 from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
-from smartgrid.http_server.rate import Limiter
 from smartgrid.http_server.tls import ServerTls
 from smartgrid.runtime.tasks import Tasks
 
@@ -72,7 +71,6 @@ SAID_INTERVAL_S = 10.0
 CLOSE_NORMAL = 1000
 _TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_REGISTRY = Refusal(503, "registry", "The registry of chargers cannot be read; come again.")
-_WRONG_KEYS = Refusal(429, "wrong_keys", "Too many tries with a wrong key; come again later.")
 log = logging.getLogger(__name__)
 
 
@@ -124,8 +122,6 @@ class Listener:
         self._all: set[Connection] = set()
         self._paused: dict[Connection, float] = {}
         self._tasks = Tasks()
-        self._wrong = Limiter(self.bounds.wrong_keys)
-        self._wrong_of_address = Limiter(self.bounds.wrong_keys_of_address)
         self._said: dict[str, tuple[float, int]] = {}
         self._random = random.Random()
         self._sockets: list[socket.socket] = []
@@ -275,7 +271,12 @@ class Listener:
     # ------------------------------------------------------------------ `handshake.Door`
 
     def admit(self, arrival: Arrival) -> Refusal | None:
-        """By the registry, and by how often a wrong key was tried. Why somebody is refused is logged."""
+        """By the registry alone: whoever has the right key gets in, however many wrong ones were tried before.
+
+        A limit to tries would let a stranger keep chargers out (behind a proxy all have one address), and is not
+        needed: keys are random (`registry.keys`), and a try costs no more than any other connection. Why somebody is
+        refused is logged.
+        """
         refusal = self._admit(arrival)
         if refusal is not None:
             extra = {**arrival.charger._asdict(), "address": arrival.proof.address, "reason": refusal.text}
@@ -294,9 +295,6 @@ class Listener:
         spec = row.spec if row is not None else self._registry.default
         if spec is None or ((row is None or row.origin == OPEN) and not self._knows(charger.substation)):
             return admission.UNKNOWN
-        now_s, tried_for = time.monotonic(), (proof.address, charger)
-        if not (self._wrong.is_within(tried_for, now_s) and self._wrong_of_address.is_within(proof.address, now_s)):
-            return _WRONG_KEYS
         decided = admission.decide(charger, spec, row.next_key_hash if row else "", proof)
         if isinstance(decided, Admitted):
             if row is None:
@@ -306,9 +304,6 @@ class Listener:
             return None
         text = f"not let in from {proof.address}: {decided.text}"
         self.recent.note(charger, recent.NOTICE, text.encode(), time.time())
-        if decided.reason == admission.WRONG_KEY:
-            self._wrong.take(tried_for, now_s)
-            self._wrong_of_address.take(proof.address, now_s)
         return decided
 
     def entered(self, arrival: Arrival, version: OcppVersion, ws: ServerProtocol) -> None:
