@@ -24,7 +24,6 @@ class Connector:
 
     __slots__ = (
         "car",
-        "fallback_a",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -35,6 +34,7 @@ class Connector:
         "newcomer",
         "number",
         "offer",
+        "planned_a",
         "position",
         "reading",
         "reading_s",
@@ -59,8 +59,8 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
-        self.fallback_a = self.safe_a = 0.0
-        """The safe current that it is to have, and the one that its charger was told."""
+        self.planned_a = self.safe_a = 0.0
+        """The safe current that is planned for it, and the one that its charger was told."""
         self.lowered_s = -math.inf
         """When the safe current of the car that is there was last lowered."""
         self.let_go_s = -math.inf
@@ -121,7 +121,7 @@ class Connector:
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.fallback_a, self.spec.phases)
+        return kw_of(self.planned_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
@@ -167,7 +167,7 @@ class Connector:
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""
-        self.fallback_a = self.safe_a = 0.0
+        self.planned_a = self.safe_a = 0.0
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
