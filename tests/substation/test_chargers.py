@@ -126,7 +126,7 @@ def test_others_are_metered_beside_chargers_over_a_kill(
     books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock
 ) -> None:
     """What chargers hold is a change of the limit to the others, and is played again like that."""
-    other = books.charge(a_car(energy_kwh=100)).record.session_id
+    other = books.charge(a_car(energy_kwh=100, vehicle_id="EV-2")).record.session_id
     clock.pass_s(1800)
     plug_in(books)
     clock.pass_s(1800)
@@ -214,6 +214,67 @@ def test_a_car_that_waits_is_found_when_it_plugs_in(books: Books) -> None:
     plugged = plug_in(books).record
     assert (plugged.session_id, plugged.state) == (waiting.session_id, "Charging")
     assert plug_in(books).replayed
+
+
+def test_a_car_that_charges_without_a_charger_is_found_when_it_plugs_in(books: Books, clock: SetClock) -> None:
+    asked = books.charge(a_car(energy_kwh=20, vehicle_id="EV-1")).record
+    clock.pass_s(3600)
+    assert (asked.state, books.ledger.status().active_sessions) == ("Charging", 1)
+    plugged = plug_in(books, held_kw=0.0).record
+    assert (plugged.session_id, plugged.charger, plugged.connector) == (asked.session_id, "CP-1", 1)
+    assert (plugged.energy_kwh, plugged.delivered_kwh) == (20, 0), "its charger's meter counts, and nothing before it"
+    (offer,) = offers(books)
+    assert (offer.session_id, offer.state, offer.power_kw) == (asked.session_id, "Charging", 11)
+    assert books.ledger.status().active_sessions == 1
+    confirm(books, offer, Reading(11.0, 20.0))
+    assert offers(books)[0].state == "Stopping", "it has had what was asked for"
+
+
+def test_what_it_had_without_a_charger_is_no_one_elses_after_a_kill(
+    books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock
+) -> None:
+    """Others have shared with it until it came to a charger: what they have had does not change for it."""
+    other = books.charge(a_car(max_kw=22, energy_kwh=100, vehicle_id="EV-2")).record.session_id
+    session_id = books.charge(a_car(max_kw=22, vehicle_id="EV-1"), "of the driver").record.session_id
+    clock.pass_s(3600)
+    plug_in(books)
+    clock.pass_s(3600)
+    books.ledger.set_capacity(22)  # a commit
+    before = books.record(other)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    after, plugged = again.record(other), again.record(session_id)
+    assert before is not None
+    assert after is not None
+    assert plugged is not None
+    assert after.delivered_kwh == pytest.approx(before.delivered_kwh, abs=1e-9)
+    assert after.delivered_kwh == pytest.approx(22.0), "half of the capacity, before and after"
+    assert (plugged.charger, plugged.delivered_kwh) == ("CP-1", 0)
+
+
+def test_of_two_that_were_asked_for_the_one_with_a_connector_is_found(books: Books) -> None:
+    books.charge(a_car(vehicle_id="EV-1"), "charging")
+    set_connectors(books, 2, 2)
+    reserved = books.charge(a_car(vehicle_id="EV-1"), "reserved").record
+    assert plug_in(books).record.session_id == reserved.session_id
+
+
+def test_one_that_charges_goes_on_when_chargers_become_known(books: Books, clock: SetClock) -> None:
+    """It may be at a socket that no edge knows of, so it is not told to plug in."""
+    session_id = books.charge(a_car(energy_kwh=11)).record.session_id
+    set_connectors(books, 2, 2)
+    clock.pass_s(3601)
+    record = books.record(session_id)
+    assert record is not None
+    assert (record.end_reason, record.delivered_kwh) == ("EnergyDelivered", 11)
+
+
+def test_a_reserved_connector_takes_no_power_from_others(books: Books) -> None:
+    """Its minimum is kept from cars that come later; those who charge share all there is."""
+    first = plug_in(books, vehicle_id="EV-2").record
+    set_connectors(books, 2, 1)
+    assert books.charge(a_car(min_kw=11, max_kw=11, vehicle_id="EV-1")).record.state == "Reserved"
+    assert [(offer.session_id, offer.power_kw) for offer in offers(books)] == [(first.session_id, 22)]
+    assert books.refusal(a_car(vehicle_id="EV-3")) is NoRoomError
 
 
 def test_a_start_is_remembered_after_its_end_and_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path) -> None:

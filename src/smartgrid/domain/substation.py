@@ -187,12 +187,18 @@ class Substation:
             self.revision += 1
 
     def plug_in(self, session: Session) -> None:
-        """The car for which a connector is reserved has come: it stays for as long as it likes."""
-        self._metered[session.session_id] = self._reserved.pop(session.session_id)
+        """Its car has come to a charger, which meters it from now on: it stays for as long as it likes.
+
+        A connector was reserved for it, or it was metered here, as it began when no chargers were known: then what it
+        was reckoned to have had counts no more.
+        """
+        if self._reserved.pop(session.session_id, None) is None:
+            self._disconnect(session)
+            session.begin_anew()
+        self._metered[session.session_id] = session
         self._departures.discard(session)
-        session.request = replace(session.request, departure_s=None)
-        self._next_event_s = self._find_next_event_s()
-        self.revision += 1
+        session.request = replace(session.request, departure_s=None, is_metered=True)
+        self._share()
 
     def change_power(self, session: Session, power: PowerRange) -> None:
         """Let an active session with a charger have this range from now on."""
@@ -331,14 +337,18 @@ class Substation:
             del (self._metered if session_id in self._metered else self._reserved)[session_id]
             session.end(ended_s, reason)
         else:
-            if self._fed.pop(session_id, None) is not None:
-                self._water.leave(session)
-            else:
-                del self._suspended[session_id]
+            self._disconnect(session)
             self._corrected += session.end(ended_s, reason)
         self._count(session, -1)
         self._departures.discard(session)
         self._ended.append(session)
+
+    def _disconnect(self, session: Session) -> None:
+        """It is metered here no more."""
+        if self._fed.pop(session.session_id, None) is not None:
+            self._water.leave(session)
+        else:
+            del self._suspended[session.session_id]
 
     def _count(self, session: Session, sessions: int) -> None:
         power = session.request.power

@@ -197,6 +197,9 @@ class SessionBody(WireModel):
     expected_start: str | None = Field(
         None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
     )
+    reserved_until: str | None = Field(
+        None, description="While it is `Reserved`: by when its car has to plug in; absent in all other states."
+    )
     charger: str | None = Field(None, description="Where it is plugged in; absent of a session without a charger.")
     connector: int | None = Field(None, description="Of that charger.")
     offer_kw: float | None = Field(None, description="What the charger may be told to let it draw.")
