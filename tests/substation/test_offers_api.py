@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import datetime, timedelta
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 

@@ -25,7 +25,7 @@ with its minimum and no power, for `reservation_s`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -79,6 +79,7 @@ class Substation:
         self._corrected = 0  # what sessions have been delivered beyond what the meter says, in quanta
         self._taken_in = 0
         self._next_event_s: float | None = None
+        self._expected: Mapping[str, float] | None = None
         self._ended: list[Session] = []
 
     @property
@@ -241,7 +242,20 @@ class Substation:
         twin.held_kw, twin._water.capacity = self.held_kw, self._water.capacity
         twin._aside, twin._aside_sum = dict(self._aside), self._aside_sum
         twin.restore(session.copy() for session in chain(self.active, self._metered.values(), self._reserved.values()))
+        if self._expected is not None:
+            twin.expect(self._expected)
         return twin
+
+    def expect(self, ends_s: Mapping[str, float]) -> None:
+        """To look ahead with: sessions that chargers meter end at these times, and all others of theirs stay, also
+        those for which a connector is reserved: they are expected to come."""
+        self._expected = ends_s
+        for session in self._reserved.values():
+            self._departures.discard(session)
+        for session_id, end_s in ends_s.items():
+            if (metered := self._metered.get(session_id)) is not None:
+                self._departures.push(metered, end_s)
+        self._next_event_s = self._find_next_event_s()
 
     def restore(self, sessions: Iterable[Session]) -> None:
         """Take over active sessions as they stood at `now_s`, oldest first."""
@@ -328,7 +342,7 @@ class Substation:
         else:
             self._reserved[session.session_id] = session
         self._count(session, 1)
-        if request.departure_s is not None:
+        if request.departure_s is not None and not (request.is_metered and self._expected is not None):
             self._departures.push(session, request.departure_s)
 
     def _end(self, session: Session, reason: EndReason, ended_s: float) -> None:
