@@ -588,6 +588,15 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert len(list(world.fleet.states(None))) == 1
 
 
+def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=0, w=10_900)
+    world.stop(link, transaction, 1000)
+    state = world.fleet.state(link.charger)
+    assert state is not None
+    assert (state.connectors[0].power_kw, state.connectors[0].currents_a) == (None, (None, None, None))
+
+
 def test_counts_for_the_metrics(world: World) -> None:
     link, transaction = charging(world)
     world.grid.outcome = Outcome.LATER

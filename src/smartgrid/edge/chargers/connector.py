@@ -171,7 +171,7 @@ class Connector:
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = None
+        self.offer = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0
