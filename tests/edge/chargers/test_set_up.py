@@ -34,6 +34,32 @@ def test_a_charger_is_set_up_once_its_limits_are_set(world: World) -> None:
     assert "ChangeConfiguration" in asked
 
 
+BOOT = {"chargePointVendor": "Test", "chargePointModel": "Slow"}
+
+
+def refuse_all(link: ScriptedLink) -> None:
+    """As one does that was not let in by the answer to its BootNotification yet."""
+    while link.calls:
+        link.calls.pop(0).fail(CallFailure.REFUSED)
+
+
+def test_one_that_refuses_everything_before_it_has_booted_is_set_up_once_it_has(world: World) -> None:
+    link = world.connect()
+    refuse_all(link)
+    link.say("BootNotification", **BOOT)
+    assert "ChangeConfiguration" in converse(link)
+    assert converse(world.connect()) == []
+
+
+def test_what_it_refused_while_it_booted_is_asked_again_once(world: World) -> None:
+    link = world.connect()
+    link.calls.pop(0).fail(CallFailure.REFUSED)
+    link.say("BootNotification", **BOOT)
+    asked = converse(link)
+    assert asked.count("GetConfiguration") == 1
+    assert asked.index("GetConfiguration") > 0
+
+
 def test_one_that_comes_back_is_not_set_up_again_not_even_by_another_process(world: World) -> None:
     converse(world.connect())
     assert converse(world.connect()) == []

@@ -241,7 +241,7 @@ class Fleet:
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
         self._look(charger)
-        self.set_up.set_up(charger)
+        self.set_up.booted(charger)
 
     def _lose(self, charger: Charger, now_s: float) -> None:
         """Its connection is over; what it has been told goes on until it runs out."""
