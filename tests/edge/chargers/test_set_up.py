@@ -51,6 +51,28 @@ def test_one_that_refuses_everything_before_it_has_booted_is_set_up_once_it_has(
     assert converse(world.connect()) == []
 
 
+@pytest.mark.parametrize("code", ["SecurityError", "InternalError", "GenericError"])
+def test_a_limit_that_it_cannot_take_just_after_its_boot_is_written_again_as_it_was(world: World, code: str) -> None:
+    link = world.connect(is_settled=False)
+    link.say("BootNotification", **BOOT)
+    world.clock.run(1)
+    while early := link.take("SetChargingProfile"):
+        early[0].fail(CallFailure.REFUSED, code)
+    world.clock.run(10)
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+
+
+def test_one_that_still_cannot_later_on_is_tried_another_way(world: World) -> None:
+    link = world.connect()
+    world.clock.run(40)
+    world.start(link)
+    world.offer(11.0)
+    refused = [call for call in link.take("SetChargingProfile") if "TxProfile" in str(call.payload)]
+    refused[0].fail(CallFailure.REFUSED, "InternalError")
+    again = link.take("SetChargingProfile")
+    assert {call.payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"] for call in again} == {"W"}
+
+
 def test_what_it_refused_while_it_booted_is_asked_again_once(world: World) -> None:
     link = world.connect()
     link.calls.pop(0).fail(CallFailure.REFUSED)

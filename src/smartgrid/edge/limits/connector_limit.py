@@ -175,16 +175,17 @@ class ConnectorLimit:
         if reading.is_late:
             return
         self._voltage.measured(reading.voltages_v)
+        standing = self._tx.standing or self._base.standing
+        is_in_a = standing is not None and standing.unit is RateUnit.AMPERES
         if self._has_car:
-            self._phases.measured(reading, now_s)
+            self._phases.measured(reading, now_s, standing.at(now_s) if standing is not None and is_in_a else None)
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
         bound_kw = self._bound_kw(now_s) if self._trust.trial_a is None else self._written_kw(now_s)
         self._metered.measured(power_kw, bound_kw, now_s)
         drawn_a = self._amperes(power_kw)
-        standing = self._tx.standing or self._base.standing
-        if standing is not None and standing.unit is RateUnit.AMPERES:
+        if is_in_a and not reading.is_overall:
             drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
         self._do(
             self._trust.measured(
