@@ -548,10 +548,11 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
     assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
 
 
-def test_an_action_that_ocpp_does_not_have_is_refused(world: World) -> None:
-    link = world.connect()
-    link.say("MakeCoffee")
-    assert link.refused == {"1": "NotImplemented"}
+@pytest.mark.parametrize("version", list(OcppVersion))
+def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
+    link = world.connect(version=version)
+    link.say("Reset", type="Soft")
+    assert link.refused == {"1": "NotSupported"}
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
