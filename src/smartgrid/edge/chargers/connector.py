@@ -28,7 +28,6 @@ class Connector:
 
     __slots__ = (
         "car",
-        "fallback_a",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -39,6 +38,7 @@ class Connector:
         "newcomer",
         "number",
         "offer",
+        "planned_a",
         "position",
         "reading",
         "reading_s",
@@ -63,8 +63,8 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
-        self.fallback_a = self.safe_a = 0.0
-        """The safe current that it is to have, and the one that its charger was told."""
+        self.planned_a = self.safe_a = 0.0
+        """The safe current that is planned for it, and the one that its charger was told."""
         self.lowered_s = -math.inf
         """When the safe current of the car that is there was last lowered."""
         self.let_go_s = -math.inf
@@ -130,7 +130,7 @@ class Connector:
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.fallback_a, self.spec.phases)
+        return kw_of(self.planned_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
@@ -181,11 +181,11 @@ class Connector:
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""
-        self.fallback_a = self.safe_a = 0.0
+        self.planned_a = self.safe_a = 0.0
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = None
+        self.offer = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0

@@ -57,7 +57,7 @@ class Roster:
                 found.connector(number)
             for connector in found.connectors.values():
                 connector.safe_a = number_in(about.facts.get(SAFE.format(connector.number))) or 0.0
-                connector.fallback_a = connector.safe_a
+                connector.planned_a = connector.safe_a
             seen = self.substation(charger_id.substation)
             seen.chargers.append(found)
         return found

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 from smartgrid.auth.credentials import Credentials
 from smartgrid.edge.grid import orders
+from smartgrid.edge.grid.contact import NotAnsweredError
 from smartgrid.edge.grid.counters import LOST, Counters
 from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.report_box import Connectors
-from smartgrid.edge.grid.substation import NotAnsweredError, Substation, SubstationState
+from smartgrid.edge.grid.substation import Substation, SubstationState
 from smartgrid.edge.ports import Downward, EndOrder, OpenSession, Outcome, SessionReport, StartOrder
 from smartgrid.protocol.headers import KEY
 from smartgrid.runtime.log_pace import LogPace
