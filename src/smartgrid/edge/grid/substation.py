@@ -42,7 +42,6 @@ from smartgrid.runtime.pace import Pace
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 10.0
 POLL_MARGIN_S = 5.0
-INTERVAL_S = 0.1  # between two answers to polls in the long run
 AT_ONCE = 5  # answers to polls that need not wait, after a quiet time
 LEAST_PAUSE_S = 0.05  # between two batches of reports
 FIRST_RETRY_S = 0.25
@@ -85,7 +84,7 @@ class Substation:
         self._edge, self._directory, self._credentials = edge, directory, credentials
         self._downward, self._counters = downward, counters
         self._epoch: int | None = None
-        self._revision, self._lease_s = 0, 0.0
+        self._revision, self._lease_s, self._sessions = 0, 0.0, 0
         self._asked_s = time.monotonic()
         self._is_reached = False
         self._batches = 0
@@ -163,7 +162,7 @@ class Substation:
 
     async def _poll_forever(self) -> None:
         client = self._client(await self._place(), offers.MAX_ANSWER_BYTES)
-        backoff, pace = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S), Pace(INTERVAL_S, AT_ONCE)
+        backoff, pace = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S), Pace(offers.interval_s(0), AT_ONCE)
         try:
             while True:
                 try:
@@ -173,6 +172,7 @@ class Substation:
                     await asyncio.sleep(backoff.next_s())
                 else:
                     backoff.succeeded()
+                    pace.interval_s = offers.interval_s(self._sessions)
                     await asyncio.sleep(pace.pause_s(time.monotonic()))
         finally:
             client.close()
@@ -189,6 +189,7 @@ class Substation:
         if self._epoch != found.epoch:
             self.box.repeat_all(time.monotonic())
         self._epoch, self._revision, self._lease_s = found.epoch, found.revision, lease_s
+        self._sessions = len(found.sessions)
         self._asked_s, self._is_reached, self._complaint = asked_s, True, ""
         self._counters.offers[TAKEN] += 1
         if is_restarted:
