@@ -62,7 +62,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_due_s", "_excess_s", "_fragments", "_has_ponged", "_host", "_is_over", "_is_reading", "_last_in_s",
-        "_pinged_s", "_talk", "_transport", "_ws", "charger", "check_at_s", "opened_s", "version",
+        "_pinged_s", "_talk", "_transport", "_ws", "charger", "check_at_s", "descriptor", "opened_s", "version",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         now_s = time.monotonic()
         self.charger, self.version, self.opened_s = charger, version, now_s
         self._host, self._ws, self._transport = host, ws, transport
+        self.descriptor: int = transport.get_extra_info("socket").fileno()
         self._talk = Conversation(version, host.counters)
         self._fragments: list[bytes] | None = None
         self._last_in_s = self._pinged_s = self._due_s = now_s
