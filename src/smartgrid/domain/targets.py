@@ -15,21 +15,23 @@ from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a session can use, and what it draws anyway, also if it is given nothing."""
+    """What a session can use, and what it draws anyway, also if it is given nothing. One that `rests` takes nothing as
+    far as is known: it gets what nobody else needs."""
 
     power: PowerRange
     anyway_kw: float = 0.0
+    rests: bool = False
 
 
 def targets_kw(capacity_kw: float, needs: Sequence[Need], besides_kw: float = 0.0) -> list[float]:
-    """The power of each, in the order of `needs`, the oldest first.
+    """The power of each, in the order of `needs`, the oldest first, and after all others those that rest.
 
-    Whoever draws its minimum anyway is fed, as that costs nothing; and so are the oldest of the others whose minimums
-    fit beside. They share the capacity, and the rest is given nothing. What of its minimum the rest draws anyway, and
-    what is drawn by those that are not in the list (`besides_kw`), comes off what is shared, but pauses nobody: if all
-    word from the edge ended, whoever was paused would draw as much again.
+    Whoever draws its minimum anyway and does not rest is fed, as that costs nothing; and so are the oldest of the
+    others whose minimums fit beside. They share the capacity, and the rest is given nothing. What of its minimum the
+    rest draws anyway, and what is drawn by those that are not in the list (`besides_kw`), comes off what is shared, but
+    pauses nobody: if all word from the edge ended, whoever was paused would draw as much again.
     """
-    fed = {number for number, need in enumerate(needs) if need.anyway_kw >= need.power.min_kw}
+    fed = {number for number, need in enumerate(needs) if need.anyway_kw >= need.power.min_kw and not need.rests}
     least_kw = sum(needs[number].anyway_kw for number in fed)
     for number, need in enumerate(needs):
         if number in fed:

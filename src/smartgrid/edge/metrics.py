@@ -39,7 +39,6 @@ REFUSALS = (
     "tls",
     "unknown",
     "wrong_key",
-    "wrong_keys",
 )
 ERRORS = (
     "full",

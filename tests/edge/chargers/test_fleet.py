@@ -548,10 +548,11 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
     assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
 
 
-def test_an_action_that_ocpp_does_not_have_is_refused(world: World) -> None:
-    link = world.connect()
-    link.say("MakeCoffee")
-    assert link.refused == {"1": "NotImplemented"}
+@pytest.mark.parametrize("version", list(OcppVersion))
+def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
+    link = world.connect(version=version)
+    link.say("Reset", type="Soft")
+    assert link.refused == {"1": "NotSupported"}
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
@@ -586,6 +587,15 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert (connector.offer_kw, connector.limit_a, connector.power_kw, connector.fallback_a) == (11.0, 15.9, 10.9, 6.0)
     assert world.fleet.states("elsewhere") == []
     assert len(list(world.fleet.states(None))) == 1
+
+
+def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=0, w=10_900)
+    world.stop(link, transaction, 1000)
+    state = world.fleet.state(link.charger)
+    assert state is not None
+    assert (state.connectors[0].power_kw, state.connectors[0].currents_a) == (None, (None, None, None))
 
 
 def test_counts_for_the_metrics(world: World) -> None:

@@ -26,6 +26,7 @@ class Charger:
 
     __slots__ = (
         "booted",
+        "booted_s",
         "clock",
         "connected_wall_s",
         "connectors",
@@ -52,6 +53,8 @@ class Charger:
         self.left_s = -math.inf
         """When its last connection was over, by the monotonic clock."""
         self.booted = Booted()
+        self.booted_s = -math.inf
+        """When it has last sent a BootNotification, by the monotonic clock."""
         self.clock = ChargerClock()
         self.pace = Pace()
         self.transactions = ChargerTransactions(charger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
@@ -171,7 +172,7 @@ class Connector:
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = None
+        self.offer = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0
@@ -191,15 +192,7 @@ class Connector:
         power_kw = (reading.energy_kwh - before_kwh) / passed_s * 3600
         if power_kw > MAX_CHARGER_KW:
             return reading  # the register has jumped
-        return Reading(
-            reading.wall_s,
-            reading.energy_kwh,
-            power_kw,
-            reading.currents_a,
-            reading.voltages_v,
-            reading.offered_a,
-            reading.is_late,
-        )
+        return replace(reading, power_kw=power_kw)
 
 
 def kw_of(current_a: float, phases: int) -> float:

@@ -197,7 +197,7 @@ class Fleet:
         charger.is_heard |= action not in _SAYS_LITTLE
         handler = self._handlers[link.version].get(action)
         if handler is None:
-            link.refuse(message_id, "NotImplemented", f"{action} is not known here")
+            link.refuse(message_id, "NotSupported", f"{action} is not for chargers to ask, or not supported")
             return
         if action in _LETS_IN and not charger.is_settled(self._times.now()):
             self._postponed.append((charger, link, message_id, action, payload))
@@ -233,6 +233,7 @@ class Fleet:
     def _booted(self, charger: Charger, booted: Booted) -> None:
         """What it says it is; its profiles may be gone, so they are written again."""
         charger.clock.booted()
+        charger.booted_s = self._times.now()
         if self.roster.booted(charger, booted):
             charger.make_limits()
             self.safe_plans.connected(charger)
@@ -241,7 +242,7 @@ class Fleet:
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
         self._look(charger)
-        self.set_up.set_up(charger)
+        self.set_up.booted(charger)
 
     def _lose(self, charger: Charger, now_s: float) -> None:
         """Its connection is over; what it has been told goes on until it runs out."""

@@ -37,6 +37,9 @@ SURE_TRIES = 3
 LEAST_DRAWN_KW = 0.1
 REFUSED_FOR_S = 300.0
 """A car without a session is held at 0 A by profiles of this life, renewed."""
+NOT_YET_S = 30.0
+"""For so long after its connection or its boot a charger that cannot take a limit may be able to soon."""
+NOT_YET = frozenset({"SecurityError", "InternalError", "GenericError"})
 LONGEST_SLEEP_S = 60.0
 """A connector with a transaction is looked at so often in any case."""
 
@@ -133,7 +136,7 @@ class Steering:
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
     ) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
-            is_accepted = accepted(answer)
+            is_accepted = None if self._is_early(charger, link, answer) else accepted(answer)
             self.profiles[_RESULTS[is_accepted]] += 1
             if connector.limit is limit and charger.link is link:
                 limit.answered(order, is_accepted, self._times.now())
@@ -142,6 +145,12 @@ class Steering:
                 self._ask(charger, connector, link, limit)
 
         return answered
+
+    def _is_early(self, charger: Charger, link: Link, answer: Answer) -> bool:
+        """Whether it has refused for what it is in the middle of, so that nothing follows for limits of this kind."""
+        since_s = max(link.opened_s, charger.booted_s)
+        is_refused = answer.failure is CallFailure.REFUSED and answer.code in NOT_YET
+        return is_refused and self._times.now() - since_s < NOT_YET_S
 
     def _ask(self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit) -> None:
         """Which limit the charger says that it applies: accepted is not applied."""

@@ -64,11 +64,11 @@ class ConnectorLimit:
     """See above. All times are of `time.monotonic`. `pace` is shared by the connectors of a charger."""
 
     __slots__ = (
-        "_base", "_begun_s", "_failures", "_first_sequence", "_has_car", "_has_had_power", "_is_connected", "_is_first",
-        "_is_relative", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace",
-        "_paused_s", "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence",
-        "_trust", "_tx", "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id",
-        "version",
+        "_base", "_begun_s", "_boot_sequence", "_failures", "_first_sequence", "_has_car", "_has_had_power",
+        "_is_connected", "_is_first", "_is_relative", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s",
+        "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a",
+        "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways", "_worthwhile_s", "adopted_number",
+        "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +90,7 @@ class ConnectorLimit:
         self._base = Slot()
         self._sequence = 0
         self._rise_sequence = 0
-        self._first_sequence = 0
+        self._first_sequence = self._boot_sequence = 0
         self._is_connected = True
         self._is_relative = quirks.is_relative
         self._has_car = False
@@ -175,16 +175,17 @@ class ConnectorLimit:
         if reading.is_late:
             return
         self._voltage.measured(reading.voltages_v)
+        standing = self._tx.standing or self._base.standing
+        is_in_a = standing is not None and standing.unit is RateUnit.AMPERES
         if self._has_car:
-            self._phases.measured(reading, now_s)
+            self._phases.measured(reading, now_s, standing.at(now_s) if standing is not None and is_in_a else None)
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
         bound_kw = self._bound_kw(now_s) if self._trust.trial_a is None else self._written_kw(now_s)
         self._metered.measured(power_kw, bound_kw, now_s)
         drawn_a = self._amperes(power_kw)
-        standing = self._tx.standing or self._base.standing
-        if standing is not None and standing.unit is RateUnit.AMPERES:
+        if is_in_a and not reading.is_overall:
             drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
         self._do(
             self._trust.measured(
@@ -235,9 +236,15 @@ class ConnectorLimit:
             slot.lost(None, ANSWER_S if self._is_relative else 0.0)
 
     def reconnected(self, now_s: float, *, rebooted: bool = False) -> None:
-        """It is there again; after a reboot its profiles are written again, whatever it should have kept."""
+        """It is there again; after a reboot its profiles are written again, whatever it should have kept.
+
+        What it has refused before says nothing then: until its BootNotification is answered a charger may refuse all.
+        """
         self._is_connected = True
         self._failures, self._retry_s = 0, now_s
+        if rebooted:
+            self._boot_sequence = self._sequence
+            self._trust.rebooted()
         self._limit_again |= rebooted
         self._safe_again |= rebooted
         if rebooted and not self._base.is_known:
@@ -552,7 +559,8 @@ class ConnectorLimit:
         if order.kind is ProfileKind.TX and order.transaction_id != self.transaction_id:
             return  # its transaction is over: that was why
         self._is_first |= order.sequence == self._first_sequence
-        self._trust.refused(order, now_s)
+        if order.sequence > self._boot_sequence:
+            self._trust.refused(order, now_s)
 
     def _do(self, remedy: Remedy) -> None:
         self._limit_again |= remedy is Remedy.WRITE_AGAIN
