@@ -336,7 +336,7 @@ CAPACITY_RULES = {
 # In `make model` besides.
 CAPACITY_LARGER = {
     "two chargers, and time": CapacityInstance(numbers=2),
-    "two chargers, and a crash": CapacityInstance(time=0, faults=1, kinds=CRASH),
+    "two chargers, and a crash": CapacityInstance(time=0, numbers=4, faults=1, kinds=CRASH),
     "two chargers, and messages twice": CapacityInstance(time=0, faults=1, kinds=TWICE),
     "two chargers, and a safe current": CapacityInstance(time=0, capacity=3, power=2, fallback=1),
     "three chargers": CapacityInstance(chargers=3, time=0),
