@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.substations import SubstationSeen
 from smartgrid.edge.limits.quirks import Quirks, Table
 from smartgrid.edge.messages.lenient import number as number_in
@@ -72,12 +73,10 @@ class Roster:
         spec = self.registry.get(charger.id)
         if spec is None or spec == charger.spec:
             return
-        charger.spec, charger.version = spec, None
+        charger.spec, charger.version, charger.is_stranger = spec, None, False
         charger.quirks = self._quirks(spec, charger.booted)
         for number, each in enumerate(spec.connectors, 1):
-            connector = charger.connector(number)
-            if connector is not None:
-                connector.spec = each
+            charger.connectors.setdefault(number, Connector(number, each)).spec = each
 
     def booted(self, charger: Charger, booted: Booted) -> bool:
         """What it says it is; returns whether that means other quirks, and so other limits."""
