@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.ports import CallFailure, OcppVersion, Outcome
-from support.edge_fleet import World
+from support.edge_fleet import ScriptedLink, World
 
 V201 = OcppVersion.V201
 TAG = {"idToken": "TAG", "type": "ISO14443"}
@@ -324,6 +324,39 @@ def test_pitfall_09_a_session_begins_at_the_first_authorization_and_plug_not_at_
     assert world.grid.starts == []
     world.event(link, "Updated", seq=1, trigger="Authorized", token=TAG)
     assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+
+
+def occupied(world: World, link: ScriptedLink) -> None:
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+
+
+def test_pitfall_09_a_car_of_which_events_tell_nothing_is_there_when_its_evse_is_occupied(world: World) -> None:
+    link = world.connect(version=V201)
+    occupied(world, link)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_or_when_its_transaction_is_metered(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    assert world.grid.starts == []
+    world.event(link, "Updated", seq=0, trigger="MeterValuePeriodic", evse=1, wh=0.0)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_or_when_its_evse_is_said_to_be_occupied_after_that(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    occupied(world, link)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_but_not_where_they_tell_that_there_is_none(world: World) -> None:
+    link = world.connect(version=V201)
+    occupied(world, link)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1, car="Idle")
+    assert world.grid.starts == []
 
 
 def test_pitfall_09_nor_at_an_authorization_without_a_car(world: World) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
@@ -111,6 +112,9 @@ class Desk:
         if connector is None:
             log.warning("an event of an EVSE that no charger has", extra=_of(charger, number))
             return
+        is_metered = told.kind is EventKind.UPDATED and bool(told.readings)
+        if told.may_be_plugged and (connector.status is ConnectorStatus.OCCUPIED or is_metered):
+            told = replace(told, is_plugged=True)
         try:
             if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
                 raise TooManyError
@@ -163,6 +167,9 @@ class Desk:
         is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
+        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+            transaction.is_plugged = True
+            self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
 
     def vacated(self, charger: Charger, connector: Connector) -> None:

@@ -128,10 +128,13 @@ class Steering:
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
     ) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
-            is_accepted = None if self._is_early(charger, link, answer) else accepted(answer)
+            is_accepted = accepted(answer)
             self.profiles[_RESULTS[is_accepted]] += 1
             if connector.limit is limit and charger.link is link:
-                limit.answered(order, is_accepted, self._times.now())
+                if self._is_early(charger, link, answer):
+                    limit.not_yet(order, self._times.now())
+                else:
+                    limit.answered(order, is_accepted, self._times.now())
                 connector.is_known |= is_accepted is True and order.duration_s is not None
                 self.look(charger, connector)
                 self._ask(charger, connector, link, limit)

@@ -52,6 +52,8 @@ LATE_RENEWAL_S = 90.0
 """Before the end of a profile, where the charger has been written to too often today."""
 RISE_A = 1.0
 RETRY_S, RETRY_MOST_S = 5.0, 60.0
+SOON_S = 1.0
+"""A charger that cannot take a limit just then is asked again after this."""
 BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
 _SAME = 1e-6
 PROBE_S = 30.0
@@ -228,6 +230,12 @@ class ConnectorLimit:
         else:
             slot.refused(order.sequence)
             self._refused(order, now_s)
+
+    def not_yet(self, order: LimitOrder, now_s: float) -> None:
+        """It has not taken it, for a reason that has nothing to do with what it takes."""
+        self._slot(order.kind).refused(order.sequence)
+        self._is_first |= order.sequence == self._first_sequence
+        self._failed(now_s, SOON_S)
 
     def disconnected(self, now_s: float) -> None:
         """What the charger has goes on until it runs out."""
@@ -551,8 +559,8 @@ class ConnectorLimit:
         recent_kw = None if self._tx.is_known else self._metered.recent_kw(now_s)
         return self._bound_kw(now_s) if recent_kw is None else recent_kw
 
-    def _failed(self, now_s: float) -> None:
-        self._retry_s = now_s + min(RETRY_S * 2**self._failures, RETRY_MOST_S)
+    def _failed(self, now_s: float, first_s: float = RETRY_S) -> None:
+        self._retry_s = now_s + min(first_s * 2**self._failures, RETRY_MOST_S)
         self._failures = min(self._failures + 1, 8)
 
     def _refused(self, order: LimitOrder, now_s: float) -> None:
