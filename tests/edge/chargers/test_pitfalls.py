@@ -499,3 +499,44 @@ def test_a_profile_that_gets_no_answer_is_counted_and_nothing_breaks(world: Worl
     world.offer()
     link.take("SetChargingProfile")[0].fail(CallFailure.TIMEOUT)
     assert world.fleet.steering.profiles == {"unknown": 1}
+
+
+# ---------------------------------------------------------------------- 13: a profile in place of another
+
+
+def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_the_first_one_cleared(
+    world: World,
+) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
+    world.offer(11.0)
+    link.profiles()
+
+    world.offer(6.9)
+    (second,) = link.take("SetChargingProfile")
+    second.reject()
+    (clear,) = link.take("ClearChargingProfile")
+    assert clear.payload["chargingProfileId"] == second.payload["chargingProfile"]["id"]
+    world.offer(5.5)
+    assert link.take("ClearChargingProfile") + link.take("SetChargingProfile") == []
+    clear.accept()
+    assert link.profiles() == [("TxProfile", 7.9, "T1")]
+
+    world.offer(4.5)
+    link.take("ClearChargingProfile")[0].accept()
+    assert link.profiles() == [("TxProfile", 6.5, "T1")]
+
+
+def test_pitfall_13_one_that_refuses_it_all_the_same_is_tried_another_way(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
+    world.offer(11.0)
+    link.profiles()
+
+    world.offer(6.9)
+    link.take("SetChargingProfile")[0].reject()
+    link.take("ClearChargingProfile")[0].accept()
+    link.take("SetChargingProfile")[0].reject()
+    world.clock.run(61)
+    world.offer(6.9)
+    assert {purpose for purpose, *_ in link.profiles()} == {"TxDefaultProfile"}

@@ -18,9 +18,18 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
-from smartgrid.edge.limits.payloads import composite_limit, get_composite_schedule, set_charging_profile
+from smartgrid.edge.limits.payloads import clear_profile, composite_limit, get_composite_schedule, set_charging_profile
 from smartgrid.edge.messages.lenient import text
-from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Offer, Payload, RateUnit
+from smartgrid.edge.ports import (
+    Answer,
+    CallFailure,
+    LimitOrder,
+    Link,
+    OcppVersion,
+    Offer,
+    Payload,
+    RateUnit,
+)
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -112,6 +121,9 @@ class Steering:
             order = limit.next_order(now_s)
             if order is None:
                 return
+            if limit.must_clear(order):
+                self._clear(charger, connector, link, limit, order)
+                return
             wall_s = self._times.wall()
             action, payload = set_charging_profile(order, link.version, wall_s, charger.clock.ahead_s)
             limit.sent(order, now_s)
@@ -123,6 +135,22 @@ class Steering:
             except ValueError:  # against the schema: a fault of ours, which no second try puts right
                 log.exception("a profile cannot be sent", extra=charger.id._asdict())
                 limit.answered(order, False, now_s)
+
+    def _clear(
+        self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
+    ) -> None:
+        """Make place for a profile; the order is made anew then."""
+
+        def answered(_: Answer) -> None:
+            connector.is_clearing = False
+            limit.cleared()
+            if connector.limit is limit and charger.link is link:
+                self.look(charger, connector)
+
+        if not connector.is_clearing:
+            connector.is_clearing = True
+            action, payload = clear_profile(order.profile_id)
+            link.call(action, payload, answered, first=True)
 
     def _on_limit(
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder

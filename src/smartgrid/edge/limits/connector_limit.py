@@ -66,11 +66,11 @@ class ConnectorLimit:
     """See above. All times are of `time.monotonic`. `pace` is shared by the connectors of a charger."""
 
     __slots__ = (
-        "_base", "_begun_s", "_boot_sequence", "_failures", "_first_sequence", "_has_car", "_has_had_power",
-        "_is_connected", "_is_first", "_is_relative", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s",
-        "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a",
-        "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways", "_worthwhile_s", "adopted_number",
-        "connector", "spec", "transaction_id", "version",
+        "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_lease_end_s", "_limit_again",
+        "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks", "_retry_s",
+        "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
+        "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +93,7 @@ class ConnectorLimit:
         self._sequence = 0
         self._rise_sequence = 0
         self._first_sequence = self._boot_sequence = 0
+        self._clears_first = self._is_cleared = False
         self._is_connected = True
         self._is_relative = quirks.is_relative
         self._has_car = False
@@ -200,6 +201,14 @@ class ConnectorLimit:
                 is_pending=self._limit_again or self._safe_again,
             )
         )
+
+    def must_clear(self, order: LimitOrder) -> bool:
+        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id."""
+        return self._clears_first and order.kind is ProfileKind.TX and not self._is_cleared
+
+    def cleared(self) -> None:
+        """It is, as far as the charger says. What stood counts for what may be drawn until another is confirmed."""
+        self._is_cleared = True
 
     def sent(self, order: LimitOrder, now_s: float) -> None:
         """It is on its way, or in the queue to the charger."""
@@ -540,6 +549,7 @@ class ConnectorLimit:
     def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
         before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, late_s)
+        self._is_cleared = False
         self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0
         if order.duration_s is None:
@@ -567,7 +577,12 @@ class ConnectorLimit:
         if order.kind is ProfileKind.TX and order.transaction_id != self.transaction_id:
             return  # its transaction is over: that was why
         self._is_first |= order.sequence == self._first_sequence
-        if order.sequence > self._boot_sequence:
+        if order.sequence <= self._boot_sequence:
+            return
+        is_second = order.kind is ProfileKind.TX and self._tx.standing is not None
+        if is_second and not self._clears_first and self.version is not OcppVersion.V16:
+            self._clears_first = True
+        else:
             self._trust.refused(order, now_s)
 
     def _do(self, remedy: Remedy) -> None:
