@@ -69,8 +69,8 @@ def test_one_that_still_cannot_later_on_is_tried_another_way(world: World) -> No
     world.offer(11.0)
     refused = [call for call in link.take("SetChargingProfile") if "TxProfile" in str(call.payload)]
     refused[0].fail(CallFailure.REFUSED, "InternalError")
-    again = link.take("SetChargingProfile")
-    assert {call.payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"] for call in again} == {"W"}
+    again = [call.payload["csChargingProfiles"] for call in link.take("SetChargingProfile")]
+    assert {each["chargingProfilePurpose"] for each in again} == {"TxDefaultProfile"}
 
 
 def test_what_it_refused_while_it_booted_is_asked_again_once(world: World) -> None:

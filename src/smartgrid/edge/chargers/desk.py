@@ -24,6 +24,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
@@ -140,6 +141,9 @@ class Desk:
         connector = charger.connector(number)
         if connector is None:
             return
+        is_metered = told.kind is EventKind.UPDATED and bool(told.readings)
+        if told.may_be_plugged and (connector.status is ConnectorStatus.OCCUPIED or is_metered):
+            told = replace(told, is_plugged=True)
         try:
             if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
                 raise TooManyError
@@ -196,6 +200,9 @@ class Desk:
         is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
+        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+            transaction.is_plugged = True
+            self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
 
     def vacated(self, charger: Charger, connector: Connector) -> None:
