@@ -400,7 +400,7 @@ def test_a_session_that_was_stopped_through_the_api_is_stopped_at_its_charger_un
     assert [end.reason for end in world.grid.ends] == ["Remote"]
 
 
-def test_in_2x_by_its_own_call(world: World) -> None:
+def test_a_2x_charger_is_asked_to_stop_by_its_own_call(world: World) -> None:
     link = world.connect(version=V201)
     world.event(link, "Started", car="Charging", token=TAG, evse=1)
     world.offer(0.0, state="Stopping")

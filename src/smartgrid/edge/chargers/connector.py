@@ -28,6 +28,7 @@ class Connector:
 
     __slots__ = (
         "car",
+        "is_clearing",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -91,6 +92,8 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_clearing = False
+        """Whether its charger was asked to make place for a profile, and has not answered."""
         self.is_known = False
         """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
         have been at another edge."""

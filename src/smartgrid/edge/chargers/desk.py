@@ -1,8 +1,19 @@
 """What follows from what chargers say of cars, in whichever version: transactions begin, are metered, end.
 
-What begins or ends a transaction is kept in the inbox before it is answered (`keep` and then the callback), and then
-told to the substation. Physical facts come first: a limit is sent once the charger has its answer, whether the
-substation can be reached or not; without an offer that limit is 0 A.
+`answers` has read the message; which transaction it belongs to, and whether it is news, `charger_transactions` decides.
+What is to be done about it is decided here, and for a start in this order:
+
+1. The transaction is kept in the inbox, on the disk (`keep`). What cannot be kept is not answered, so the charger says
+   it again.
+2. The charger has its answer (`then`). A 1.6 charger knows the number of its transaction only from this.
+3. Its substation is told (`deliveries`), and the first limit goes out (`steering`), which names that number: whether
+   the substation can be reached or not. Without an offer the limit is 0 A.
+
+An end is a physical fact, so what follows for the connector follows at once; the answer and the substation wait for the
+disk in the same way.
+
+Some transactions have no start here. An *orphan* is a stop of one that nobody here knows; its substation may. One is
+*taken over* if its substation tells of it, and *found* if a car is seen to draw in it though neither knows it.
 
 Values move the present power only if they are not from a queue; to the energy all count.
 """
@@ -13,6 +24,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
@@ -129,6 +141,9 @@ class Desk:
         connector = charger.connector(number)
         if connector is None:
             return
+        is_metered = told.kind is EventKind.UPDATED and bool(told.readings)
+        if told.may_be_plugged and (connector.status is ConnectorStatus.OCCUPIED or is_metered):
+            told = replace(told, is_plugged=True)
         try:
             if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
                 raise TooManyError
@@ -185,6 +200,9 @@ class Desk:
         is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
+        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+            transaction.is_plugged = True
+            self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
 
     def vacated(self, charger: Charger, connector: Connector) -> None:

@@ -1,4 +1,10 @@
-"""Which chargers this edge knows, by substation, and what the registry says of them and learns."""
+"""Which chargers this edge knows, by substation, and what the registry says of them and learns.
+
+A charger is known from when it connects, or from when a substation or the inbox tells of it, until the process ends;
+only strangers, whom an open edge has let in, are forgotten before. What it has said of itself (its model, how many
+connectors it has) and the safe currents that it was told are remembered in the registry: after a restart of the edge
+the charger need not say it again, and what it may draw is known before it has said a word.
+"""
 
 from __future__ import annotations
 
