@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame
+from websockets.http11 import Request
 
 from smartgrid.edge.ocpp.settings import Bounds
 from smartgrid.edge.ports import Answer, CallFailure, Link, OcppVersion, Payload
@@ -80,6 +82,25 @@ def test_chargers_that_are_in_wait_behind_those_that_come_until_they_have_gone(t
     with ThreadPoolExecutor(1) as thread, runner:
         thread.submit(runner.run, asyncio.wait_for(story(), 30)).result()
     assert len(put_behind) == 2
+
+
+def test_neither_the_request_nor_the_last_message_is_kept_in_memory(tmp_path: Path) -> None:
+    """3 KB for each of ten thousand."""
+
+    async def story() -> None:
+        async with running(tmp_path) as edge, edge.charger(additional_headers={"X-Mark": "kept?"}) as charger:
+            await say(charger, 2, "m1", "Heartbeat", {"vendor": "mark" * 100})
+            await until(lambda: bool(edge.fleet.called_with))
+            (link,) = edge.fleet.links
+            generator = link._ws.parser  # type: ignore[attr-defined]
+            held = []
+            while generator is not None:
+                held += generator.gi_frame.f_locals.values()
+                generator = generator.gi_yieldfrom
+            assert [dict(each.headers) for each in held if isinstance(each, Request)] == [{}]
+            assert {each.data for each in held if isinstance(each, Frame)} == {b""}
+
+    run(story)
 
 
 def test_of_several_subprotocols_the_charger_s_first_that_we_speak_is_taken(tmp_path: Path) -> None:

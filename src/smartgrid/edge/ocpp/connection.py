@@ -149,7 +149,9 @@ class Connection(asyncio.BufferedProtocol):
         self._is_reading = True
         events = ws.events_received()
         for event in events:
-            self._took(cast("Frame", event), now_s)
+            frame = cast("Frame", event)
+            self._took(frame, now_s)
+            frame.data = b""  # `websockets` keeps the last frame until the next one: 1 KB a charger
         self._is_reading = False
         if events:
             self._limit(len(events), now_s)
