@@ -119,5 +119,5 @@ def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) ->
     assert sum(bool(link.calls) for link in links[ABREAST:]) == 2
 
 
-def test_in_2x_by_variables(world: World) -> None:
+def test_a_2x_charger_is_set_up_by_its_variables(world: World) -> None:
     assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"

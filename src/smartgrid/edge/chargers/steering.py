@@ -3,6 +3,14 @@
 A connector is looked at after everything that happens to it, and when something is due: a profile to renew, a rise
 that had to wait, a stop to be asked for again. What is due is in one heap for all connectors, so ten thousand of
 them cost one timer. A look costs microseconds and sends at most what has changed.
+
+What is to be sent is decided by `ConnectorLimit`; here it becomes a call. Of the limits of a connector that wait for
+their turn on the connection only the latest is sent, and it goes before all other calls. An answer counts only for the
+connection and the limit that it belongs to. Whether a limit is accepted tells little, so the charger is asked once for
+its composite schedule too, where that would show whether it applies what it has accepted.
+
+A stop is asked for again and again, less and less often, until its transaction is over. A charger that says three times
+that it has no such transaction, and draws nothing, is believed.
 """
 
 from __future__ import annotations
