@@ -569,13 +569,6 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
-def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
-    link = world.connect(version=version)
-    link.say("Reset", type="Soft")
-    assert link.refused == {"1": "NotSupported"}
-
-
-@pytest.mark.parametrize("version", list(OcppVersion))
 def test_rubbish_in_every_field_breaks_nothing(world: World, version: OcppVersion) -> None:
     link = world.connect(version=version)
     handlers = world.fleet._handlers[version]
