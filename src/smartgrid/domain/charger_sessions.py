@@ -31,7 +31,7 @@ from smartgrid.domain.request import PowerRange
 from smartgrid.domain.session import SECONDS_PER_HOUR, Session, SessionState
 from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
 from smartgrid.domain.substation import Substation
-from smartgrid.domain.targets import Claim, targets_kw
+from smartgrid.domain.targets import Need, targets_kw
 
 LEAST_RISE_KW = 0.2
 """A smaller one waits for more to come, so that numbers of offers, and writes to chargers, are few."""
@@ -161,10 +161,10 @@ class ChargerSession:
     def reading(self) -> int:
         return quanta.of_kwh(self.energy_kwh)
 
-    def claim(self) -> Claim:
+    def need(self) -> Need:
         power = self.range
         power = PowerRange(power.min_kw, max(power.min_kw, min(power.max_kw, self.ceiling.max_kw)))
-        return Claim(power, self.least_kw, self.rests)
+        return Need(power, self.least_kw, self.rests)
 
     @property
     def least_kw(self) -> float:
@@ -355,16 +355,16 @@ class ChargerSessions:
 
     def _targets_kw(self, mine: Iterable[ChargerSession]) -> dict[str, float]:
         """By session id, of sessions without a charger too."""
-        claims = [
-            ((-math.inf, session.number), session.session_id, Claim(session.request.power))
+        needs = [
+            ((-math.inf, session.number), session.session_id, Need(session.request.power))
             for session in self._substation.active
         ]
-        claims += [(each.turn, each.session_id, each.claim()) for each in mine]
-        claims.sort(key=lambda claim: claim[0])
+        needs += [(each.turn, each.session_id, each.need()) for each in mine]
+        needs.sort(key=lambda need: need[0])
         firm_kw = sum(each.least_kw for each in self if each.is_firm)
         besides_kw = sum(each.least_kw for each in self if not each.can_rise and not each.is_firm)
-        shares = targets_kw(self._substation.capacity_kw - firm_kw, [claim for _, _, claim in claims], besides_kw)
-        return {session_id: share for (_, session_id, _), share in zip(claims, shares, strict=True)}
+        shares = targets_kw(self._substation.capacity_kw - firm_kw, [need for _, _, need in needs], besides_kw)
+        return {session_id: share for (_, session_id, _), share in zip(needs, shares, strict=True)}
 
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:
         others_kw = sum(targets[session.session_id] for session in self._substation.active)
