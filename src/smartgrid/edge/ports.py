@@ -315,6 +315,7 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"  # for good: asking again would not help
     LATER = "later"  # not reached, or not now: ask again
+    UNUSABLE = "unusable"  # could not be said, or not be understood: ask again, but not for ever
 
 
 class Grid(Protocol):

@@ -69,8 +69,8 @@ def test_one_that_still_cannot_later_on_is_tried_another_way(world: World) -> No
     world.offer(11.0)
     refused = [call for call in link.take("SetChargingProfile") if "TxProfile" in str(call.payload)]
     refused[0].fail(CallFailure.REFUSED, "InternalError")
-    again = link.take("SetChargingProfile")
-    assert {call.payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"] for call in again} == {"W"}
+    again = [call.payload["csChargingProfiles"] for call in link.take("SetChargingProfile")]
+    assert {each["chargingProfilePurpose"] for each in again} == {"TxDefaultProfile"}
 
 
 def test_what_it_refused_while_it_booted_is_asked_again_once(world: World) -> None:
@@ -119,5 +119,5 @@ def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) ->
     assert sum(bool(link.calls) for link in links[ABREAST:]) == 2
 
 
-def test_in_2x_by_variables(world: World) -> None:
+def test_a_2x_charger_is_set_up_by_its_variables(world: World) -> None:
     assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"

@@ -16,6 +16,9 @@ LEAST_A = 6.0
 LET_GO_S = 10.0
 FRESH_S = 300.0
 """How long a reading says what is drawn now."""
+MOST_OF_RATING = 2.0
+"""A breaker lets 1.45 of its rating pass for an hour (IEC 60898), at 253 V in place of 230: 1.6, and the meter may be
+off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
 
@@ -25,6 +28,7 @@ class Connector:
 
     __slots__ = (
         "car",
+        "is_clearing",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -88,6 +92,8 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_clearing = False
+        """Whether its charger was asked to make place for a profile, and has not answered."""
         self.is_known = False
         """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
         have been at another edge."""
@@ -96,6 +102,11 @@ class Connector:
     @property
     def rating_kw(self) -> float:
         return kw_of(self.spec.rating_a, self.spec.phases)
+
+    @property
+    def most_kw(self) -> float:
+        """What it can carry, whatever its meter says."""
+        return MOST_OF_RATING * self.rating_kw
 
     @property
     def has_power(self) -> bool:
@@ -143,14 +154,19 @@ class Connector:
         return is_news
 
     def measured(self, reading: Reading, now_s: float) -> Reading:
-        """Take a live reading; returns it with the power that the register shows, if it has none of its own."""
+        """Take a live reading; returns it with the power that the register shows, if it has none of its own.
+
+        What is more than the connector can carry counts as that, not as what was told.
+        """
         if reading.power_kw is None and reading.energy_kwh is not None:
             reading = self._with_power(reading)
         if reading.energy_kwh is not None:
             before = self.last_energy
             if before is None or reading.wall_s - before[0] >= LEAST_BETWEEN_S or reading.energy_kwh < before[1]:
                 self.last_energy = reading.wall_s, reading.energy_kwh
-        self.reading, self.reading_s = reading, now_s
+        most_kw = self.most_kw
+        is_too_much = reading.power_kw is not None and reading.power_kw > most_kw
+        self.reading, self.reading_s = replace(reading, power_kw=most_kw) if is_too_much else reading, now_s
         return reading
 
     def power_kw(self, now_s: float) -> float | None:

@@ -23,7 +23,6 @@ import asyncio
 import asyncio.sslproto
 import errno
 import logging
-import math
 import random
 import resource
 import socket
@@ -51,6 +50,7 @@ from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
 from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.tls import ServerTls
+from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.tasks import Tasks
 
 SWEEP_S = 0.5
@@ -67,7 +67,6 @@ OLDEST = 16
 """Among so many of those that have waited longest it is chosen who makes room."""
 UNACKNOWLEDGED_S = 90
 """Data that the other side's kernel does not acknowledge for so long ends the connection."""
-SAID_INTERVAL_S = 10.0
 CLOSE_NORMAL = 1000
 _TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_REGISTRY = Refusal(503, "registry", "The registry of chargers cannot be read; come again.")
@@ -122,7 +121,7 @@ class Listener:
         self._all: set[Connection] = set()
         self._paused: dict[Connection, float] = {}
         self._tasks = Tasks()
-        self._said: dict[str, tuple[float, int]] = {}
+        self._pace = LogPace(log)
         self._random = random.Random()
         self._sockets: list[socket.socket] = []
         self._sweeping: asyncio.TimerHandle | None = None
@@ -280,7 +279,7 @@ class Listener:
         refusal = self._admit(arrival)
         if refusal is not None:
             extra = {**arrival.charger._asdict(), "address": arrival.proof.address, "reason": refusal.text}
-            self._say(f"refused {refusal.reason}", "a charger was not let in", extra)
+            self._pace.say(f"refused {refusal.reason}", "a charger was not let in", extra)
         return refusal
 
     def _admit(self, arrival: Arrival) -> Refusal | None:
@@ -362,17 +361,7 @@ class Listener:
     def noticed(self, charger: ChargerId, notice: Notice) -> None:
         """What a charger has done wrong."""
         extra = {"kind": notice.kind, "what": notice.text, **charger._asdict()}
-        self._say(notice.kind, "a charger did not follow OCPP", extra)
-
-    def _say(self, kind: str, text: str, extra: dict[str, str]) -> None:
-        """A line in the log, of each kind one in ten seconds, with how many there were in between."""
-        now_s = time.monotonic()
-        next_s, unsaid = self._said.get(kind, (-math.inf, 0))
-        if now_s < next_s:
-            self._said[kind] = next_s, unsaid + 1
-            return
-        self._said[kind] = now_s + SAID_INTERVAL_S, 0
-        log.warning(text, extra=extra | {"unsaid": str(unsaid)})
+        self._pace.say(notice.kind, "a charger did not follow OCPP", extra)
 
     # ------------------------------------------------------------------ time
 
