@@ -1,7 +1,7 @@
 """Processes of services for tests, started without the half second that each would spend on its imports.
 
-Where that cannot be (it takes Linux), they are started as usual, and so they are for benchmarks and torture, which are no
-tests: there a process is to have just the memory and the age of a real one.
+Where that cannot be (it takes Linux), they are started as usual. So they are for benchmarks and torture too, which are
+no tests: there a process is to be just what it really is.
 """
 
 from __future__ import annotations
