@@ -341,6 +341,32 @@ def test_pitfall_09_one_that_ends_before_it_began_is_nothing_to_its_substation(w
     assert world.grid.starts == world.grid.ends == []
 
 
+def test_pitfall_09_its_status_tells_of_the_plug_where_no_event_does(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000)
+    assert world.grid.starts == []
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+
+
+def test_pitfall_09_also_where_it_came_before(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+
+
+def test_pitfall_09_energy_has_a_session_also_where_no_event_told_of_a_plug(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000, ago_s=500, offline=True)
+    world.event(link, "Ended", trigger="StopAuthorized", seq=1, wh=2500, ago_s=100, offline=True)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+    assert [end.energy_kwh for end in world.grid.ends] == [1.5]
+
+
 def test_pitfall_09_no_authorization_with_an_empty_token_is_accepted(world: World) -> None:
     link = world.connect(version=V201)
     nobody = {"idToken": "", "type": "NoAuthorization"}

@@ -163,7 +163,7 @@ class Connector:
         self.offer, self.was_ours = None, False
         self.is_known = self.is_known and not may_have_been_elsewhere
         if self.limit is not None:
-            self.limit.reconnected(now_s)
+            self.limit.reconnected(now_s, may_have_been_elsewhere=may_have_been_elsewhere)
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""

@@ -123,7 +123,11 @@ class Desk:
         if transaction.is_orphan and is_news:
             self._note_orphan(charger, transaction)
         connector = charger.connector(transaction.connector) or connector
+        had_begun = transaction.has_begun
+        if not told.is_late and transaction.is_open:
+            transaction.is_plugged |= connector.status is ConnectorStatus.OCCUPIED
         self._readings(charger, connector, transaction, told.readings)
+        is_news |= transaction.has_begun and not had_begun
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
         if not is_news and transaction.is_kept:
@@ -163,6 +167,10 @@ class Desk:
         is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
+        if transaction is not None and told.status is ConnectorStatus.OCCUPIED and not transaction.is_plugged:
+            transaction.is_plugged = True
+            if transaction.has_begun:
+                self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
 
     def vacated(self, charger: Charger, connector: Connector) -> None:
