@@ -465,6 +465,27 @@ def test_pitfall_21_a_car_that_is_back_within_the_grace_goes_on(world: World) ->
     assert world.grid.ends == []
 
 
+# ---------------------------------------------------------------------- 22: measurands
+
+
+@pytest.mark.parametrize("step_wh", [100, 1000])
+def test_pitfall_22_the_steps_of_a_coarse_register_are_no_peaks_of_power(world: World, step_wh: int) -> None:
+    link = world.connect()
+    world.offer()
+    transaction = world.start(link, meter=50_000)
+    world.offer(11.0)
+    register_wh = 50_000.0
+    for _ in range(80):
+        link.profiles()
+        world.clock.run(10)
+        register_wh += 10_500 / 360
+        world.value(link, transaction, wh=register_wh // step_wh * step_wh)
+        report = world.last_report()
+        assert report.held_kw is not None
+        assert report.held_kw < 11.0
+        assert report.power_kw is None or report.power_kw == pytest.approx(10.5, rel=0.2)
+
+
 # ---------------------------------------------------------------------- 25: time
 
 

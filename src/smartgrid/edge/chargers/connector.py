@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
@@ -17,6 +18,8 @@ FRESH_S = 300.0
 """How long a reading says what is drawn now."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
+SURE_KW, SURE_SHARE = 0.5, 0.1
+"""A register tells a power once its last step makes no more than so much of it: some count in steps of 1 kWh."""
 
 
 class Connector:
@@ -147,9 +150,14 @@ class Connector:
             reading = self._with_power(reading)
         if reading.energy_kwh is not None:
             before = self.last_energy
-            if before is None or reading.wall_s - before[0] >= LEAST_BETWEEN_S or reading.energy_kwh < before[1]:
+            passed_s = math.inf if before is None else reading.wall_s - before[0]
+            is_used = reading.power_kw is not None and passed_s >= LEAST_BETWEEN_S
+            if before is None or is_used or passed_s > MOST_BETWEEN_S or reading.energy_kwh < before[1]:
                 self.last_energy = reading.wall_s, reading.energy_kwh
-        self.reading, self.reading_s = reading, now_s
+        if reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= FRESH_S:
+            self.reading = replace(reading, power_kw=self.reading.power_kw)  # for as long as that was told
+        else:
+            self.reading, self.reading_s = reading, now_s
         return reading
 
     def power_kw(self, now_s: float) -> float | None:
@@ -190,7 +198,11 @@ class Connector:
             return reading
         power_kw = (reading.energy_kwh - before_kwh) / passed_s * 3600
         if power_kw > MAX_CHARGER_KW:
+            self.last_energy = reading.wall_s, reading.energy_kwh
             return reading  # the register has jumped
+        step_kw = _step_kwh(before_kwh, reading.energy_kwh) / passed_s * 3600
+        if step_kw > SURE_KW + SURE_SHARE * power_kw:
+            return reading  # its steps are too coarse to say so soon
         return Reading(
             reading.wall_s,
             reading.energy_kwh,
@@ -200,6 +212,12 @@ class Connector:
             reading.offered_a,
             reading.is_late,
         )
+
+
+def _step_kwh(*registers_kwh: float) -> float:
+    """In which steps a register counts, by what it shows: up to 1 kWh, at least 1 Wh."""
+    shown_wh = [round(1000 * each) for each in registers_kwh]
+    return next((step for step in (1000, 100, 10) if all(each % step == 0 for each in shown_wh)), 1) / 1000
 
 
 def kw_of(current_a: float, phases: int) -> float:
