@@ -367,6 +367,19 @@ def test_pitfall_09_energy_has_a_session_also_where_no_event_told_of_a_plug(worl
     assert [end.energy_kwh for end in world.grid.ends] == [1.5]
 
 
+@pytest.mark.parametrize("is_given_up", [False, True])
+def test_pitfall_09_a_start_may_come_after_its_end(world: World, is_given_up: bool) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Ended", trigger="EVDeparted", seq=2, evse=1, wh=3500, ago_s=10, offline=True)
+    if is_given_up:
+        world.clock.run(5)
+        world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=2500, ago_s=60, offline=True)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+    assert [end.energy_kwh for end in world.grid.ends] == [1.0]
+
+
 def test_pitfall_09_no_authorization_with_an_empty_token_is_accepted(world: World) -> None:
     link = world.connect(version=V201)
     nobody = {"idToken": "", "type": "NoAuthorization"}
