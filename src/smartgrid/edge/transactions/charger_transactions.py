@@ -8,8 +8,8 @@ Messages come late, twice, in a wrong order and with ids that no one has given. 
   is of the open one on its connector; a stop names no connector, so it is of the one with its tag and the nearest
   register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
 * Nothing revives what has ended. A stop that comes after the end (of a stale one, or again) may raise its energy.
-* 2.x: any event may be the first that is seen of its transaction, also its end. It begins with the first authorization and plug;
-  an update of one that is not known must have begun before we came.
+* 2.x: any event may be the first that is seen of its transaction, also its end. It begins with the first authorization
+  and plug; an update of one that is not known must have begun before we came.
 * A substation tells of sessions that are not known here (the disk was lost, or another edge had the charger): they
   are taken over. An orphan whose id it tells is no orphan any more.
 
