@@ -16,6 +16,9 @@ LEAST_A = 6.0
 LET_GO_S = 10.0
 FRESH_S = 300.0
 """How long a reading says what is drawn now."""
+MOST_OF_RATING = 2.0
+"""A breaker lets 1.45 of its rating pass for an hour (IEC 60898), at 253 V in place of 230: 1.6, and the meter may be
+off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
 SURE_KW, SURE_SHARE = 0.5, 0.1
@@ -27,7 +30,7 @@ class Connector:
 
     __slots__ = (
         "car",
-        "fallback_a",
+        "is_clearing",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -38,6 +41,7 @@ class Connector:
         "newcomer",
         "number",
         "offer",
+        "planned_a",
         "position",
         "reading",
         "reading_s",
@@ -62,8 +66,8 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
-        self.fallback_a = self.safe_a = 0.0
-        """The safe current that it is to have, and the one that its charger was told."""
+        self.planned_a = self.safe_a = 0.0
+        """The safe current that is planned for it, and the one that its charger was told."""
         self.lowered_s = -math.inf
         """When the safe current of the car that is there was last lowered."""
         self.let_go_s = -math.inf
@@ -90,6 +94,8 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_clearing = False
+        """Whether its charger was asked to make place for a profile, and has not answered."""
         self.is_known = False
         """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
         have been at another edge."""
@@ -98,6 +104,11 @@ class Connector:
     @property
     def rating_kw(self) -> float:
         return kw_of(self.spec.rating_a, self.spec.phases)
+
+    @property
+    def most_kw(self) -> float:
+        """What it can carry, whatever its meter says."""
+        return MOST_OF_RATING * self.rating_kw
 
     @property
     def has_power(self) -> bool:
@@ -124,7 +135,7 @@ class Connector:
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.fallback_a, self.spec.phases)
+        return kw_of(self.planned_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
@@ -145,7 +156,10 @@ class Connector:
         return is_news
 
     def measured(self, reading: Reading, now_s: float) -> Reading:
-        """Take a live reading; returns it with the power that the register shows, if it has none of its own."""
+        """Take a live reading; returns it with the power that the register shows, if it has none of its own.
+
+        What is more than the connector can carry counts as that, not as what was told.
+        """
         if reading.power_kw is None and reading.energy_kwh is not None:
             reading = self._with_power(reading)
         if reading.energy_kwh is not None:
@@ -154,7 +168,10 @@ class Connector:
             is_used = reading.power_kw is not None and passed_s >= LEAST_BETWEEN_S
             if before is None or is_used or passed_s > MOST_BETWEEN_S or reading.energy_kwh < before[1]:
                 self.last_energy = reading.wall_s, reading.energy_kwh
-        if reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= FRESH_S:
+        most_kw = self.most_kw
+        if reading.power_kw is not None and reading.power_kw > most_kw:
+            self.reading, self.reading_s = replace(reading, power_kw=most_kw), now_s
+        elif reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= FRESH_S:
             self.reading = replace(reading, power_kw=self.reading.power_kw)  # for as long as that was told
         else:
             self.reading, self.reading_s = reading, now_s
@@ -175,11 +192,11 @@ class Connector:
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""
-        self.fallback_a = self.safe_a = 0.0
+        self.planned_a = self.safe_a = 0.0
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = None
+        self.offer = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0
@@ -203,15 +220,7 @@ class Connector:
         step_kw = _step_kwh(before_kwh, reading.energy_kwh) / passed_s * 3600
         if step_kw > SURE_KW + SURE_SHARE * power_kw:
             return reading  # its steps are too coarse to say so soon
-        return Reading(
-            reading.wall_s,
-            reading.energy_kwh,
-            power_kw,
-            reading.currents_a,
-            reading.voltages_v,
-            reading.offered_a,
-            reading.is_late,
-        )
+        return replace(reading, power_kw=power_kw)
 
 
 def _step_kwh(*registers_kwh: float) -> float:

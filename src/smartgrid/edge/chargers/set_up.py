@@ -6,6 +6,9 @@ nothing at all: they are asked for their status (and for their boot, if it was n
 The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one after the other. One that has been had is
 remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
 not asked again. `ABREAST` chargers are set up at a time.
+
+Some refuse everything until their BootNotification is answered. So what is refused before that counts for nothing: the
+dialogue is had again, and one in which nothing at all was taken is not remembered.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ class SettingUp:
         self._ties = itertools.count()
         self._waiting: OrderedDict[Link, Charger] = OrderedDict()
         self._under_way: set[Link] = set()
+        self._overtaken: set[Link] = set()
+        """Those that have booted while they were being set up."""
+        self._troubled: set[Link] = set()
+        """Those that have refused to answer some of it."""
         self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
 
     def reckon(self, connectors: int) -> None:
@@ -49,6 +56,13 @@ class SettingUp:
         due_s = self._times.now() + SILENT_S + self._times.rng.uniform(0.0, SPREAD_S)
         heapq.heappush(self._silent, (due_s, next(self._ties), charger, charger.link))
         self.set_up(charger)
+
+    def booted(self, charger: Charger) -> None:
+        """It takes what it is told, from now on at the latest."""
+        if charger.link in self._under_way:
+            self._overtaken.add(charger.link)
+        else:
+            self.set_up(charger)
 
     def set_up(self, charger: Charger) -> None:
         """If it was not set up just so before."""
@@ -73,6 +87,8 @@ class SettingUp:
     def lost(self, link: Link) -> None:
         """Its connection is over."""
         self._waiting.pop(link, None)
+        self._overtaken.discard(link)
+        self._troubled.discard(link)
         if link in self._under_way:
             self._under_way.discard(link)
             self._go_on()
@@ -96,14 +112,23 @@ class SettingUp:
 
         def answered(found: Answer) -> None:
             if link in self._under_way:
+                if found.payload is None:
+                    self._troubled.add(link)
                 self._say(charger, link, dialogue, mark, found.payload)
 
         link.call(action, payload, answered)
 
     def _done(self, charger: Charger, link: Link, mark: str, found: SetUp) -> None:
         self._under_way.discard(link)
+        is_to_repeat = link in self._overtaken and link in self._troubled
+        self._overtaken.discard(link)
+        self._troubled.discard(link)
+        if is_to_repeat:
+            self._waiting[link] = charger
+            self._go_on()
+            return
         unit = "" if found.unit is None else found.unit.value
-        charger.facts = {**charger.facts, FINGERPRINT: mark, UNIT: unit}
+        charger.facts = {**charger.facts, FINGERPRINT: mark if found.has_taken else "", UNIT: unit}
         if found.refused:
             log.info(
                 "a charger refuses some of its settings",
