@@ -109,13 +109,16 @@ Save ==
     /\ disk' = [disk EXCEPT !.booked = Booked]
     /\ UNCHANGED <<now, sub, requests, answers, edge, charger, calls, reports, claims, faults>>
 
-(* Each answer is a lease. *)
+(* Each answer is a lease on what its edge holds; nobody goes by what another holds. *)
+Leases(e) == (sub.holder = e \/ ~Holds("own lease")) /\ Holds("renewed")
+Renewed(e) == IF Leases(e) THEN [sub EXCEPT !.lease = now + Lease] ELSE sub
+
 Told(e, sent) == [sent |-> sent, epoch |-> sub.epoch, n |-> sub.number, v |-> sub.offer, ours |-> sub.holder = e]
 
 Reply(e) ==
     /\ requests[e] # None /\ answers[e] = None
     /\ answers' = [answers EXCEPT ![e] = Told(e, requests[e])]
-    /\ sub' = [sub EXCEPT !.lease = now + Lease]
+    /\ sub' = Renewed(e)
     /\ UNCHANGED <<now, disk, requests, edge, charger, calls, reports, claims, faults>>
 
 TakeClaim(claim) ==
@@ -193,6 +196,12 @@ Claim(e) ==
     /\ claims' = claims \cup {[edge |-> e, n |-> edge[e].offer.n]} /\ claims' # claims
     /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, reports, faults>>
 
+(* It holds the session, and the charger is not here: a claim for nobody, so that the lease runs out. *)
+GiveBack(e) ==
+    /\ Knows(e) /\ edge[e].offer.ours /\ "given back" \in Faults
+    /\ claims' = claims \cup {[edge |-> None, n |-> edge[e].offer.n]} /\ claims' # claims
+    /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, reports, faults>>
+
 (* A profile, no greater than the offer, that does not outlive the lease.  A shorter one would only draw less. *)
 MaySend(e, power) ==
     /\ Knows(e) /\ calls[e] = None
@@ -267,13 +276,16 @@ Next ==
     \/ \E claim \in claims : TakeClaim(claim)
     \/ \E e \in Edges :
         \/ Connect(e) \/ Deliver(e) \/ Reply(e) \/ Ask(e) \/ GiveUp(e) \/ Adopt(e) \/ Claim(e)
-        \/ Confirm(e) \/ Timeout(e) \/ Report(e) \/ Notice(e) \/ EdgeDies(e)
+        \/ Confirm(e) \/ Timeout(e) \/ Report(e) \/ Notice(e) \/ EdgeDies(e) \/ GiveBack(e)
         \/ \E power \in Powers : Send(e, power)
 
 Spec == Init /\ [][Next]_vars
 
 (* What is promised. *)
 BookedCoversDrawn == Draws <= Booked
+
+(* Whoever does not hold the session keeps no power booked for it: that of a dead edge is over with its lease. *)
+HoldersRenew == [][\A e \in Edges : (sub.holder # e /\ answers[e] = None /\ answers'[e] # None) => sub'.lease = sub.lease]_vars
 
 (* What is booked grows by an offer, which is paid for, and not by being told of one. *)
 RepliesRaiseNothing == [][(sub'.lease # sub.lease /\ sub'.epoch = sub.epoch) => Booked' <= Booked]_vars

@@ -16,7 +16,7 @@ FewMessages == Cardinality(reports) + Cardinality(claims) <= MaxMessages
 Look(e) ==
     /\ edge[e].connected /\ requests[e] = None  \* one question at a time
     /\ edge' = [edge EXCEPT ![e] = Knowing(e, Told(e, now))]
-    /\ sub' = [sub EXCEPT !.lease = now + Lease]
+    /\ sub' = Renewed(e)
     /\ UNCHANGED <<now, disk, requests, answers, charger, calls, reports, claims, faults>>
 
 Write(e, power) ==
@@ -29,7 +29,7 @@ Write(e, power) ==
 AnswerIsLate(e) ==
     /\ edge[e].connected /\ answers[e] = None /\ Fault("answer is late")
     /\ requests' = [requests EXCEPT ![e] = now] /\ answers' = [answers EXCEPT ![e] = Told(e, now)]
-    /\ sub' = [sub EXCEPT !.lease = now + Lease]
+    /\ sub' = Renewed(e)
     /\ UNCHANGED <<now, disk, edge, charger, calls, reports, claims>>
 
 BigStep ==
@@ -37,7 +37,7 @@ BigStep ==
     \/ \E report \in reports : TakeReport(report)
     \/ \E claim \in claims : TakeClaim(claim)
     \/ \E e \in Edges :
-        \/ Connect(e) \/ Look(e) \/ Claim(e) \/ Report(e) \/ AnswerIsLate(e) \/ Adopt(e)
+        \/ Connect(e) \/ Look(e) \/ Claim(e) \/ GiveBack(e) \/ Report(e) \/ AnswerIsLate(e) \/ Adopt(e)
         \/ \E power \in Powers : Write(e, power)
     \/ Lose
 

@@ -42,7 +42,7 @@ SAFETY = (
     "KnownIsKept",
 )
 LIVENESS = ("InTheEndOne", "InTheEndStopped")
-TEMPORAL = {"KnownIsKept", "RepliesRaiseNothing", *LIVENESS}
+TEMPORAL = {"KnownIsKept", "RepliesRaiseNothing", "HoldersRenew", *LIVENESS}
 
 CRASHES = ("substation crashes", "balancer crashes", "gateway crashes", "commit fails", "substation leaves")
 
@@ -106,7 +106,7 @@ class OffersInstance:
     faults: int = 0
     kinds: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ("BookedCoversDrawn", "RepliesRaiseNothing")
+    checks: tuple[str, ...] = ("BookedCoversDrawn", "RepliesRaiseNothing", "HoldersRenew")
     fine: bool = True
     module: ClassVar[str] = "OffersChecks"
 
@@ -281,11 +281,13 @@ LARGE = {
 CRASH = ("substation crashes",)
 TWICE = ("message comes twice",)
 LATE = ("answer is late",)
+BACK = ("given back",)
 COVERS = ("BookedCoversDrawn",)
 
 OFFERS_QUICK = {
     "an edge": OffersInstance(),
     "an edge, and a crash": OffersInstance(time=1, faults=1, kinds=CRASH),
+    "an edge that gives back": OffersInstance(time=1, numbers=3, kinds=BACK),
 }
 
 TWO_EDGES = OffersInstance(edges=2, time=0, numbers=4, checks=COVERS, fine=False)
@@ -297,6 +299,8 @@ OFFERS_RULES = {
     "latest": OffersInstance(numbers=3, messages=2, broken=("latest",), checks=COVERS),
     "void": OffersInstance(numbers=3, broken=("void",), checks=("RepliesRaiseNothing",)),
     "leased": OffersInstance(numbers=3, broken=("leased",), checks=("RepliesRaiseNothing",)),
+    "renewed": OffersInstance(lease=2, broken=("renewed",), checks=COVERS),
+    "own lease": replace(TWO_EDGES, fine=True, time=1, broken=("own lease",), checks=("HoldersRenew",)),
     "write ahead": OffersInstance(numbers=4, faults=1, kinds=CRASH, broken=("write ahead",), checks=COVERS),
     "holder": replace(TWO_EDGES, broken=("holder",)),
     "stale": replace(TWO_EDGES, numbers=5, broken=("stale",)),
@@ -315,6 +319,7 @@ OFFERS_LARGER = {
     "an edge, and messages twice": OffersInstance(numbers=3, faults=1, kinds=TWICE),
     "two edges": replace(TWO_EDGES, numbers=5, faults=1, kinds=TWICE),
     "two edges, and late answers": replace(TWO_EDGES, faults=1, kinds=LATE),
+    "two edges that give back": replace(TWO_EDGES, numbers=5, kinds=BACK),
     "an edge after another": OffersInstance(edges=2, time=1, faults=1, kinds=("edge dies",)),
 }
 

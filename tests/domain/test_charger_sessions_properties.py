@@ -283,6 +283,25 @@ def test_after_the_lease_the_power_goes_to_those_who_have_no_charger() -> None:
     assert other.power_kw == pytest.approx(20.62)
 
 
+def test_an_edge_that_holds_no_session_keeps_no_lease_so_power_of_a_dead_one_is_free_again() -> None:
+    wall = Wall(30.0)
+    dead = [wall.plug_in(PowerRange(4.14, 22.0), fallback_kw=1.38) for _ in range(2)]
+    wall.poll()
+    for each in dead:
+        assert each is not None
+        wall.confirm(each)
+    assert wall.sessions.booked_kw == pytest.approx(30)
+    for _ in range(3):
+        wall.sessions.renew(wall.now_s + BOOKED_LEASE_S, "edge-0/born-after")
+        wall.wait(0.4 * BOOKED_LEASE_S)
+    assert [each.supply.booked_kw for each in wall.sessions] == [1.38, 1.38]
+
+    newcomer = wall.plug_in(PowerRange(4.14, 22.0))
+    wall.share()
+    assert newcomer is not None
+    assert newcomer.power_kw == 22.0
+
+
 def test_whoever_asks_after_the_lease_is_offered_only_what_is_left() -> None:
     wall = Wall(22.0)
     charger = wall.plug_in(PowerRange(4.14, 22.0))

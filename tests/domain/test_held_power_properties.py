@@ -111,7 +111,8 @@ class Walk:
     def poll(self, edge: Edge | None = None) -> None:
         """Whoever is told more than the disk knows would not be told."""
         edge = edge or self.rng.choice(self.edges)
-        self.held.renew(self.clock_s + BOOKED_LEASE_S)
+        if self.held.holder == edge.name:  # nobody else may go by the offer
+            self.held.renew(self.clock_s + BOOKED_LEASE_S)
         holder, fallback_kw, booked_kw, *_ = self.disk
         if self.held.booked_kw > booked_kw or self.held.holder != holder or self.held.fallback_kw > fallback_kw:
             self.write()
@@ -169,6 +170,14 @@ class Walk:
             return NOTHING_TO_DO
         edge.sequence += 1
         self.under_way.append(Sent(edge.answer.epoch, edge.name, edge.sequence, edge.answer.number, None))
+        return None
+
+    def give_back(self) -> str | None:
+        """Whoever holds the session, whether the charger is there or not: a claim in nobody's name."""
+        edge = self.rng.choice(self.edges)
+        if edge.answer is None or edge.answer.holder != edge.name:
+            return NOTHING_TO_DO
+        self.under_way.append(Sent(edge.answer.epoch, "nobody", 0, edge.answer.number, None))
         return None
 
     def report(self) -> str | None:
@@ -312,7 +321,7 @@ class Walk:
         often = [self.offer, self.go_on, self.poll, self.hear, self.send, self.apply, self.confirm]
         often += [self.report, self.deliver]
         seldom = [self.report_of_who_is_gone, self.wait, self.connect, self.claim, self.change_fallback, self.write]
-        rarely = [self.restart, self.restart_edge]
+        rarely = [self.restart, self.restart_edge, self.give_back]
         rules = often * 10 + seldom * 3 + rarely
         for step in range(steps):
             self.now_s, self.clock_s = self.now_s + 0.001, self.clock_s + 0.001
@@ -328,7 +337,9 @@ class Walk:
 def test_a_charger_never_draws_more_than_is_booked(seed: int) -> None:
     walk = Walk(random.Random(seed))
     walk.go(STEPS)
-    assert min(walk.done[what] for what in ("lowered", "claimed", "confirm", "restart", "send")) > 5, walk.done
+    assert min(walk.done[what] for what in ("lowered", "claimed", "confirm", "restart", "send", "give_back")) > 5, (
+        walk.done
+    )
 
 
 def test_as_few_offers_are_remembered_as_may_count() -> None:

@@ -13,10 +13,11 @@ from smartgrid.domain.charger_sessions import Reading
 from smartgrid.domain.held_power import Report
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.substation import Connectors
+from smartgrid.protocol.offers import NOBODY
 from smartgrid.substation.charger_book import Offer, Reports, SessionReport
 from smartgrid.substation.chargers import PlugIn
 from smartgrid.substation.ledger import Told
-from smartgrid.substation.limits import Limits
+from smartgrid.substation.limits import LEASE_S, Limits
 from smartgrid.substation.refusals import NoRoomError, NotDurableError, StorageError
 from support.books import Books, SetClock, a_car
 
@@ -322,6 +323,33 @@ def test_also_with_a_safe_current_which_it_loses_first(books: Books, clock: SetC
     for offer in offers(books):
         confirm(books, offer)
     assert offers(books)[5].power_kw >= 4.14
+
+
+def test_an_edge_renews_what_it_holds_and_nothing_else(books: Books, clock: SetClock) -> None:
+    plug_in(books, held_kw=11.0)
+    for _ in range(3):
+        clock.pass_s(0.5 * LEASE_S)
+        books.ledger.offers(0, None, 0, EDGE)
+    assert books.ledger.charger_totals().held_kw + offers(books)[0].power_kw == 22.0
+
+    for _ in range(3):
+        clock.pass_s(0.5 * LEASE_S)
+        (offer,) = books.ledger.offers(0, None, 0, "edge-0/born-after")[0].offers
+    assert (offer.power_kw, books.ledger.charger_totals().held_kw) == (0.0, 0.0)
+
+
+def test_what_is_given_back_is_nobodys_and_whoever_has_the_charger_claims_it(books: Books, clock: SetClock) -> None:
+    plug_in(books)
+    told = books.ledger.offers(0, None, 0, EDGE)[0]
+    (offer,) = told.offers
+    books.ledger.report(Reports(told.epoch, NOBODY, 0, None, [(offer.session_id, offer.number)], []))
+    clock.pass_s(1.5 * LEASE_S)
+    (offer,) = books.ledger.offers(0, None, 0, EDGE)[0].offers
+    assert (offer.holder, offer.power_kw) == (NOBODY, 0.0)
+
+    books.ledger.report(Reports(told.epoch, EDGE, 1, None, [(offer.session_id, offer.number)], []))
+    (offer,) = books.ledger.offers(0, None, 0, EDGE)[0].offers
+    assert (offer.holder, offer.power_kw) == (EDGE, 22.0)
 
 
 def test_while_nobody_needs_its_place_it_may_draw_at_any_time(books: Books, clock: SetClock) -> None:

@@ -294,20 +294,20 @@ class Wall:
 
     def ask_for_offers(self, edge: Edge) -> None:
         self.pass_a_moment()
-        told, must_be_written = self.book.offers(self.clock.wall_s())
+        told, must_be_written = self.book.offers(self.clock.wall_s(), edge.name)
         if must_be_written:
             self.commit()
         edge.under_way = [(self.now_s, told)]
 
     def poll_while_the_disk_is_full(self, number: int) -> None:
         self.finish_commit()
-        told, must_be_written = self.book.offers(self.clock.wall_s())
+        told, must_be_written = self.book.offers(self.clock.wall_s(), self.edges[number].name)
         if must_be_written:
             taken = self.book.take()
             assert taken is not None
             self.book.lost(taken)
             self.forget_what_was_taken_back()
-            told = self.book.withdraw()
+            told = self.book.withdraw(self.clock.wall_s(), self.edges[number].name)
         self.edges[number].under_way = [(self.now_s, told)]
 
     def hear(self, number: int) -> None:

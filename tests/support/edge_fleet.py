@@ -215,6 +215,7 @@ class ScriptedGrid:
         self.ends: list[EndOrder] = []
         self.reports: list[SessionReport] = []
         self.claims: list[tuple[str, int]] = []
+        self.given_back: list[tuple[str, int]] = []
         self.counted: tuple[int, int] | None = None
         self.is_silent = False
         self.sessions: dict[str, OpenSession] = {}
@@ -261,6 +262,9 @@ class ScriptedGrid:
 
     def claim(self, substation: str, session_id: str, number: int) -> None:
         self.claims.append((session_id, number))
+
+    def give_back(self, substation: str, session_id: str, number: int) -> None:
+        self.given_back.append((session_id, number))
 
     def connectors(self, substation: str, total: int, free: int) -> None:
         self.counted = total, free

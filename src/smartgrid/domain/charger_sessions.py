@@ -296,9 +296,12 @@ class ChargerSessions:
         if charger.supply.claim(edge, number):
             self._touch(charger)
 
-    def renew(self, lease_end_s: float) -> None:
-        """All are told now, as soon as they have been shared anew."""
+    def renew(self, lease_end_s: float, edge: str | None = None) -> None:
+        """All are told now, as soon as they have been shared anew. An edge may go by the offers of the sessions that it
+        holds, and by no others. None is one that does not say who it is."""
         for charger in self:
+            if edge is not None and charger.supply.holder != edge:
+                continue
             if not charger.supply.has_lease:
                 self.changed.add(charger.session_id)
             charger.supply.renew(lease_end_s)

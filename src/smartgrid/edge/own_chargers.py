@@ -18,6 +18,7 @@ from flask import Response
 from pydantic_core import to_jsonable_python
 
 from smartgrid.edge import commands
+from smartgrid.edge.chargers.sessions import NotGoneError
 from smartgrid.edge.limits import probe
 from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience, Payload
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
@@ -47,6 +48,8 @@ class Standing(Protocol):
     def states(self, substation: str | None) -> Iterable[ChargerState]: ...
 
     def probed(self, charger: ChargerId) -> None: ...
+
+    def end_absent(self, charger: ChargerId) -> int: ...
 
 
 class Connections(Protocol):
@@ -95,9 +98,10 @@ class OwnChargers:
         return answer(self._body(*self._known(charger)), 201 if before is None else 200)
 
     def remove(self, place: Place) -> Response:
+        ended = self._in_loop(self._end_absent(ChargerId(*place)))
         charger, row, state = self._known(ChargerId(*place))
-        _check_unused(state)
-        if row is None or not self.registry.delete(charger):
+        is_removed = row is not None and self.registry.delete(charger)
+        if not is_removed and not ended:
             raise charger_views.unknown(place)
         return answer(self._body(charger, None, state))
 
@@ -210,6 +214,13 @@ class OwnChargers:
 
     async def _state(self, charger: ChargerId) -> ChargerState | None:
         return self.standing.state(charger)
+
+    async def _end_absent(self, charger: ChargerId) -> int:
+        """Raises a problem (409)."""
+        try:
+            return self.standing.end_absent(charger)
+        except NotGoneError as error:
+            raise ProblemError(409, charger_views.IN_USE, str(error)) from error
 
     async def _messages(self, charger: ChargerId) -> list[Any]:
         return [to_jsonable_python(each) for each in self.connections.diagnostics(charger)]

@@ -308,6 +308,11 @@ class Offers:
     sessions: Sequence[OpenSession] = field(default_factory=tuple)
     asked_s: float = float("inf")
 
+    @property
+    def lease_s(self) -> float:
+        """For how long it holds."""
+        return self.lease_end_s - self.asked_s
+
 
 class Outcome(StrEnum):
     """What has become of an order."""
@@ -340,6 +345,9 @@ class Grid(Protocol):
 
     def claim(self, substation: str, session_id: str, number: int) -> None:
         """Become the edge that holds the session, if `number` is still its number there; `is_ours` tells."""
+
+    def give_back(self, substation: str, session_id: str, number: int) -> None:
+        """Hold the session no longer, if `number` is still its number: its lease runs out unless it is claimed."""
 
     def connectors(self, substation: str, total: int, free: int) -> None:
         """How many there are, and how many have neither a car nor a fault."""

@@ -21,12 +21,16 @@ MAX_CONNECTOR = 1000
 MAX_CONNECTORS = 100_000
 MAX_WAIT_S = 30
 """Of a poll for offers: an answer without news renews the lease, long before it is over."""
+MAX_EDGE = 80
+"""Characters of an edge's name."""
+NOBODY = "nobody"
+"""In whose name an edge claims a session that it gives back: nobody asks in this name, so its lease runs out."""
 
 PowerKw = Annotated[float, Field(ge=0, le=MAX_CHARGER_KW)]
 EnergyKwh = Annotated[float, Field(ge=0, le=MAX_ENERGY_KWH)]
 Number = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
 Name = Annotated[str, Field(min_length=1, max_length=48), AfterValidator(printable)]
-EdgeName = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(printable)]
+EdgeName = Annotated[str, Field(min_length=1, max_length=MAX_EDGE), AfterValidator(printable)]
 SessionId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Time = Annotated[AwareDatetime, AfterValidator(within_calendar)]
 

@@ -169,10 +169,10 @@ class ChargerBook(Book):
         self._start_due()
         return gone, must_be_written
 
-    def offers(self, wall_s: float) -> tuple[Offers, bool]:
-        """All that is offered, told at this time, and whether it must be on the disk before."""
+    def offers(self, wall_s: float, edge: str | None = None) -> tuple[Offers, bool]:
+        """All that is offered, told at this time to this edge, and whether it must be on the disk before."""
         self.advance(wall_s)
-        self._chargers.renew(self.wall_s)
+        self._chargers.renew(self.wall_s, edge)
         self._share()
         return self.told(), self._chargers.is_untold()
 
@@ -197,9 +197,11 @@ class ChargerBook(Book):
             [self._offer(plug, charger) for plug, charger in self._chargers],
         )
 
-    def withdraw(self) -> Offers:
-        """All that is offered by what is on the disk: it does not take more."""
+    def withdraw(self, wall_s: float, edge: str | None = None) -> Offers:
+        """All that is offered by what is on the disk, told at this time to this edge: it does not take more."""
+        self.advance(wall_s)
         self._chargers.withdraw()
+        self._chargers.renew(self.wall_s, edge)  # it may be the holder only now
         return self.told()
 
     def totals(self) -> Totals:

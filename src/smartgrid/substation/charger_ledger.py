@@ -82,8 +82,11 @@ class ChargerLedger(Ledger):
             self._expect_written(ticket)
         return self._book.epoch, revision, gone
 
-    def offers(self, epoch: int, revision: int | None, wait_s: float) -> tuple[Offers, dict[str, float]]:
-        """What chargers are offered, and when those who wait are expected to start, in wall time.
+    def offers(
+        self, epoch: int, revision: int | None, wait_s: float, edge: str | None = None
+    ) -> tuple[Offers, dict[str, float]]:
+        """What chargers are offered, and when those who wait are expected to start, in wall time; a lease on what
+        `edge` holds, or on all for one that does not say who it is.
 
         Waits up to `wait_s` until it is past `revision`, where that is of this epoch.
         """
@@ -92,12 +95,13 @@ class ChargerLedger(Ledger):
             book = self._book
             if revision is not None and epoch == book.epoch:
                 self._changed.wait_for(lambda: book.offers_revision > revision or self._ending, wait_s)
-            told, must_be_written = book.offers(self._look())
+            told, must_be_written = book.offers(self._look(), edge)
             ticket = self._commits.join() if must_be_written else None
             self._expect_next_event()
         if ticket is not None and self._commits.wait(ticket) is not Outcome.WRITTEN:
             with self._lock:
-                told = book.withdraw()
+                told = book.withdraw(self._look(), edge)
+                self._expect_next_event()
         if all(offer.position is None for offer in told.offers):
             return told, {}
         return told, {id_: self._clock.to_wall_s(start_s) for id_, start_s in self._outlook.starts_s().items()}

@@ -144,9 +144,9 @@ class Chargers:
         self._reported = connectors
         self._count_connectors()
 
-    def renew(self, wall_s: float) -> None:
-        """All of them are told at this time."""
-        self.sessions.renew(wall_s + self._lease_s)
+    def renew(self, wall_s: float, edge: str | None = None) -> None:
+        """All of them are told at this time, to this edge; None is one that does not say who it is."""
+        self.sessions.renew(wall_s + self._lease_s, edge)
 
     def lease_end_s(self, wall_s: float) -> float:
         """Of what is told, or is a fact, from now on."""

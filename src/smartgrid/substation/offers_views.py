@@ -6,9 +6,10 @@ docs/chargers-protocol.md has the rules; the bodies are `protocol.offers`.
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 
-from flask import Response
+from flask import Response, request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.domain.charger_sessions import Reading
@@ -16,6 +17,7 @@ from smartgrid.domain.held_power import Report
 from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.models import SessionBody
 from smartgrid.protocol.offers import (
+    MAX_EDGE,
     MAX_WAIT_S,
     EndBody,
     OffersBody,
@@ -36,14 +38,16 @@ from smartgrid.web.auditing import audited
 from smartgrid.web.charge_views import MOST
 from smartgrid.web.long_polls import LongPolls
 from smartgrid.web.openapi import operation
-from smartgrid.web.parameters import whole
+from smartgrid.web.parameters import text, whole
 from smartgrid.web.problems import ProblemError, not_found
 from smartgrid.web.routes import route
 
+EDGE = "[!-~]+"
 OFFERS_QUERY = {
     "epoch": whole("The epoch of the last answer, that of `since`.", 0, MOST),
     "since": whole("Wait until the revision is greater than this one.", 0, MOST),
     "wait_s": whole("Longest wait in seconds, with `since`.", 0, MAX_WAIT_S),
+    "edge": text("Who asks: it is a lease on what this edge holds. Without it, on all.", EDGE, MAX_EDGE),
 }
 HAS_LEFT = "EVDisconnected"
 IDLE_CAR = "SuspendedEV"
@@ -59,7 +63,7 @@ class OffersViews:
 
     @route("GET", "/offers")
     @operation(
-        "What sessions with a charger may draw, for the edge that holds the charger; a lease on all of it",
+        "What sessions with a charger may draw, for the edge that holds the charger; a lease on what it holds",
         answers={200: OffersBody},
         problems=(422,),
         query=OFFERS_QUERY,
@@ -68,9 +72,10 @@ class OffersViews:
     def offers(self) -> Response:
         epoch, since = query_int("epoch", 0, 0, MOST), query_int("since", -1, 0, MOST)
         wait_s = query_int("wait_s", MAX_WAIT_S if since >= 0 else 0, 0, MAX_WAIT_S)
-        revision = since if since >= 0 else None
+        revision, edge = since if since >= 0 else None, _edge()
         told, starts_s = self._polls.answer(
-            lambda: self.ledger.offers(epoch, revision, wait_s), lambda: self.ledger.offers(epoch, revision, 0)
+            lambda: self.ledger.offers(epoch, revision, wait_s, edge),
+            lambda: self.ledger.offers(epoch, revision, 0, edge),
         )
         return answer(_offers(told, starts_s))
 
@@ -131,6 +136,14 @@ def key_of_plug(key: str | None) -> str:
     if key is None:
         raise ProblemError(422, "invalid-request", "A charge with a charger needs an Idempotency-Key.")
     return key
+
+
+def _edge() -> str | None:
+    """Who asks. Raises a problem (422)."""
+    edge = request.args.get("edge")
+    if edge is not None and not (len(edge) <= MAX_EDGE and re.fullmatch(EDGE, edge)):
+        raise ProblemError(422, "invalid-request", f"edge must be 1 to {MAX_EDGE} characters of ASCII, no space.")
+    return edge
 
 
 def _report(body: ReportBody) -> SessionReport:

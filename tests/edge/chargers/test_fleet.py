@@ -9,6 +9,7 @@ import pytest
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
 from smartgrid.edge.chargers.safe_plans import RAISE_SPACING_S
+from smartgrid.edge.chargers.sessions import NotGoneError
 from smartgrid.edge.limits.pace import RISE_SPACING_S
 from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
 from smartgrid.edge.transactions.deliveries import MOST_DELAY_S, MOST_UNUSABLE
@@ -360,6 +361,93 @@ def test_offers_of_before_are_done_with_also_while_the_charger_is_away(world: Wo
     world.offer(5.0)
     report = world.last_report()
     assert (report.number, report.held_kw) == (world.last_number, report.fallback_kw)
+
+
+def test_a_session_whose_charger_has_been_away_for_a_lease_is_given_back(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(LEASE_S)
+    world.offer(5.0)
+    assert world.grid.given_back == []
+
+    world.clock.run(1)
+    world.offer(5.0)
+    assert world.grid.given_back == [("s1", world.last_number)]
+
+
+def test_one_that_another_edge_holds_is_not(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(LEASE_S + 1)
+    world.offer(5.0, is_ours=False)
+    assert (world.grid.given_back, world.grid.claims) == ([], [])
+
+
+def test_a_charger_that_comes_back_after_that_is_claimed_and_keeps_its_connection(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(LEASE_S + 1)
+    world.offer(5.0)
+    again = world.connect()
+    world.offer(5.0, number=world.last_number)  # on its way since before
+    assert again.closed is None
+    world.offer(0.0, is_ours=False)
+    assert (world.grid.claims, again.closed) == ([("s1", world.last_number)], None)
+
+    world.offer(5.0)
+    assert ("TxProfile", 7.2) in [(purpose, limit) for purpose, limit, _ in again.profiles()]
+
+
+def test_an_operator_ends_the_session_of_a_charger_that_has_been_away_for_a_lease(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=5000)
+    with pytest.raises(NotGoneError, match="stop its session first"):
+        world.fleet.end_absent(link.charger)
+
+    world.fleet.disconnected(link)
+    world.clock.run(LEASE_S - 10)
+    world.offer(5.0)
+    with pytest.raises(NotGoneError, match="ask again in 10 s"):
+        world.fleet.end_absent(link.charger)
+    assert world.grid.ends == []
+
+    world.clock.run(11)
+    world.offer(5.0)
+    assert world.fleet.end_absent(link.charger) == 1
+    world.clock.run(1)
+    assert [end.energy_kwh for end in world.grid.ends] == [5.0]
+    assert world.fleet.end_absent(link.charger) == 0
+
+
+def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
+    link, transaction = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(LEASE_S + 1)
+    world.offer(5.0)
+    world.fleet.end_absent(link.charger)
+    world.clock.run(1)
+
+    world.stop(world.connect(), transaction, 7000)
+    world.clock.run(20)
+    assert world.grid.ends[-1].energy_kwh == 7.0
+
+
+def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lease(world: World) -> None:
+    link, _ = charging(world)
+    world.restart()
+    world.offer(0.0, is_ours=False)
+    with pytest.raises(NotGoneError, match="ask again in"):
+        world.fleet.end_absent(link.charger)
+
+    world.clock.run(LEASE_S + 1)
+    world.offer(5.0, is_ours=False)
+    with pytest.raises(NotGoneError, match="another edge"):
+        world.fleet.end_absent(link.charger)
+
+    world.offer(0.0, is_ours=False)
+    assert world.fleet.end_absent(link.charger) == 1
+    world.clock.run(1)
+    assert len(world.grid.ends) == 1
 
 
 def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from edge.grid.harness import Running, report, running
 from edge.grid.strange_substation import Said, StrangeSubstation
 from smartgrid.edge.grid.report_box import MAX_BATCH
+from smartgrid.protocol.offers import NOBODY
 from support.processes import wait_until
 
 
@@ -119,6 +120,16 @@ def test_a_claim_is_sent_with_the_number_that_it_is_for(substation: StrangeSubst
     edge.do(edge.grid.claim, "s0", "s-1", 4)
 
     assert substation.wait_asked("POST /reports")[0].body["claims"] == [["s-1", 4]]
+
+
+def test_a_session_is_given_back_by_a_claim_in_nobodys_name(substation: StrangeSubstation, edge: Running) -> None:
+    edge.do(edge.grid.give_back, "s0", "s-1", 4)
+    edge.report(report("s-2", power_kw=1.0))
+
+    given, told = substation.wait_asked("POST /reports", times=2)
+    assert (given.body["edge"], given.body["claims"], given.body["sessions"]) == (NOBODY, [["s-1", 4]], [])
+    assert told.body["edge"].startswith("edge-0/")
+    assert "claims" not in told.body
 
 
 def test_what_is_due_is_told_before_the_edge_ends(substation: StrangeSubstation) -> None:

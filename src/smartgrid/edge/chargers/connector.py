@@ -14,6 +14,7 @@ from smartgrid.protocol.offers import MAX_CHARGER_KW
 NOMINAL_V = 230.0
 LEAST_A = 6.0
 LET_GO_S = 10.0
+NEVER = -1, -1
 FRESH_S = 300.0
 """How long a reading says what is drawn now."""
 MOST_OF_RATING = 2.0
@@ -30,6 +31,7 @@ class Connector:
 
     __slots__ = (
         "car",
+        "given_back",
         "is_clearing",
         "is_known",
         "is_stopping",
@@ -100,6 +102,8 @@ class Connector:
         """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
         have been at another edge."""
         self.was_ours = False
+        self.given_back = NEVER
+        """By which epoch and number its session was last given back: no offer of before is gone by."""
 
     @property
     def rating_kw(self) -> float:
@@ -201,6 +205,7 @@ class Connector:
         self.settle_s = -math.inf
         self.stop_tries = 0
         self.is_stopping = self.was_ours = False
+        self.given_back = NEVER
 
     @property
     def obedience(self) -> Obedience:

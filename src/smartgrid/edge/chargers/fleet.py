@@ -296,6 +296,10 @@ class Fleet:
         found = self.roster.get(charger)
         return None if found is None else state_of(found, self._times.now())
 
+    def end_absent(self, charger: ChargerId) -> int:
+        """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
+        return self.sessions.end_absent(charger)
+
     def states(self, substation: str | None = None) -> Iterable[ChargerState]:
         """Of all, or of one substation's."""
         now_s = self._times.now()

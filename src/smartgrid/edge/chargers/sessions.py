@@ -3,7 +3,7 @@
 An offer counts only where the substation says that the session is this edge's, and where chargers may visit other edges
 only if it was asked for after the charger had connected: else another edge may have told it something since. A session
 that is another's is claimed once its charger is here. One that was ours on this connection and is another's now means
-that our connection is the older one: it is closed.
+that our connection is the older one: it is closed. One whose charger has been away for a lease is given back.
 
 A session that its substation has lost begins anew, by the same key. One that has ended there while its car is still
 here is stopped at the charger.
@@ -12,6 +12,7 @@ here is stopped at the charger.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 from smartgrid.edge.chargers.charger import Charger
@@ -34,6 +35,10 @@ LONGER_S, LONGER = 10.0, 0.1
 sessions when one has changed, and two hundred that change one after the other would be forty thousand looks."""
 STOPPING, ENDED, WAITING = "Stopping", "Idle", "Waiting"
 GOING_AWAY = 1001
+
+
+class NotGoneError(Exception):
+    """A charger is here, or may be; says so in one sentence, and what to do."""
 
 
 class Sessions:
@@ -80,6 +85,37 @@ class Sessions:
         if offers is None or charger.link is None:
             return False
         return offers.asked_s >= charger.link.opened_s or not self._has_peers
+
+    def end_absent(self, charger_id: ChargerId) -> int:
+        """An operator says that a charger is gone: end its sessions, and say how many, if as far as is known here it
+        has been away for a lease, and is not at another edge. Raises NotGoneError."""
+        seen = self._roster.substation(charger_id.substation)
+        offers, told = seen.offers, seen.sessions.get(charger_id.charger, [])
+        charger = self._roster.known(charger_id) if told else self._roster.get(charger_id)
+        if offers is None:
+            self._grid.watch(charger_id.substation)  # for when it is asked again
+        if charger is None:
+            return 0
+        if charger.link is None and offers is not None:
+            self.apply(charger)  # what another edge has begun is taken over
+        open_ones = [each for each in charger.transactions if each.is_open]
+        if not open_ones:
+            return 0
+        if charger.link is not None:
+            raise NotGoneError("A car is charged there; stop its session first, and wait for its end.")
+        if offers is None:
+            raise NotGoneError(f"A car is charged there, and {charger_id.substation} does not answer. Try again.")
+        left_s = max(charger.left_s, seen.since_s) + offers.lease_s - self._times.now()
+        if left_s > 0:
+            text = "A car was charged there a moment ago. If its charger is gone for good, ask again in"
+            raise NotGoneError(f"{text} {math.ceil(left_s)} s: that ends its session.")
+        if any(each.offer_kw > 0 and not each.is_ours for each in told):
+            raise NotGoneError("A car was charged there by another edge a moment ago. Ask again in a few minutes.")
+        for each in open_ones:
+            if (connector := charger.connector(each.connector)) is not None:
+                log.warning("an operator ends the session of a charger that is gone", extra=charger_id._asdict())
+                self._desk.vacated(charger, connector)
+        return len(open_ones)
 
     # ------------------------------------------------------------------ what substations tell
 
@@ -144,8 +180,10 @@ class Sessions:
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
         if charger.link is None:
             self._adopt_for_later(charger, connector, session, offers)
+            if self._times.now() - charger.left_s > offers.lease_s:
+                self._give_back(charger, connector, session, offers)
             return
-        if connector.limit is None or not self.has_offers(charger):
+        if connector.limit is None or not self.has_offers(charger) or _is_given_back(connector, session, offers):
             return
         if not session.is_ours:
             self._not_ours(charger, connector, session)
@@ -171,6 +209,13 @@ class Sessions:
         if session.is_ours and connector.limit is not None and connector.limit_for is not None:
             connector.limit.offered(Offer(session.number, session.offer_kw, offers.lease_end_s), self._times.now())
             self.steering.look(charger, connector)
+
+    def _give_back(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
+        """Its charger has been away for so long that all it was told has run out: nobody renews the lease from now on,
+        so it is booked at its fallback, until a charger comes back and its edge claims it."""
+        if session.is_ours:
+            connector.given_back = offers.epoch, session.number
+            self._grid.give_back(charger.id.substation, session.session_id, session.number)
 
     def _not_ours(self, charger: Charger, connector: Connector, session: OpenSession) -> None:
         if not connector.was_ours:
@@ -230,6 +275,12 @@ class Sessions:
         elif session is not None and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
+
+
+def _is_given_back(connector: Connector, session: OpenSession, offers: Offers) -> bool:
+    """Whether this is an answer of before it was given back: the session is not ours any more."""
+    epoch, number = connector.given_back
+    return session.is_ours and offers.epoch == epoch and session.number <= number
 
 
 def _is_the_same(before: Offer | None, offer: Offer, offers: Offers) -> bool:

@@ -129,6 +129,11 @@ class SubstationGrid:
         found.box.claim(session_id, number, time.monotonic())
         found.tell()
 
+    def give_back(self, substation: str, session_id: str, number: int) -> None:
+        found = self._substation(substation)
+        found.box.give_back(session_id, number, time.monotonic())
+        found.tell()
+
     def connectors(self, substation: str, total: int, free: int) -> None:
         found = self._substation(substation)
         found.box.set_connectors(Connectors(total, free), time.monotonic())

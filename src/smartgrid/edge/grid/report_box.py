@@ -43,6 +43,8 @@ class Batch:
     reports: tuple[SessionReport, ...]
     claims: tuple[tuple[str, int], ...]
     connectors: Connectors | None
+    is_given_back: bool = False
+    """Whether its claims are in nobody's name."""
 
 
 class ReportBox:
@@ -53,6 +55,7 @@ class ReportBox:
         self._latest: dict[str, SessionReport] = {}
         self._unsent: dict[str, None] = {}
         self._claims: dict[str, int] = {}
+        self._given_back: dict[str, int] = {}
         self._connectors: Connectors | None = None
         self._told_connectors: Connectors | None = None
         self._largest = MAX_BATCH
@@ -79,6 +82,14 @@ class ReportBox:
         """Ask to hold a session whose number is this one."""
         if len(self._claims) < MAX_SESSIONS or session_id in self._claims:
             self._claims[session_id] = number
+            self._given_back.pop(session_id, None)
+            self._want(now_s)
+
+    def give_back(self, session_id: str, number: int, now_s: float) -> None:
+        """Hold a session no longer, if its number is still this one: nobody is to hold it."""
+        if len(self._given_back) < MAX_SESSIONS or session_id in self._given_back:
+            self._given_back[session_id] = number
+            self._claims.pop(session_id, None)
             self._want(now_s)
 
     def set_connectors(self, connectors: Connectors, now_s: float) -> None:
@@ -90,7 +101,7 @@ class ReportBox:
         """Tell everything anew: the substation may know nothing of it any more."""
         self._unsent.update(dict.fromkeys(self._latest))
         self._told_connectors = None
-        if self._latest or self._connectors or self._claims:
+        if self._latest or self._connectors or self._claims or self._given_back:
             self._want(now_s)
 
     def forget(self, session_ids: Iterable[str]) -> None:
@@ -99,15 +110,24 @@ class ReportBox:
             self._latest.pop(session_id, None)
             self._unsent.pop(session_id, None)
             self._claims.pop(session_id, None)
+            self._given_back.pop(session_id, None)
 
     def take(self) -> Batch:
         """The next batch. It stays to be told until it has `arrived`."""
         self.due_s = math.inf
+        if self._given_back:
+            return Batch((), tuple(islice(self._given_back.items(), self._largest)), None, is_given_back=True)
         reports = tuple(self._latest[each] for each in islice(self._unsent, self._largest))
         return Batch(reports, tuple(islice(self._claims.items(), self._largest)), self._connectors)
 
     def arrived(self, batch: Batch, now_s: float) -> None:
         """The substation has taken it. What is still to be told follows at once."""
+        if batch.is_given_back:
+            for session_id, number in batch.claims:
+                if self._given_back.get(session_id) == number:
+                    del self._given_back[session_id]
+            self._want(now_s)
+            return
         for report in batch.reports:
             if self._latest.get(report.session_id) is report:
                 self._unsent.pop(report.session_id, None)

@@ -2,7 +2,7 @@
 
 Three things go on at once, each over connections of its own that are kept:
 
-- One poll, `GET /offers?epoch&since&wait_s`, which is answered when something has changed, or after `wait_s`. Each
+- One poll, `GET /offers?epoch&since&wait_s&edge`, which is answered when something has changed, or after `wait_s`. Each
   answer is a lease, reckoned from when it was *asked* for: how long the answer was on its way must not make it longer.
   So one poll after the other is also what keeps charging going, and there is no other sign of life.
 - One batch of reports (`report_box.py`) at a time. Reports need an epoch, so they wait for the first poll.
@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from smartgrid.auth.credentials import Credentials
 from smartgrid.edge.grid import offers, report_box
@@ -37,6 +38,7 @@ from smartgrid.edge.grid.report_box import ReportBox
 from smartgrid.edge.ports import Downward
 from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.http_client.async_client import AsyncClient
+from smartgrid.protocol.offers import NOBODY
 from smartgrid.runtime.backoff import Backoff
 from smartgrid.runtime.pace import Pace
 
@@ -159,7 +161,8 @@ class Substation:
     async def _poll(self, client: AsyncClient) -> None:
         hold_s = offers.wait_s(self._lease_s) if self._is_reached else 0
         asked_s = time.monotonic()
-        path = f"/offers?epoch={self._epoch or 0}&since={self._revision}&wait_s={hold_s}"
+        since = f"epoch={self._epoch or 0}&since={self._revision}"
+        path = f"/offers?{since}&wait_s={hold_s}&edge={quote(self._edge)}"
         answer = await self._contact.ask(client, "GET", path, timeout_s=hold_s + POLL_MARGIN_S)
         if answer.status != 200:
             raise NotAnsweredError(f"the status of its answer is {answer.status}")
@@ -223,7 +226,8 @@ class Substation:
         batch, box = self.box.take(), self.box
         try:
             self._batches += 1
-            body = report_box.encode(batch, epoch, self._edge, self._batches)
+            edge = NOBODY if batch.is_given_back else self._edge
+            body = report_box.encode(batch, epoch, edge, self._batches)
             answer = await self._contact.ask(client, "POST", "/reports", body=body)
         except BaseException:
             box.failed(time.monotonic())
