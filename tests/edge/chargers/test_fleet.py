@@ -68,6 +68,25 @@ def test_every_answer_of_the_substation_renews_the_lease_and_a_profile_is_renewe
     assert link.profiles() == [("TxProfile", 15.9, transaction)]
 
 
+def test_an_answer_that_says_nothing_new_is_passed_over_and_many_of_these_renew_the_profile_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, _ = charging(world)
+    world.offer(11.0, number=7)
+    link.profiles()
+    looks: list[float] = []
+    look = world.fleet.steering.look
+    monkeypatch.setattr(world.fleet.steering, "look", lambda *about: (looks.append(world.clock.now_s), look(*about))[1])
+    world.offer(11.0, number=7)
+    assert looks == []
+    for _ in range(600):
+        world.clock.run(1)
+        world.offer(11.0, number=7)
+    assert [kind for kind, *_ in link.profiles()] == ["TxProfile"]
+    world.offer(7.0, number=8)
+    assert [limit for _, limit, _ in link.profiles()] == [10.1]
+
+
 def test_without_answers_no_profile_is_renewed_and_what_is_held_falls_to_the_safe_current(world: World) -> None:
     link, _ = charging(world)
     world.clock.run(2)
@@ -547,13 +566,6 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
     link = world.connect()
     world.start(link)
     assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
-
-
-@pytest.mark.parametrize("version", list(OcppVersion))
-def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
-    link = world.connect(version=version)
-    link.say("Reset", type="Soft")
-    assert link.refused == {"1": "NotSupported"}
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
