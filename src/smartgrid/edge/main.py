@@ -18,6 +18,7 @@ from smartgrid.edge.own_chargers import OwnChargers
 from smartgrid.edge.parts import Parts
 from smartgrid.edge.settings import EdgeSettings
 from smartgrid.runtime.event_loop import EventLoop
+from smartgrid.runtime.fair_selector import FairSelector
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
@@ -33,8 +34,9 @@ def run(settings: EdgeSettings) -> None:
     registry, lifecycle, counters = metrics.registry(), Lifecycle(), Counters()
     guard = guarding.guard(settings, lifecycle, registry)
     audit = auditing.of_settings("edge", settings, registry)
-    with EventLoop("chargers") as loop:
-        found = loop.run(parts.begin(settings, counters), BEGIN_TIMEOUT_S)
+    selector = FairSelector.of_this_system()
+    with EventLoop("chargers", selector) as loop:
+        found = loop.run(parts.begin(settings, counters, selector), BEGIN_TIMEOUT_S)
         lifecycle.add_check(found.not_ready)
         lifecycle.on_drain(lambda: _end(loop, found, settings.drain_timeout_s))
         registry.register(EdgeCollector(loop, found, counters))

@@ -34,6 +34,7 @@ from smartgrid.edge.transactions.inbox import Inbox
 from smartgrid.edge.transactions.inbox_file import InboxFile
 from smartgrid.http_server.client_address import networks
 from smartgrid.http_server.tls import ServerTls, TlsFilesError
+from smartgrid.runtime.fair_selector import FairSelector
 from smartgrid.runtime.server import CannotListenError, check_address
 from smartgrid.runtime.start_error import StartError
 
@@ -84,8 +85,8 @@ class Parts:
         self.registry.close()
 
 
-async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
-    """Everything, listening. Raises StartError, CannotListenError."""
+async def begin(settings: EdgeSettings, counters: Counters, selector: FairSelector | None = None) -> Parts:
+    """Everything, listening; `selector` is the loop's, if it is one. Raises StartError, CannotListenError."""
     tls, allowed = _tls(settings), tags.allows(settings.id_tags_file)
     check_address(settings.ocpp_host, settings.ocpp_port)
     is_open = settings.registration == "open"
@@ -125,6 +126,7 @@ async def begin(settings: EdgeSettings, counters: Counters) -> Parts:
         counters=counters,
         pass_on=sharing.pass_on,
         vouched=sharing.vouched,
+        selector=selector,
     )
     replication = Replication(registry, sharing.shards.http_urls, credentials)
     found = Parts(registry, grid, fleet, listener, directory, sharing, replication)

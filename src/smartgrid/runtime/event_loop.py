@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -16,8 +17,9 @@ T = TypeVar("T")
 class EventLoop:
     """Runs while it is entered; at the end what still runs on it is cancelled."""
 
-    def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+    def __init__(self, name: str, selector: selectors.BaseSelector | None = None) -> None:
+        """`selector` is what the loop waits with; None: what asyncio takes."""
+        self._loop = asyncio.new_event_loop() if selector is None else asyncio.SelectorEventLoop(selector)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __enter__(self) -> Self:

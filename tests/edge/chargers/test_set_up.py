@@ -89,6 +89,24 @@ def test_one_that_comes_back_is_not_set_up_again_not_even_by_another_process(wor
     assert set(converse(world.connect(is_settled=False))) <= {"SetChargingProfile"}
 
 
+def test_nor_by_a_process_that_does_not_know_yet_how_many_will_come(world: World) -> None:
+    world.fleet.set_up.reckon(100_000)
+    assert ("MeterValueSampleInterval", "60") in settings(world.connect())
+    world.restart()
+    assert set(converse(world.connect(is_settled=False))) <= {"SetChargingProfile"}
+
+
+def settings(link: ScriptedLink) -> list[tuple[str, str]]:
+    """Accept everything the charger is asked; what of its configuration was changed."""
+    changed = []
+    while link.calls:
+        call = link.calls.pop(0)
+        if call.action == "ChangeConfiguration":
+            changed.append((call.payload["key"], call.payload["value"]))
+        call.accept()
+    return changed
+
+
 def test_a_charger_that_takes_watts_only_is_told_in_watts_also_when_it_comes_back(world: World) -> None:
     for _ in range(2):
         link = world.connect()

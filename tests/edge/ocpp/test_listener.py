@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame
+from websockets.http11 import Request
 
 from smartgrid.edge.ocpp.settings import Bounds
 from smartgrid.edge.ports import Answer, CallFailure, Link, OcppVersion, Payload
+from smartgrid.runtime.fair_selector import FairSelector
 from support.charger_sockets import SUBSTATION, Edge, Fleet, heard, is_alive, request, run, running, say, until
 
 
@@ -45,6 +49,56 @@ def test_a_charger_of_each_version_connects_and_is_answered(tmp_path: Path, vers
             assert link.charger == (SUBSTATION, "CP-1")
             assert link is edge.link()
             assert abs(link.opened_s - time.monotonic()) < 30
+
+    run(story)
+
+
+def test_chargers_that_are_in_wait_behind_those_that_come_until_they_have_gone(tmp_path: Path) -> None:
+    """With a selector as the edge's loop has it; what they gain by it is `tests/runtime/test_fair_selector.py`."""
+    put_behind: list[int] = []
+    forgotten: list[int] = []
+
+    class Watched(FairSelector):
+        def put_behind(self, descriptor: int) -> None:
+            put_behind.append(descriptor)
+            super().put_behind(descriptor)
+
+        def forget(self, descriptor: int) -> None:
+            forgotten.append(descriptor)
+            super().forget(descriptor)
+
+    async def story() -> None:
+        async with running(tmp_path, selector=selector) as edge:
+            assert await edge.refused("CP-1", subprotocols=["ocpp9"]) == 101  # and sent away
+            assert put_behind == []
+            for _ in range(2):
+                async with edge.charger() as charger:
+                    assert await is_alive(charger)
+                    assert len(put_behind) == len(forgotten) + 1
+                await until(lambda: forgotten == put_behind)
+
+    selector = Watched()
+    runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
+    with ThreadPoolExecutor(1) as thread, runner:
+        thread.submit(runner.run, asyncio.wait_for(story(), 30)).result()
+    assert len(put_behind) == 2
+
+
+def test_neither_the_request_nor_the_last_message_is_kept_in_memory(tmp_path: Path) -> None:
+    """3 KB for each of ten thousand."""
+
+    async def story() -> None:
+        async with running(tmp_path) as edge, edge.charger(additional_headers={"X-Mark": "kept?"}) as charger:
+            await say(charger, 2, "m1", "Heartbeat", {"vendor": "mark" * 100})
+            await until(lambda: bool(edge.fleet.called_with))
+            (link,) = edge.fleet.links
+            generator = link._ws.parser  # type: ignore[attr-defined]
+            held = []
+            while generator is not None:
+                held += generator.gi_frame.f_locals.values()
+                generator = generator.gi_yieldfrom
+            assert [dict(each.headers) for each in held if isinstance(each, Request)] == [{}]
+            assert {each.data for each in held if isinstance(each, Frame)} == {b""}
 
     run(story)
 

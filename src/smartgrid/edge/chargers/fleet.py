@@ -273,7 +273,7 @@ class Fleet:
         seen = self.roster.substation(offers.substation)
         seen.take(offers)
         self.sessions.offered(offers)
-        if seen.is_plan_due:
+        if seen.wants_plan(self._times.now()):
             self.safe_plans.reckon(seen)
 
     def gone(self, substation: str, session_ids: Sequence[str]) -> None:

@@ -45,8 +45,9 @@ class SafePlans:
 
     def tick(self) -> None:
         """Reckon what is due, and let out what is in the books by now."""
+        now_s = self._times.now()
         for seen in self._roster.substations.values():
-            if seen.is_plan_due:
+            if seen.wants_plan(now_s):
                 self.reckon(seen)
         for place, (charger, connector) in list(self._rising.items()):
             if connector.planned_a <= connector.safe_a:
@@ -64,7 +65,7 @@ class SafePlans:
         """The plan of a substation, and what of it is news."""
         if seen.offers is None:
             return
-        seen.is_plan_due = False
+        seen.is_plan_due, seen.planned_s = False, self._times.now()
         fed: list[tuple[float, str, Charger, Connector]] = []
         others_kw = 0.0
         for charger in seen.chargers:

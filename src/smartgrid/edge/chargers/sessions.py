@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 MANY = 8
 """A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
 IN_VAIN_S = 60.0
+LONGER_S, LONGER = 10.0, 0.1
+"""A lease that is longer by less, or by less than this part of it, is no news: a substation's answer tells of all its
+sessions when one has changed, and two hundred that change one after the other would be forty thousand looks."""
 STOPPING, ENDED, WAITING = "Stopping", "Idle", "Waiting"
 GOING_AWAY = 1001
 
@@ -139,14 +142,22 @@ class Sessions:
         return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
 
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
-        if charger.link is None or connector.limit is None or not self.has_offers(charger):
+        if charger.link is None:
+            self._adopt_for_later(charger, connector, session, offers)
+            return
+        if connector.limit is None or not self.has_offers(charger):
             return
         if not session.is_ours:
             self._not_ours(charger, connector, session)
             return
-        connector.was_ours = True
-        connector.position = session.position if session.state == WAITING else None
-        had_power, connector.offer = connector.has_power, Offer(session.number, session.offer_kw, offers.lease_end_s)
+        offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
+        position = session.position if session.state == WAITING else None
+        is_told_to_stop = session.state == STOPPING and not connector.is_stopping
+        is_as_before = connector.was_ours and connector.position == position and not is_told_to_stop
+        if is_as_before and _is_the_same(connector.offer, offer, offers):
+            return
+        connector.was_ours, connector.position = True, position
+        had_power, connector.offer = connector.has_power, offer
         if connector.has_power != had_power:
             self._roster.substation(charger.id.substation).is_plan_due = True
         if connector.limit_for is not None:
@@ -154,6 +165,12 @@ class Sessions:
         if session.state == STOPPING:
             self.steering.stop(charger, connector)
         self.steering.look(charger, connector)
+
+    def _adopt_for_later(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
+        """Its charger is away: earlier offers are done with all the same, so no more is booked than it still has."""
+        if session.is_ours and connector.limit is not None and connector.limit_for is not None:
+            connector.limit.offered(Offer(session.number, session.offer_kw, offers.lease_end_s), self._times.now())
+            self.steering.look(charger, connector)
 
     def _not_ours(self, charger: Charger, connector: Connector, session: OpenSession) -> None:
         if not connector.was_ours:
@@ -213,3 +230,11 @@ class Sessions:
         elif session is not None and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
+
+
+def _is_the_same(before: Offer | None, offer: Offer, offers: Offers) -> bool:
+    """Whether nothing has changed but the end of the lease, and that by little."""
+    if before is None or (before.number, before.power_kw) != (offer.number, offer.power_kw):
+        return False
+    longer_s = offer.lease_end_s - before.lease_end_s
+    return 0 <= longer_s < min(LONGER_S, LONGER * (offers.lease_end_s - offers.asked_s))

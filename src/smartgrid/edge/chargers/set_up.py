@@ -5,7 +5,8 @@ nothing at all: they are asked for their status (and for their boot, if it was n
 
 The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one after the other. One that has been had is
 remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
-not asked again. `ABREAST` chargers are set up at a time.
+not asked again. An edge that has just started does not know yet how many will come, and so how often each meter should
+be read: any of the usual intervals is as good. `ABREAST` chargers are set up at a time.
 
 Some refuse everything until their BootNotification is answered. So what is refused before that counts for nothing: the
 dialogue is had again, and one in which nothing at all was taken is not remembered.
@@ -18,11 +19,13 @@ import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.limits.setup import Dialogue, SetUp, fingerprint, meter_interval_s, setup
-from smartgrid.edge.ports import Answer, Link, OcppVersion, Payload, RateUnit
+from smartgrid.edge.limits.quirks import Quirks
+from smartgrid.edge.limits.setup import INTERVALS_S, Dialogue, SetUp, fingerprint, meter_interval_s, setup
+from smartgrid.edge.ports import Answer, ConnectorSpec, Link, OcppVersion, Payload, RateUnit
 
 log = logging.getLogger(__name__)
 SILENT_S, SPREAD_S = 15.0, 30.0
@@ -69,7 +72,7 @@ class SettingUp:
         link = charger.link
         if link is None or link in self._under_way:
             return
-        if charger.facts.get(FINGERPRINT) == self._fingerprint(charger, link):
+        if self._was_set_up(charger, link):
             self._tell_unit(charger, charger.facts.get(UNIT, ""))
         else:
             self._waiting[link] = charger
@@ -100,7 +103,7 @@ class SettingUp:
             dialogue = setup(
                 link.version, charger.quirks, self._interval_s, charger.spec.connectors, self._times.wall()
             )
-            self._say(charger, link, dialogue, self._fingerprint(charger, link), None)
+            self._say(charger, link, dialogue, self._fingerprint(charger, link, self._interval_s), None)
 
     def _say(self, charger: Charger, link: Link, dialogue: Dialogue, mark: str, answer: Payload | None) -> None:
         """The next call of the dialogue; `send(None)` begins it, and stands for an answer that did not come."""
@@ -144,8 +147,13 @@ class SettingUp:
                 if connector.limit is not None:
                     connector.limit.told_unit(_UNITS[unit])
 
-    def _fingerprint(self, charger: Charger, link: Link) -> str:
-        return fingerprint(link.version, charger.quirks, self._interval_s, charger.spec.connectors)
+    def _was_set_up(self, charger: Charger, link: Link) -> bool:
+        had = charger.facts.get(FINGERPRINT)
+        intervals_s = (self._fixed_s,) if self._fixed_s else (self._interval_s, *INTERVALS_S)
+        return had is not None and any(had == self._fingerprint(charger, link, each) for each in intervals_s)
+
+    def _fingerprint(self, charger: Charger, link: Link, interval_s: int) -> str:
+        return _fingerprint(link.version, charger.quirks, interval_s, charger.spec.connectors)
 
 
 def _questions(charger: Charger, version: OcppVersion) -> list[tuple[str, Payload]]:
@@ -159,6 +167,12 @@ def _questions(charger: Charger, version: OcppVersion) -> list[tuple[str, Payloa
         ("TriggerMessage", {"requestedMessage": "StatusNotification", "evse": {"id": number, "connectorId": 1}})
         for number in sorted(charger.connectors)
     ]
+
+
+@lru_cache(256)
+def _fingerprint(version: OcppVersion, quirks: Quirks, interval_s: int, connectors: tuple[ConnectorSpec, ...]) -> str:
+    """Alike for most chargers, and dear."""
+    return fingerprint(version, quirks, interval_s, connectors)
 
 
 _UNITS = {unit.value: unit for unit in RateUnit}

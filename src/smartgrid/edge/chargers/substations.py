@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.ports import Offers, OpenSession
+
+A_CHARGER_S = 0.005
 
 
 @dataclass(slots=True)
@@ -17,6 +20,8 @@ class SubstationSeen:
     sessions: dict[str, list[OpenSession]] = field(default_factory=dict)
     chargers: list[Charger] = field(default_factory=list)
     is_plan_due: bool = True
+    planned_s: float = -math.inf
+    """When its plan was last reckoned; long ago, where that cannot wait."""
     are_connectors_due: bool = False
     connectors_told: tuple[int, int] | None = None
 
@@ -25,7 +30,12 @@ class SubstationSeen:
         before, self.offers, self.sessions = self.offers, offers, {}
         for session in offers.sessions:
             self.sessions.setdefault(session.charger, []).append(session)
-        self.is_plan_due |= before is None or before.firm_capacity_kw != offers.firm_capacity_kw
+        if before is None or before.firm_capacity_kw != offers.firm_capacity_kw:
+            self.is_plan_due, self.planned_s = True, -math.inf
+
+    def wants_plan(self, now_s: float) -> bool:
+        """Whether to reckon its plan anew: the more chargers, the less often, as it is reckoned for all of them."""
+        return self.is_plan_due and now_s - self.planned_s >= A_CHARGER_S * len(self.chargers)
 
     def count_connectors(self) -> tuple[int, int]:
         """How many there are, and how many are free."""

@@ -18,6 +18,7 @@ MAX_POWER_KW = 1e6
 MAX_ENERGY_KWH = 1e9
 MAX_COUNT = 2**53
 MAX_CONNECTOR = 1000
+INTERVAL_S, A_SESSION_S, MOST_INTERVAL_S = 0.1, 0.005, 2.0
 
 
 class _Lenient(BaseModel):
@@ -81,6 +82,11 @@ def read(substation: str, body: bytes, asked_s: float, edge: str) -> tuple[Offer
 def wait_s(lease_s: float) -> int:
     """For how long a poll is to be held: so that three come within a lease, as each answer renews it."""
     return max(1, min(MAX_WAIT_S, math.floor(lease_s / 3)))
+
+
+def interval_s(sessions: int) -> float:
+    """Between two answers in the long run: each has all sessions, so the more these are, the rarer."""
+    return min(MOST_INTERVAL_S, max(INTERVAL_S, A_SESSION_S * sessions))
 
 
 def first_fault(error: ValidationError) -> str:

@@ -41,7 +41,6 @@ from smartgrid.runtime.backoff import Backoff
 from smartgrid.runtime.pace import Pace
 
 POLL_MARGIN_S = 5.0
-INTERVAL_S = 0.1  # between two answers to polls in the long run
 AT_ONCE = 5  # answers to polls that need not wait, after a quiet time
 LEAST_PAUSE_S = 0.05  # between two batches of reports
 FIRST_RETRY_S = 0.25
@@ -79,7 +78,7 @@ class Substation:
         self._contact = Contact(name, directory, credentials)
         self._orders = OrderQueue(self._contact)
         self._epoch: int | None = None
-        self._revision, self._lease_s = 0, 0.0
+        self._revision, self._lease_s, self._sessions = 0, 0.0, 0
         self._asked_s = time.monotonic()
         self._is_reached = False
         self._batches = 0
@@ -142,7 +141,7 @@ class Substation:
 
     async def _poll_forever(self) -> None:
         client = self._contact.client(await self._contact.place(), offers.MAX_ANSWER_BYTES)
-        backoff, pace = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S), Pace(INTERVAL_S, AT_ONCE)
+        backoff, pace = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S), Pace(offers.interval_s(0), AT_ONCE)
         try:
             while True:
                 try:
@@ -152,6 +151,7 @@ class Substation:
                     await asyncio.sleep(backoff.next_s())
                 else:
                     backoff.succeeded()
+                    pace.interval_s = offers.interval_s(self._sessions)
                     await asyncio.sleep(pace.pause_s(time.monotonic()))
         finally:
             client.close()
@@ -168,6 +168,7 @@ class Substation:
         if self._epoch != found.epoch:
             self.box.repeat_all(time.monotonic())
         self._epoch, self._revision, self._lease_s = found.epoch, found.revision, lease_s
+        self._sessions = len(found.sessions)
         self._asked_s, self._is_reached = asked_s, True
         self._contact.is_well()
         self._counters.offers[TAKEN] += 1

@@ -208,6 +208,7 @@ class Handshake(asyncio.BufferedProtocol):
             return
         self._write(is_end=False)
         self._end()
+        arrival.headers.clear()  # `websockets` keeps the request as long as the connection: 2 KB a charger
         self._door.entered(arrival, OcppVersion(self._ws.subprotocol), self._ws)
 
     def _proof(self, headers: Headers) -> Proof:

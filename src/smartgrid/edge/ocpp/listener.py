@@ -50,6 +50,7 @@ from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
 from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.tls import ServerTls
+from smartgrid.runtime.fair_selector import FairSelector
 from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.tasks import Tasks
 
@@ -98,12 +99,14 @@ class Listener:
         is_ready: Callable[[], bool] = lambda: True,
         pass_on: Callable[[Arrival], bool] = lambda arrival: False,
         vouched: Callable[[Arrival], Proof | None] = lambda arrival: None,
+        selector: FairSelector | None = None,
     ) -> None:
         """`knows` tells whether there is such a substation; only chargers that are not registered need it.
 
         `pass_on` is asked first of each charger that comes, before it has proved anything: who returns True has taken
         the connection for another edge, by setting another protocol on its transport. `vouched` tells what another edge
-        has seen of a charger that it has passed on to us, if that is believed.
+        has seen of a charger that it has passed on to us, if that is believed. `selector` is the loop's: chargers that
+        are in wait behind those that come.
         """
         self.bounds, self.proxies = bounds or Bounds(), place.proxies
         self.counters = counters or Counters()
@@ -112,6 +115,7 @@ class Listener:
         self.buffer = memoryview(bytearray(READ_BYTES))
         self.is_ready, self.passed_on, self.vouched = is_ready, pass_on, vouched
         self._place, self._registry, self._knows = place, registry, knows
+        self._selector = selector
         self._handshakes: dict[Handshake, None] = {}
         """Those under way, the oldest first."""
         self._of_address: Counter[str] = Counter()
@@ -310,6 +314,8 @@ class Listener:
         charger = arrival.charger
         connection = Connection(self, charger, version, ws, arrival.transport)
         arrival.transport.set_protocol(connection)
+        if self._selector is not None:
+            self._selector.put_behind(connection.descriptor)
         before = self._current.get(charger)
         self._current[charger] = connection
         self._all.add(connection)
@@ -348,6 +354,8 @@ class Listener:
         """Forget it; whether it was the one that counts."""
         self._all.discard(connection)
         self._paused.pop(connection, None)
+        if self._selector is not None:
+            self._selector.forget(connection.descriptor)
         if self._current.get(connection.charger) is not connection:
             return False
         del self._current[connection.charger]
