@@ -5,10 +5,10 @@
 (* substations book what may still be drawn, edges only let draw what was  *)
 (* offered, and nothing outlives its lease.                                *)
 (*                                                                         *)
-(* One session of one charger is enough: what a substation offers to all   *)
-(* of them fits its capacity because it raises an offer only while the sum *)
-(* of what is booked allows it.  So all that must be shown is that what a  *)
-(* charger draws is never more than what is booked for it.                 *)
+(* One session of one charger: what must be shown is that the charger never*)
+(* draws more than is booked for it.  A substation raises an offer only    *)
+(* while the sum of what is booked allows it; Capacity.tla shows that then *)
+(* the sum of what is drawn fits too.                                      *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets
 

@@ -132,7 +132,52 @@ class OffersInstance:
         return "\n".join(lines) + "\n"
 
 
-def _faults_and_rules(instance: Instance | OffersInstance) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class CapacityInstance:
+    """A world of Capacity.tla: `chargers`, each with a session, one edge and one substation. `fine` as above."""
+
+    chargers: int = 2
+    capacity: int = 1
+    power: int = 1
+    fallback: int = 0
+    lease: int = 1
+    time: int = 1
+    numbers: int = 3
+    messages: int = 1
+    faults: int = 0
+    kinds: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ("DrawnFitsCapacity", "BookedCoversDrawn")
+    fine: bool = False
+    module: ClassVar[str] = "CapacityChecks"
+
+    def config(self) -> str:
+        """In TLC's own terms."""
+        sessions = [f"s{n}" for n in range(1, self.chargers + 1)]
+        lines = [
+            f"SPECIFICATION {'Spec' if self.fine else 'BigSteps'}",
+            "CONSTANTS",
+            *(f"  {name} = {name}" for name in ("None", *sessions)),
+            f"  Sessions = {{{', '.join(sessions)}}}",
+            f"  Capacity = {self.capacity}",
+            f"  MaxPower = {self.power}",
+            f"  Fallback = {self.fallback}",
+            f"  Lease = {self.lease}",
+            f"  MaxTime = {self.time}",
+            f"  MaxNumber = {self.numbers}",
+            f"  MaxMessages = {self.messages}",
+            *_faults_and_rules(self),
+            *_checks(self.checks),
+            "CONSTRAINT FewMessages",
+            "SYMMETRY Symmetry",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+AnyInstance = Instance | OffersInstance | CapacityInstance
+
+
+def _faults_and_rules(instance: AnyInstance) -> tuple[str, ...]:
     return (
         f"  MaxFaults = {instance.faults}",
         f"  Faults = {_strings(instance.kinds)}",
@@ -273,10 +318,35 @@ OFFERS_LARGER = {
     "an edge after another": OffersInstance(edges=2, time=1, faults=1, kinds=("edge dies",)),
 }
 
+FITS = ("DrawnFitsCapacity",)
+
+CAPACITY_QUICK = {
+    "two chargers": CapacityInstance(time=0, numbers=4),
+}
+
+CAPACITY_RULES = {
+    "paid from what is booked": CapacityInstance(broken=("booked",), checks=FITS),
+    "booked until it is over": CapacityInstance(broken=("outstanding",), checks=FITS),
+    "written before it is told": CapacityInstance(
+        time=0, numbers=4, faults=1, kinds=CRASH, broken=("write ahead",), checks=FITS
+    ),
+    "over with the lease": CapacityInstance(broken=("outlive",), checks=FITS),
+}
+
+# In `make model` besides.
+CAPACITY_LARGER = {
+    "two chargers, and time": CapacityInstance(numbers=2),
+    "two chargers, and a crash": CapacityInstance(time=0, numbers=4, faults=1, kinds=CRASH),
+    "two chargers, and messages twice": CapacityInstance(time=0, faults=1, kinds=TWICE),
+    "two chargers, and a safe current": CapacityInstance(time=0, capacity=3, power=2, fallback=1),
+    "three chargers": CapacityInstance(chargers=3, time=0),
+    "two chargers, every step": CapacityInstance(time=0, fine=True),
+}
+
 GROUPS = {
-    "quick": QUICK | OFFERS_QUICK,
-    "rules": RULES | ASSUMPTIONS | OFFERS_RULES | SLOW_RULES,
-    "larger": LARGER | OFFERS_LARGER,
+    "quick": QUICK | OFFERS_QUICK | CAPACITY_QUICK,
+    "rules": RULES | ASSUMPTIONS | OFFERS_RULES | SLOW_RULES | CAPACITY_RULES,
+    "larger": LARGER | OFFERS_LARGER | CAPACITY_LARGER,
     "large": LARGE,
 }
 
@@ -330,7 +400,7 @@ def _strings(words: tuple[str, ...]) -> str:
     return "{" + ", ".join(f'"{word}"' for word in words) + "}"
 
 
-def check(instance: Instance | OffersInstance, workers: int = 2, *, small: bool = False) -> Result:
+def check(instance: AnyInstance, workers: int = 2, *, small: bool = False) -> Result:
     """Have TLC go through all states of an instance, or up to the first that breaks a promise. Raises ModelError.
 
     With `small` Java compiles quickly rather than well, which is half the time where it takes seconds.
@@ -354,7 +424,7 @@ def check(instance: Instance | OffersInstance, workers: int = 2, *, small: bool 
     return Result(violated, steps, int(counted[1].replace(",", "")), seconds, cpu_seconds, output)
 
 
-def _violated(output: str, instance: Instance | OffersInstance) -> str | None:
+def _violated(output: str, instance: AnyInstance) -> str | None:
     if found := re.search(r"(?:Invariant|Action property) (\w+) is violated", output):
         return found[1]
     if "Temporal properties were violated" in output:
@@ -397,7 +467,7 @@ def main() -> int:
     return sum(_report(name, everything[name], options.workers, options.story) for name in names) and 1
 
 
-def _report(name: str, instance: Instance, workers: int, with_story: bool) -> bool:
+def _report(name: str, instance: AnyInstance, workers: int, with_story: bool) -> bool:
     """Tell what TLC found; whether that is not what has to be."""
     try:
         result = check(instance, workers, small=name in GROUPS["quick"] or name in GROUPS["rules"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,16 +23,41 @@ settings.register_profile("thorough", max_examples=2000, deadline=None, suppress
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
-ONE_WORKER = ("balancer", "monitoring", "end_to_end", "console", "gateway", "attacks")
+ONE_WORKER = ("balancer", "end_to_end", "console", "gateway", "attacks")
+# Each test of such a file waits long for what takes its time in truth, and has a grid of its own or needs just one.
+ONE_BY_ONE = (
+    "edge/end_to_end/test_capacity.py",
+    "edge/end_to_end/test_charging.py",
+    "edge/end_to_end/test_faults.py",
+    "edge/sharding/test_more_edges.py",
+    "end_to_end/test_a_charger_charges.py",
+    "third_party/test_ocpp_charge_point.py",
+    "third_party/test_ocpp_go.py",
+)
+# What takes long, the longest first, so that in the end no worker waits for another.
 FIRST = (
-    *ONE_WORKER,
+    "monitoring/test_real_prometheus_of_chargers.py",
+    "balancer",
+    "edge/end_to_end/test_capacity.py",
+    "monitoring/test_real_prometheus.py",
+    "edge/end_to_end/test_charging.py",
+    "end_to_end/test_a_charger_charges.py",
     "third_party",
-    "torture",
-    "chargers_torture",
+    "console",
+    "edge/sharding/test_more_edges.py",
     "edge",
+    "end_to_end",
+    "chargers_torture",
+    "gateway",
+    "torture",
+    "loadtest",
+    "protocol",
     "substation",
+    "monitoring",
+    "fuzz",
     "cli",
-)  # what takes long, so that in the end no worker waits for another
+    "attacks",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,6 +68,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     class ByGrid(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = PurePosixPath(nodeid.partition("::")[0])
+            if str(file.relative_to("tests")) in ONE_BY_ONE:
+                return nodeid
             return str(file.parent if file.parent.name in ONE_WORKER else file)
 
     config.option.loadscopereorder = False
@@ -51,11 +78,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):  # of xdist
-        items.sort(key=lambda item: _rank(item.path.relative_to(config.rootpath).parts[1]))
+        items.sort(key=lambda item: _rank(item.path.relative_to(config.rootpath / "tests")))
 
 
-def _rank(folder: str) -> int:
-    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+def _rank(path: Path) -> int:
+    found = (FIRST.index(name) for name in (path.as_posix(), *map(str, path.parents)) if name in FIRST)
+    return next(found, len(FIRST))
 
 
 @pytest.fixture

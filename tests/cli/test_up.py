@@ -215,6 +215,58 @@ def test_with_an_edge_it_says_where_chargers_connect_and_one_charges(tmp_path: P
         assert grid.end() == 0
 
 
+def test_with_auth_chargers_are_operators_and_no_driver_sees_another_s_session_at_one(tmp_path: Path):
+    ocpp, api = free_ports(2)
+    ports = ("--edge-port", str(ocpp), "--edge-api-port", str(api))
+    grid = Up(tmp_path / "data", "--substations", "1", "--capacity-kw", "22", "--auth", "--edge", *ports)
+    charger: subprocess.Popen[str] | None = None
+    try:
+        grid.wait_said("\nready\n")
+        operator = bearer(re.findall("#token=(.*)", grid.said())[0])
+        driver = bearer(token(grid, "driver", "charge:read", "charge:write"))
+        reader = bearer(token(grid, "reader", "grid:read"))
+        services = {name: f"http://127.0.0.1:{port}" for name, port in (("gateway", grid.gateway), ("edge", api))}
+
+        url = f"ws://127.0.0.1:{ocpp}/ocpp/substation-0/CP1"
+        charger = subprocess.Popen([sys.executable, CHARGER, url, "--seconds", "600"], stdout=subprocess.DEVNULL)
+        gateway = services["gateway"]
+        wait_until(
+            lambda: call("GET", f"{gateway}/sessions", headers=operator).json()["sessions"], TIMEOUT_S, "a session"
+        )  # which the edge has begun as itself, and the substation has believed
+        (session,) = call("GET", f"{gateway}/sessions", headers=operator).json()["sessions"]
+        assert session["charger"] == "CP1"
+
+        for who, read, change in (({}, 401, 401), (driver, 403, 403), (reader, 200, 403), (operator, 200, 200)):
+            for at in services.values():
+                one = f"{at}/chargers/substation-0/CP1"
+                command = {"command": "trigger", "connector": 1, "message": "Heartbeat"}
+                assert call("GET", f"{at}/chargers", headers=who).status == read
+                assert call("GET", f"{one}/diagnostics", headers=who).status == read
+                assert call("POST", f"{one}/commands", json=command, headers=who).status == change
+                if change != 200:
+                    assert call("DELETE", one, headers=who).status == change
+        assert call("GET", f"{gateway}/sessions", headers=driver).json()["sessions"] == []
+        assert call("GET", f"{gateway}/sessions/{session['session_id']}", headers=driver).status == 404
+        assert call("DELETE", f"{gateway}/charge/{session['session_id']}", headers=driver).status == 404
+    finally:
+        if charger is not None:
+            charger.kill()
+            charger.wait()
+        assert grid.end() == 0
+
+
+def token(grid: Up, subject: str, *scopes: str) -> str:
+    named = [part for scope in scopes for part in ("--scope", scope)]
+    command = [sys.executable, "-m", "smartgrid", "token", "--data-dir", str(grid.data_dir), "--subject", subject]
+    return subprocess.run(
+        [*command, *named], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+    ).stdout.strip()
+
+
+def bearer(found: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {found}"}
+
+
 def test_a_port_of_chargers_that_is_in_use_is_refused(up: Up, tmp_path: Path):
     gateway, balancer, substation = map(str, free_ports(3))
     ports = ["--gateway-port", gateway, "--balancer-port", balancer, "--substation-port", substation]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from smartgrid.domain.ceiling import PATIENCE_S, Ceiling
+from smartgrid.domain.ceiling import PATIENCE_S, REST_S, Ceiling
 from smartgrid.domain.request import PowerRange
 
 POWER = PowerRange(4.14, 22.0)
@@ -52,3 +52,51 @@ def test_all_that_it_may_doubles_it() -> None:
     assert ceiling.observe(1, 11, 11, POWER)
     assert ceiling.max_kw == math.inf
     assert not ceiling.observe(2, 22, 22, POWER)
+
+
+def resting() -> Ceiling:
+    ceiling = Ceiling()
+    ceiling.observe(0, 0.05, 10.0, POWER)
+    assert ceiling.pass_time(REST_S)
+    return ceiling
+
+
+def test_one_that_takes_nothing_for_ten_minutes_rests() -> None:
+    ceiling = Ceiling()
+    ceiling.observe(0, 0.0, 10.0, POWER)
+    assert not ceiling.pass_time(REST_S - 1)
+    assert ceiling.pass_time(REST_S)
+    assert (ceiling.rests, ceiling.max_kw, ceiling.rested_s) == (True, 0, REST_S)
+
+
+def test_one_that_may_not_draw_does_not() -> None:
+    ceiling = Ceiling()
+    ceiling.observe(0, 0.0, 10.0, POWER)
+    ceiling.observe(300, 0.0, 0.0, POWER)
+    assert not ceiling.pass_time(REST_S + 300)
+
+
+def test_nor_one_that_draws_a_little() -> None:
+    ceiling = Ceiling()
+    ceiling.observe(0, 0.0, 10.0, POWER)
+    ceiling.observe(300, 1.0, 10.0, POWER)
+    assert not ceiling.pass_time(REST_S + 300)
+
+
+def test_while_it_takes_nothing_it_goes_on_to_rest_whatever_it_is_offered() -> None:
+    ceiling = resting()
+    assert after(ceiling, 0.0, 4.14, REST_S) == 0
+    assert after(ceiling, 0.0, 0.0, REST_S) == 0
+
+
+def test_once_it_draws_it_is_as_any_other() -> None:
+    ceiling = resting()
+    assert ceiling.observe(REST_S + 1, 4.1, 4.14, POWER)
+    assert (ceiling.rests, ceiling.max_kw) == (False, 8.2)
+
+
+def test_each_ten_minutes_that_it_does_not_it_rests_anew() -> None:
+    ceiling = resting()
+    ceiling.observe(REST_S + 60, 0.0, 4.14, POWER)
+    assert ceiling.pass_time(2 * REST_S)
+    assert ceiling.rested_s == 2 * REST_S

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smartgrid.domain.ceiling import REST_S
 from smartgrid.domain.charger_sessions import LEAST_RISE_KW, ChargerSession, ChargerSessions, Reading
 from smartgrid.domain.held_power import HeldPower, Report, Sender
 from smartgrid.domain.request import ChargeRequest, PowerRange
@@ -73,7 +74,7 @@ class Wall:
     def wait(self, pause_s: float) -> None:
         self.now_s += pause_s
         self.substation.advance(self.now_s)
-        self.sessions.expire(self.now_s)
+        self.sessions.pass_time(self.now_s)
         self.share()
 
 
@@ -143,7 +144,7 @@ class Walk:
         return 0.0
 
     def wait(self) -> float:
-        self.wall.wait(self.rng.choice([1.0, 61.0, BOOKED_LEASE_S + 1]))
+        self.wall.wait(self.rng.choice([1.0, 61.0, REST_S, BOOKED_LEASE_S + 1]))
         return 0.0
 
     def step(self) -> None:

@@ -237,6 +237,16 @@ class TestChoosing:
         assert fleet.reserve(PowerRange(22, 22), 0) is None
         assert reserved(fleet, PowerRange(20, 22)).name == "region"
 
+    def test_a_region_whose_room_is_only_held_for_cars_under_way_is_asked_before_a_car_is_refused(self) -> None:
+        """A car counts twice in a region while a poll has told of it and its answer is still under way."""
+        region, country = a_fleet(substation=78), a_fleet()
+        country.join("region")
+        reserved(region)
+        region.update("substation", a_status(89, 2), 0)  # with that car
+        country.update("region", region.totals(), 0)
+
+        assert reserved(country).name == "region"
+
 
 class TestConnectors:
     """A car needs a free connector where chargers are known; elsewhere it needs none."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from smartgrid.auth.scopes import CHARGE_READ
-from support.grid import car
+from smartgrid.auth.scopes import CHARGE_READ, GRID_READ
+from support.grid import car, wait_whole
 from support.http import Reply
 from support.identity import OPERATOR, Identities
 from support.processes import Process, running, wait_until
@@ -58,6 +58,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     balancer.settings["substations"] = f"s0={substation.url}"
     gateway.settings["balancer_url"] = balancer.url
     with running(*found):
+        wait_whole(balancer, identities.bearer("reader", [GRID_READ]))
         yield Audited(identities, *found)
 
 

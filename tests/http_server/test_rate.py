@@ -88,15 +88,6 @@ def test_no_stretch_of_time_ever_has_more_than_the_burst_and_the_rate_allow(coun
         assert within <= burst + span_s * count + 1
 
 
-@given(st.lists(st.floats(0, 3), max_size=40))
-def test_whether_one_more_would_be_let_through_is_told_without_counting(times_s):
-    limiter = Limiter(TEN_A_SECOND)
-    for now_s in sorted(times_s):
-        told = [limiter.is_within("a", now_s) for _ in range(3)]
-
-        assert told == [limiter.take("a", now_s).is_within] * 3
-
-
 @pytest.mark.parametrize(
     ("text", "rate"),
     [

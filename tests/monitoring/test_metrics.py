@@ -63,6 +63,7 @@ SPECIFIED = {
         "edge_members": "gauge",
         "charger_connections_passed_on": "counter",
         "chargers_handed_over": "counter",
+        "charger_claims_disbelieved": "counter",
         "charger_clock_skew_seconds_max": "gauge",
     },
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.domain.ceiling import REST_S
 from smartgrid.domain.charger_sessions import Reading
 from smartgrid.domain.held_power import Report
 from smartgrid.domain.request import ChargeRequest, PowerRange
@@ -126,7 +127,7 @@ def test_others_are_metered_beside_chargers_over_a_kill(
     books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock
 ) -> None:
     """What chargers hold is a change of the limit to the others, and is played again like that."""
-    other = books.charge(a_car(energy_kwh=100)).record.session_id
+    other = books.charge(a_car(energy_kwh=100, vehicle_id="EV-2")).record.session_id
     clock.pass_s(1800)
     plug_in(books)
     clock.pass_s(1800)
@@ -214,6 +215,180 @@ def test_a_car_that_waits_is_found_when_it_plugs_in(books: Books) -> None:
     plugged = plug_in(books).record
     assert (plugged.session_id, plugged.state) == (waiting.session_id, "Charging")
     assert plug_in(books).replayed
+
+
+def test_a_car_that_charges_without_a_charger_is_found_when_it_plugs_in(books: Books, clock: SetClock) -> None:
+    asked = books.charge(a_car(energy_kwh=20, vehicle_id="EV-1")).record
+    clock.pass_s(3600)
+    assert (asked.state, books.ledger.status().active_sessions) == ("Charging", 1)
+    plugged = plug_in(books, held_kw=0.0).record
+    assert (plugged.session_id, plugged.charger, plugged.connector) == (asked.session_id, "CP-1", 1)
+    assert (plugged.energy_kwh, plugged.delivered_kwh) == (20, 0), "its charger's meter counts, and nothing before it"
+    (offer,) = offers(books)
+    assert (offer.session_id, offer.state, offer.power_kw) == (asked.session_id, "Charging", 11)
+    assert books.ledger.status().active_sessions == 1
+    confirm(books, offer, Reading(11.0, 20.0))
+    assert offers(books)[0].state == "Stopping", "it has had what was asked for"
+
+
+def test_what_it_had_without_a_charger_is_no_one_elses_after_a_kill(
+    books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock
+) -> None:
+    """Others have shared with it until it came to a charger: what they have had does not change for it."""
+    other = books.charge(a_car(max_kw=22, energy_kwh=100, vehicle_id="EV-2")).record.session_id
+    session_id = books.charge(a_car(max_kw=22, vehicle_id="EV-1"), "of the driver").record.session_id
+    clock.pass_s(3600)
+    plug_in(books)
+    clock.pass_s(3600)
+    books.ledger.set_capacity(22)  # a commit
+    before = books.record(other)
+    again = open_books(books.crash(tmp_path / "crashed"))
+    after, plugged = again.record(other), again.record(session_id)
+    assert before is not None
+    assert after is not None
+    assert plugged is not None
+    assert after.delivered_kwh == pytest.approx(before.delivered_kwh, abs=1e-9)
+    assert after.delivered_kwh == pytest.approx(22.0), "half of the capacity, before and after"
+    assert (plugged.charger, plugged.delivered_kwh) == ("CP-1", 0)
+
+
+def test_of_two_that_were_asked_for_the_one_with_a_connector_is_found(books: Books) -> None:
+    books.charge(a_car(vehicle_id="EV-1"), "charging")
+    set_connectors(books, 2, 2)
+    reserved = books.charge(a_car(vehicle_id="EV-1"), "reserved").record
+    assert plug_in(books).record.session_id == reserved.session_id
+
+
+def test_one_that_charges_goes_on_when_chargers_become_known(books: Books, clock: SetClock) -> None:
+    """It may be at a socket that no edge knows of, so it is not told to plug in."""
+    session_id = books.charge(a_car(energy_kwh=11)).record.session_id
+    set_connectors(books, 2, 2)
+    clock.pass_s(3601)
+    record = books.record(session_id)
+    assert record is not None
+    assert (record.end_reason, record.delivered_kwh) == ("EnergyDelivered", 11)
+
+
+def test_a_reserved_connector_takes_no_power_from_others(books: Books) -> None:
+    """Its minimum is kept from cars that come later; those who charge share all there is."""
+    first = plug_in(books, vehicle_id="EV-2").record
+    set_connectors(books, 2, 1)
+    assert books.charge(a_car(min_kw=11, max_kw=11, vehicle_id="EV-1")).record.state == "Reserved"
+    assert [(offer.session_id, offer.power_kw) for offer in offers(books)] == [(first.session_id, 22)]
+    assert books.refusal(a_car(vehicle_id="EV-3")) is NoRoomError
+
+
+def take_nothing(books: Books, clock: SetClock, *session_ids: str) -> None:
+    """For as long as makes them rest; all confirm what they are offered."""
+    for _ in range(2):
+        for offer in offers(books):
+            if offer.state != "Waiting":
+                confirm(books, offer, Reading(0.0 if offer.session_id in session_ids else offer.power_kw))
+        clock.pass_s(REST_S / 2 + 1)
+    offers(books)
+
+
+def states(books: Books) -> list[str]:
+    return [offer.state for offer in offers(books)]
+
+
+def five_cars(books: Books) -> list[str]:
+    """As many as there is room for."""
+    return [plug_in(books, f"key{n}", n, f"EV-{n}").record.session_id for n in range(1, 6)]
+
+
+def test_a_full_car_that_stays_leaves_its_place_to_one_that_waits(books: Books, clock: SetClock) -> None:
+    full = five_cars(books)[0]
+    plug_in(books, "key6", 6, "EV-6")
+    assert states(books)[5] == "Waiting"
+    take_nothing(books, clock, full)
+    assert states(books)[5] == "SuspendedEVSE", "it has begun, and gets power once the other has confirmed its 0 A"
+    confirm(books, offers(books)[0])
+    assert [offer.power_kw > 0 for offer in offers(books)] == [False, True, True, True, True, True]
+    assert states(books)[0] == "SuspendedEV"
+
+
+def test_also_with_a_safe_current_which_it_loses_first(books: Books, clock: SetClock) -> None:
+    first = plug_in(books, "key1", 1, "EV-1", fallback_kw=4.14).record.session_id
+    for n in range(2, 7):
+        plug_in(books, f"key{n}", n, f"EV-{n}")
+    confirm_at_its_safe_current = Report(offers(books)[0].number, offers(books)[0].power_kw, 4.14, 22.0)
+    for passed_s in (0, REST_S):
+        clock.pass_s(passed_s)
+        told = books.ledger.offers(0, None, 0)[0]
+        said = SessionReport(first, confirm_at_its_safe_current, Reading(0.0))
+        books.ledger.report(Reports(told.epoch, EDGE, 0, None, [], [said]))
+    assert [offer.power_kw for offer in offers(books) if offer.session_id == first] == [0]
+    for offer in offers(books):
+        confirm(books, offer)
+    assert offers(books)[5].power_kw >= 4.14
+
+
+def test_while_nobody_needs_its_place_it_may_draw_at_any_time(books: Books, clock: SetClock) -> None:
+    full = plug_in(books).record.session_id
+    take_nothing(books, clock, full)
+    (offer,) = offers(books)
+    assert (offer.state, offer.power_kw) == ("Charging", 4.14)
+    assert books.ledger.status().largest_free_kw == 22
+    confirm(books, offer, Reading(4.1))
+    confirm(books, offers(books)[0])
+    assert offers(books)[0].power_kw > 4.14
+
+
+def test_of_two_that_rest_each_has_its_turn_in_what_nobody_needs(books: Books, clock: SetClock) -> None:
+    """The one may be full, and the other's timer has come."""
+    first, second = five_cars(books)[:2]
+    books.ledger.set_capacity(17)  # four and a rest
+    take_nothing(books, clock, first, second)
+    turns = []
+    for _ in range(4):
+        take_nothing(books, clock, first, second)
+        for offer in offers(books):
+            confirm(books, offer, Reading(0.0 if offer.session_id in (first, second) else offer.power_kw))
+        turns.append(tuple(offer.power_kw > 0 for offer in offers(books)[:2]))
+    assert turns in ([(True, False), (False, True)] * 2, [(False, True), (True, False)] * 2)
+
+
+def test_it_rests_on_after_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path, clock: SetClock) -> None:
+    full = five_cars(books)[0]
+    plug_in(books, "key6", 6, "EV-6")
+    take_nothing(books, clock, full)
+    books.ledger.set_capacity(22)  # a commit
+    again = open_books(books.crash(tmp_path / "crashed"))
+    assert states(again)[0] == "SuspendedEV"
+    confirm(again, offers(again)[0])
+    assert offers(again)[5].power_kw >= 4.14
+
+
+def expected_in_s(books: Books, clock: SetClock, session_id: str) -> float | None:
+    start_s = books.ledger.offers(0, None, 0)[1].get(session_id)
+    return None if start_s is None else start_s - clock.wall_s()
+
+
+def test_a_start_is_expected_when_one_that_named_its_energy_will_have_it(books: Books, clock: SetClock) -> None:
+    books.charge(a_car(energy_kwh=20, vehicle_id="EV-1"))
+    five_cars(books)
+    waiting = plug_in(books, "key6", 6, "EV-6").record.session_id
+    confirm(books, offers(books)[0], Reading(4.0, 16.0, clock.wall_s()))
+    assert expected_in_s(books, clock, waiting) == pytest.approx(3600, abs=1)
+    clock.pass_s(1800)
+    confirm(books, offers(books)[0], Reading(4.0, 18.0, clock.wall_s()))
+    assert expected_in_s(books, clock, waiting) == pytest.approx(1800, abs=1)
+
+
+def test_behind_cars_that_named_none_no_start_is_expected(books: Books, clock: SetClock) -> None:
+    five_cars(books)
+    waiting = plug_in(books, "key6", 6, "EV-6").record.session_id
+    assert expected_in_s(books, clock, waiting) is None
+
+
+def test_a_car_with_a_reserved_connector_is_expected_to_come(books: Books, clock: SetClock) -> None:
+    set_connectors(books, 9, 9)
+    books.charge(a_car(min_kw=5, vehicle_id="EV-7"))
+    five_cars(books)
+    waiting = books.ledger.status().waiting_sessions
+    assert waiting == 1
+    assert expected_in_s(books, clock, offers(books)[4].session_id) is None
 
 
 def test_a_start_is_remembered_after_its_end_and_a_kill(books: Books, open_books: OpenBooks, tmp_path: Path) -> None:

@@ -189,7 +189,9 @@ class Wall:
         self.book.advance(self.clock.wall_s())
 
     def charge_without_a_charger(self, power: PowerRange, energy_kwh: float) -> None:
-        request = ChargeRequest("EV-other", energy_kwh, power)
+        """Its car may be one that plugs in later."""
+        vehicle_id = self.rng.choice(["EV-other", *(f"EV-{charger.connector}" for charger in self.chargers)])
+        request = ChargeRequest(vehicle_id, energy_kwh, power)
         try:
             key = f"other{next(self.names)}"
             holding, _ = self.book.charge(request, key, (1,), "", self.clock.wall_s())
@@ -484,7 +486,8 @@ class Wall:
     def others_have_no_more_than_what_is_left(self) -> None:
         left_kw = max(0.0, self.book.told().capacity_kw - sum(self.booked().values()))
         shown = [self.book.find(session_id) for session_id in self.others]
-        load_kw = sum(self.book.shown(each).power_kw for each in shown if each is not None and each.live is not None)
+        alone = [each for each in shown if each is not None and each.live is not None and not each.is_plugged_in]
+        load_kw = sum(self.book.shown(each).power_kw for each in alone)
         assert load_kw <= left_kw + NEAR_KW
 
     def booked(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,21 @@ def test_a_reservation_is_found_when_its_car_plugs_in(substation: Process) -> No
     report(substation, connectors={"total": 2, "free": 2})
     asked = substation.call("POST", "/charge", json={"vehicle_id": "EV-7", "energy_kwh": 10}).json()
     assert (asked["state"], asked["power_kw"]) == ("Reserved", 0)
+    kept_for = datetime.fromisoformat(asked["reserved_until"]) - datetime.fromisoformat(asked["started_at"])
+    assert kept_for == timedelta(minutes=15)
     assert substation.call("GET", "/status").json()["free_connectors"] == 1
     plugged = plug_in(substation, vehicle_id="EV-7").json()
     assert (plugged["session_id"], plugged["state"]) == (asked["session_id"], "Charging")
+    assert "reserved_until" not in plugged
     assert substation.call("GET", "/status").json()["free_connectors"] == 1
+
+
+def test_a_session_that_charges_without_a_charger_is_found_when_its_car_plugs_in(substation: Process) -> None:
+    asked = substation.call("POST", "/charge", json={"vehicle_id": "EV-7", "energy_kwh": 10}).json()
+    assert asked["state"] == "Charging"
+    plugged = plug_in(substation, vehicle_id="EV-7").json()
+    assert (plugged["session_id"], plugged["charger"]) == (asked["session_id"], "CP-1")
+    assert substation.call("GET", "/status").json()["active_sessions"] == 1
 
 
 def test_without_a_free_connector_nobody_is_promised_one(substation: Process) -> None:

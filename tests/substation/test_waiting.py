@@ -16,7 +16,7 @@ from smartgrid.domain.quotas import Quota
 from smartgrid.domain.request import ChargeRequest
 from smartgrid.domain.session import SessionState
 from smartgrid.protocol import keys
-from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.charger_ledger import ChargerLedger
 from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.recovery import open_book
@@ -536,7 +536,7 @@ def test_a_substation_that_was_drained_starts_nobody_when_it_comes_back(
     books.close()
     clock.pass_s(2 * HOUR_S)
     store = Store(books.folder)
-    ledger = Ledger(store, clock, open_book(store, clock, drawn_capacity_kw=100.0))
+    ledger = ChargerLedger(store, clock, open_book(store, clock, drawn_capacity_kw=100.0))
     ledger.set_draining(True)
     ledger.start(None)
     told = ledger.find(waiting)

@@ -15,7 +15,8 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
 from smartgrid.protocol.numbers import Number
 from smartgrid.runtime.clock import GridClock
-from smartgrid.substation.ledger import Ledger, Told
+from smartgrid.substation.charger_ledger import ChargerLedger
+from smartgrid.substation.ledger import Told
 from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.recovery import MAX_CLOCK_BACK_S, open_book
@@ -107,7 +108,7 @@ class Books:
         except BaseException:
             self.store.close()
             raise
-        self.ledger = Ledger(self.store, clock, book)
+        self.ledger = ChargerLedger(self.store, clock, book)
         self.ledger.start(capacity_kw)
 
     def crash(self, folder: Path) -> Path:

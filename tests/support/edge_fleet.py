@@ -132,8 +132,8 @@ class Called:
     def reject(self) -> None:
         self.on_answer(Answer({"status": "Rejected"}))
 
-    def fail(self, failure: CallFailure) -> None:
-        self.on_answer(Answer(None, failure))
+    def fail(self, failure: CallFailure, code: str = "") -> None:
+        self.on_answer(Answer(None, failure, code))
 
 
 class ScriptedLink:

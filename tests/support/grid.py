@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from smartgrid.auth.scopes import GRID_READ
 from support.http import Reply
 from support.identity import Identities
 from support.ports import free_port
@@ -55,6 +56,7 @@ class Grid(Started):
             )
             for name, capacity_kw in ((f"substation-{i}", kw) for i, kw in enumerate(capacities_kw))
         ]
+        self._reader = identities.bearer("reader", [GRID_READ]) if identities else {}
         self.edges: list[Process] = []
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in self.substations)
         calling = identities.calling if identities else {}
@@ -98,7 +100,10 @@ class Grid(Started):
         return [*self.substations, *self.balancers, *self.edges, *self.gateways]
 
     def start(self) -> Self:
+        """Returns once balancers have all in rotation: one may have looked before a substation was up."""
         start_all(self.processes)
+        for balancer in self.balancers:
+            wait_whole(balancer, self._reader)
         return self
 
     def end(self) -> None:

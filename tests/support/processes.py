@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from support import forked
 from support.http import Reply, call
 from support.ports import free_port
 
@@ -58,21 +59,14 @@ class Process(Started):
         self.settings = {"port": self.port, "data_dir": folder / "data", **settings}
         assert self.settings["data_dir"], "its default is a folder that all processes of the repository would share"
         self.log_path = folder / f"{service}.log"
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._popen: forked.Popen | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     # ------------------------------------------------------------------ life
 
     def launch(self) -> Self:
         """Start it without waiting; the log goes on where it was."""
-        with self.log_path.open("ab") as log:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-m", "smartgrid", self.service],
-                env=environment(self.settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self._popen = forked.launch(self.service, environment(self.settings), self.log_path)
         return self
 
     def start(self) -> Self:
@@ -108,7 +102,7 @@ class Process(Started):
         return self.popen.wait(timeout_s)
 
     @property
-    def popen(self) -> subprocess.Popen[bytes]:
+    def popen(self) -> forked.Popen:
         assert self._popen is not None, f"{self.service} was not started"
         return self._popen
 

@@ -32,7 +32,7 @@ def command() -> None:
 @command.command(cls=OneSentenceCommand)
 @click.argument("substation")
 @click.argument("charger")
-@click.option("--url", default="http://127.0.0.1:8083", show_default=True, help="Of the edge, or of the gateway.")
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Of the gateway, or of an edge.")
 @click.option(
     "--connector", type=click.IntRange(1, 32), default=1, show_default=True, help="That profiles are set for."
 )

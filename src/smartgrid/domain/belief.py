@@ -82,7 +82,7 @@ class Belief:
         room_kw = min(status.largest_free_kw, capacity_kw - status.committed_kw - self.reserved_min_kw)
         free = status.free_connectors
         self.has_connector = free is not None and free > self.reservations
-        held_kw = self.reserved_min_kw
+        held_kw = self.reserved_min_kw + status.reserved_kw  # here, and by a balancer that is the member
         if free and not self.has_connector:  # each is promised to a car under way, and so is all the room there is
             held_kw, room_kw = held_kw + max(0.0, room_kw), min(0.0, room_kw)
         level = int(LEVELS * (status.demand_kw + self.reserved_max_kw) / capacity_kw + 0.5)

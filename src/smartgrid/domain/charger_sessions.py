@@ -4,7 +4,8 @@ Each has a `HeldPower`: the most that it may still draw is *booked*. Whenever so
 all of them anew, in three steps:
 
 1. **Targets**, what each is to have in the end (`domain.targets`): max-min fair among all who are admitted, with a
-   charger or without, of the capacity less what is drawn anyway. A car that cannot take more has a `Ceiling`.
+   charger or without, of the capacity less what is drawn anyway. A car that cannot take more has a `Ceiling`, and one
+   that rests comes after all others: its minimum is not kept from those who wait to be admitted.
 2. **Falls** are offered at once: an offer above its target is the target.
 3. **Rises** are paid from what is left of the capacity beside all that is booked and beside the targets of sessions
    without a charger: first those who have nothing get their minimum, the oldest first, then the lowest rise first.
@@ -27,13 +28,14 @@ from smartgrid.domain import quanta
 from smartgrid.domain.ceiling import Ceiling
 from smartgrid.domain.held_power import HeldPower, Report, Sender
 from smartgrid.domain.request import PowerRange
-from smartgrid.domain.session import Session, SessionState
+from smartgrid.domain.session import SECONDS_PER_HOUR, Session, SessionState
 from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
 from smartgrid.domain.substation import Substation
-from smartgrid.domain.targets import Claim, targets_kw
+from smartgrid.domain.targets import Need, targets_kw
 
 LEAST_RISE_KW = 0.2
 """A smaller one waits for more to come, so that numbers of offers, and writes to chargers, are few."""
+NOTHING = PowerRange(0.0, 0.0)
 STOPPING = "Stopping"
 """The state of a session that has ended for all but its charger, between edge and substation."""
 
@@ -93,7 +95,7 @@ class ChargerSession:
     @property
     def state(self) -> SessionState:
         if self.power_kw <= 0:
-            return SessionState.SUSPENDED_EVSE
+            return SessionState.SUSPENDED_EV if self.rests else SessionState.SUSPENDED_EVSE
         return SessionState.SUSPENDED_EV if self.is_car_idle else SessionState.CHARGING
 
     @property
@@ -107,6 +109,14 @@ class ChargerSession:
     def is_satisfied(self) -> bool:
         """Whether it has had what it wanted."""
         return self.energy_kwh >= self.wanted_kwh
+
+    @property
+    def full_in_s(self) -> float | None:
+        """In how long it will have what it wanted, if it goes on to draw what it draws; None where nobody knows."""
+        lacks_kwh, power_kw = self.wanted_kwh - self.energy_kwh, self.metered_kw or self.power_kw
+        if self.session is None or self.is_car_idle or lacks_kwh == math.inf or power_kw <= 0:
+            return None
+        return max(0.0, lacks_kwh / power_kw * SECONDS_PER_HOUR)
 
     @property
     def range(self) -> PowerRange:
@@ -132,12 +142,29 @@ class ChargerSession:
         """Whether nobody can lower what it draws anyway: it does not obey, or no edge has asked for long."""
         return not self.supply.is_controlled or not self.supply.has_lease
 
+    @property
+    def rests(self) -> bool:
+        """Whether it takes nothing although it might, so that its place is another's."""
+        return self.ceiling.rests and self.can_rise
+
+    @property
+    def admitted(self) -> PowerRange:
+        """What it takes from the room for others."""
+        return NOTHING if self.rests else self.range
+
+    @property
+    def turn(self) -> tuple[float, int]:
+        """Who comes first: the oldest; those that rest after all others, the last to have begun to at the end."""
+        number = 0 if self.session is None else self.session.number
+        return (self.ceiling.rested_s if self.rests else -math.inf), number
+
     def reading(self) -> int:
         return quanta.of_kwh(self.energy_kwh)
 
-    def claim(self) -> Claim:
+    def need(self) -> Need:
         power = self.range
-        return Claim(PowerRange(power.min_kw, max(power.min_kw, min(power.max_kw, self.ceiling.max_kw))), self.least_kw)
+        power = PowerRange(power.min_kw, max(power.min_kw, min(power.max_kw, self.ceiling.max_kw)))
+        return Need(power, self.least_kw, self.rests)
 
     @property
     def least_kw(self) -> float:
@@ -153,9 +180,14 @@ class ChargerSession:
         self.is_car_idle = reading.is_car_idle
         if reading.power_kw is not None:
             self.metered_kw = reading.power_kw
-            limit_kw = None if reading.is_paused else self.supply.confirmed_kw
-            self.ceiling.observe(now_s, reading.power_kw, limit_kw, self.power)
+        if reading.power_kw is not None or reading.is_car_idle:
+            limit_kw = 0.0 if reading.is_paused else self.supply.confirmed_kw
+            self.ceiling.observe(now_s, reading.power_kw or 0.0, limit_kw, self.power)
         return grown_kwh
+
+    def pass_time(self, now_s: float) -> bool:
+        """Whether it has just begun to rest, or to rest anew."""
+        return self.can_rise and self.power_kw > 0 and self.ceiling.pass_time(now_s)
 
 
 class ChargerSessions:
@@ -208,8 +240,9 @@ class ChargerSessions:
 
     @property
     def suspended(self) -> int:
-        """How many are admitted and offered nothing."""
-        return sum(each.session is not None and each.power_kw <= 0 and not each.is_stopping for each in self)
+        """How many are admitted and offered nothing, although they would take it."""
+        lacking = (each for each in self if each.session is not None and not each.is_stopping and not each.rests)
+        return sum(each.power_kw <= 0 for each in lacking)
 
     def add(self, charger: ChargerSession) -> None:
         """A car has plugged in, or was there before; it waits, until `begin`."""
@@ -244,6 +277,7 @@ class ChargerSessions:
             charger.is_stopping = True  # it goes on to be a session until its edge says that it is over
             self.revision += 1
         self.changed.add(charger.session_id)
+        self._count(charger)
 
     def finish(self, charger: ChargerSession, energy_kwh: float) -> None:
         """The last word of its meter."""
@@ -269,12 +303,16 @@ class ChargerSessions:
                 self.changed.add(charger.session_id)
             charger.supply.renew(lease_end_s)
 
-    def expire(self, now_s: float) -> bool:
-        """End the leases that are over; whether there were any."""
+    def pass_time(self, now_s: float) -> bool:
+        """End the leases that are over, and let those rest that have taken nothing for long; whether there were any."""
         over = [charger for charger in self if charger.supply.expire(now_s)]
         for charger in over:
             self._touch(charger)
-        return bool(over)
+        resting = [charger for charger in self if charger.pass_time(now_s)]
+        for charger in resting:
+            self.changed.add(charger.session_id)
+            self._count(charger)
+        return bool(over or resting)
 
     def next_expiry_s(self) -> float:
         """When the next lease is over; infinite if there is none."""
@@ -312,20 +350,21 @@ class ChargerSessions:
             substation.set_aside(charger.session_id, charger.least_kw)
             return
         substation.set_aside(charger.session_id, 0)
-        if session.request.power != charger.range:
-            substation.change_power(session, charger.range)
+        if session.request.power != charger.admitted:
+            substation.change_power(session, charger.admitted)
 
     def _targets_kw(self, mine: Iterable[ChargerSession]) -> dict[str, float]:
         """By session id, of sessions without a charger too."""
-        claims = [
-            (session.number, session.session_id, Claim(session.request.power)) for session in self._substation.active
+        needs = [
+            ((-math.inf, session.number), session.session_id, Need(session.request.power))
+            for session in self._substation.active
         ]
-        claims += [(each.session.number, each.session_id, each.claim()) for each in mine if each.session is not None]
-        claims.sort(key=lambda claim: claim[0])
+        needs += [(each.turn, each.session_id, each.need()) for each in mine]
+        needs.sort(key=lambda need: need[0])
         firm_kw = sum(each.least_kw for each in self if each.is_firm)
         besides_kw = sum(each.least_kw for each in self if not each.can_rise and not each.is_firm)
-        shares = targets_kw(self._substation.capacity_kw - firm_kw, [claim for _, _, claim in claims], besides_kw)
-        return {session_id: share for (_, session_id, _), share in zip(claims, shares, strict=True)}
+        shares = targets_kw(self._substation.capacity_kw - firm_kw, [need for _, _, need in needs], besides_kw)
+        return {session_id: share for (_, session_id, _), share in zip(needs, shares, strict=True)}
 
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:
         others_kw = sum(targets[session.session_id] for session in self._substation.active)
@@ -333,7 +372,7 @@ class ChargerSessions:
         if room_kw < -TOLERANCE_KW:
             return  # also what is booked already is better given up
         rising = []
-        for charger in sorted(mine, key=_age):
+        for charger in sorted(mine, key=_turn):
             target_kw, booked_kw = targets[charger.session_id], charger.supply.booked_kw
             if target_kw < max(charger.power_kw, charger.range.min_kw):
                 continue
@@ -372,5 +411,5 @@ def _whole_watts(power_kw: float, least_kw: float) -> float:
     return max(least_kw, math.floor((power_kw + TOLERANCE_KW) * 1000) / 1000)
 
 
-def _age(charger: ChargerSession) -> int:
-    return 0 if charger.session is None else charger.session.number
+def _turn(charger: ChargerSession) -> tuple[float, int]:
+    return charger.turn

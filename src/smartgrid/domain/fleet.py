@@ -200,6 +200,7 @@ class Fleet:
             waiting_kwh=microwatts.to_kw(sums.waiting_uwh),
             connectors=sums.connectors if sums.with_connectors else None,
             free_connectors=sums.free_connectors if sums.with_connectors else None,
+            reserved_kw=microwatts.to_kw(sums.reserved_uw),
         )
 
     def largest_room_kw(self) -> float:

@@ -142,6 +142,10 @@ class Session:
         self._lacks = self.lacks()
         self._supply = None
 
+    def begin_anew(self) -> None:
+        """Have had nothing yet; it is not connected."""
+        self._lacks = self._wanted
+
     def round(self, reading: int | None = None) -> int:
         """Have been delivered just `delivered_kwh`, which is rounded; returns how much more that is, in quanta.
 

@@ -22,6 +22,8 @@ class Status:
     `demand_kw`), `waiting_kwh` the energy that they want. A substation where one waits has no room for others.
     `connectors` is how many connectors of chargers are there, and `free_connectors` how many of them a car can still be
     promised; None where no chargers are known, so that cars need none.
+    `reserved_kw` is how much of `committed_kw` a balancer only holds for cars that have not been admitted yet, so that
+    it may come free at any moment; a substation holds nothing.
     """
 
     capacity_kw: float
@@ -39,6 +41,7 @@ class Status:
     waiting_kwh: float = 0.0
     connectors: int | None = None
     free_connectors: int | None = None
+    reserved_kw: float = 0.0
 
     @property
     def load_percentage(self) -> float:
@@ -55,6 +58,7 @@ class Status:
             and -ROUNDING_KW <= self.demand_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.largest_free_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.waiting_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.reserved_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.waiting_kwh <= MAX_ENERGY_KWH
             and self.next_release_s == self.next_release_s
         )
@@ -87,4 +91,5 @@ class Status:
             self.waiting_kwh,
             self.connectors,
             self.free_connectors,
+            self.reserved_kw,
         )

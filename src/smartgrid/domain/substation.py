@@ -25,7 +25,7 @@ with its minimum and no power, for `reservation_s`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -79,6 +79,7 @@ class Substation:
         self._corrected = 0  # what sessions have been delivered beyond what the meter says, in quanta
         self._taken_in = 0
         self._next_event_s: float | None = None
+        self._expected: Mapping[str, float] | None = None
         self._ended: list[Session] = []
 
     @property
@@ -187,12 +188,18 @@ class Substation:
             self.revision += 1
 
     def plug_in(self, session: Session) -> None:
-        """The car for which a connector is reserved has come: it stays for as long as it likes."""
-        self._metered[session.session_id] = self._reserved.pop(session.session_id)
+        """Its car has come to a charger, which meters it from now on: it stays for as long as it likes.
+
+        A connector was reserved for it, or it was metered here, as it began when no chargers were known: then what it
+        was reckoned to have had counts no more.
+        """
+        if self._reserved.pop(session.session_id, None) is None:
+            self._disconnect(session)
+            session.begin_anew()
+        self._metered[session.session_id] = session
         self._departures.discard(session)
-        session.request = replace(session.request, departure_s=None)
-        self._next_event_s = self._find_next_event_s()
-        self.revision += 1
+        session.request = replace(session.request, departure_s=None, is_metered=True)
+        self._share()
 
     def change_power(self, session: Session, power: PowerRange) -> None:
         """Let an active session with a charger have this range from now on."""
@@ -235,7 +242,20 @@ class Substation:
         twin.held_kw, twin._water.capacity = self.held_kw, self._water.capacity
         twin._aside, twin._aside_sum = dict(self._aside), self._aside_sum
         twin.restore(session.copy() for session in chain(self.active, self._metered.values(), self._reserved.values()))
+        if self._expected is not None:
+            twin.expect(self._expected)
         return twin
+
+    def expect(self, ends_s: Mapping[str, float]) -> None:
+        """To look ahead with: sessions that chargers meter end at these times, and all others of theirs stay, also
+        those for which a connector is reserved: they are expected to come."""
+        self._expected = ends_s
+        for session in self._reserved.values():
+            self._departures.discard(session)
+        for session_id, end_s in ends_s.items():
+            if (metered := self._metered.get(session_id)) is not None:
+                self._departures.push(metered, end_s)
+        self._next_event_s = self._find_next_event_s()
 
     def restore(self, sessions: Iterable[Session]) -> None:
         """Take over active sessions as they stood at `now_s`, oldest first."""
@@ -322,7 +342,7 @@ class Substation:
         else:
             self._reserved[session.session_id] = session
         self._count(session, 1)
-        if request.departure_s is not None:
+        if request.departure_s is not None and not (request.is_metered and self._expected is not None):
             self._departures.push(session, request.departure_s)
 
     def _end(self, session: Session, reason: EndReason, ended_s: float) -> None:
@@ -331,14 +351,18 @@ class Substation:
             del (self._metered if session_id in self._metered else self._reserved)[session_id]
             session.end(ended_s, reason)
         else:
-            if self._fed.pop(session_id, None) is not None:
-                self._water.leave(session)
-            else:
-                del self._suspended[session_id]
+            self._disconnect(session)
             self._corrected += session.end(ended_s, reason)
         self._count(session, -1)
         self._departures.discard(session)
         self._ended.append(session)
+
+    def _disconnect(self, session: Session) -> None:
+        """It is metered here no more."""
+        if self._fed.pop(session.session_id, None) is not None:
+            self._water.leave(session)
+        else:
+            del self._suspended[session.session_id]
 
     def _count(self, session: Session, sessions: int) -> None:
         power = session.request.power

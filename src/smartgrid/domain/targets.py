@@ -14,37 +14,39 @@ from smartgrid.domain.sharing import TOLERANCE_KW, share_kw
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a session can use, and what it draws anyway, also if it is given nothing."""
+class Need:
+    """What a session can use, and what it draws anyway, also if it is given nothing. One that `rests` takes nothing as
+    far as is known: it gets what nobody else needs."""
 
     power: PowerRange
     anyway_kw: float = 0.0
+    rests: bool = False
 
 
-def targets_kw(capacity_kw: float, claims: Sequence[Claim], besides_kw: float = 0.0) -> list[float]:
-    """The power of each, in the order of `claims`, the oldest first.
+def targets_kw(capacity_kw: float, needs: Sequence[Need], besides_kw: float = 0.0) -> list[float]:
+    """The power of each, in the order of `needs`, the oldest first, and after all others those that rest.
 
-    Whoever draws its minimum anyway is fed, as that costs nothing; and so are the oldest of the others whose minimums
-    fit beside. They share the capacity, and the rest is given nothing. What of its minimum the rest draws anyway, and
-    what others do that have no claim (`besides_kw`), comes off what is shared, but pauses nobody: if all word from the
-    edge ended, whoever was paused would draw as much again.
+    Whoever draws its minimum anyway and does not rest is fed, as that costs nothing; and so are the oldest of the
+    others whose minimums fit beside. They share the capacity, and the rest is given nothing. What of its minimum the
+    rest draws anyway, and what is drawn by those that are not in the list (`besides_kw`), comes off what is shared, but
+    pauses nobody: if all word from the edge ended, whoever was paused would draw as much again.
     """
-    fed = {number for number, claim in enumerate(claims) if claim.anyway_kw >= claim.power.min_kw}
-    least_kw = sum(claims[number].anyway_kw for number in fed)
-    for number, claim in enumerate(claims):
+    fed = {number for number, need in enumerate(needs) if need.anyway_kw >= need.power.min_kw and not need.rests}
+    least_kw = sum(needs[number].anyway_kw for number in fed)
+    for number, need in enumerate(needs):
         if number in fed:
             continue
-        least_kw += claim.power.min_kw
+        least_kw += need.power.min_kw
         if least_kw > capacity_kw + TOLERANCE_KW:
             break
         fed.add(number)
-    ranges = [_with_anyway(claims[number]) for number in sorted(fed)]
-    left_kw = capacity_kw - besides_kw - sum(claim.anyway_kw for n, claim in enumerate(claims) if n not in fed)
-    shares = dict.fromkeys(range(len(claims)), 0.0)
+    ranges = [_with_anyway(needs[number]) for number in sorted(fed)]
+    left_kw = capacity_kw - besides_kw - sum(need.anyway_kw for n, need in enumerate(needs) if n not in fed)
+    shares = dict.fromkeys(range(len(needs)), 0.0)
     shares |= zip(sorted(fed), share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges), strict=True)
     return list(shares.values())
 
 
-def _with_anyway(claim: Claim) -> PowerRange:
-    power = claim.power
-    return PowerRange(max(power.min_kw, claim.anyway_kw), max(power.max_kw, claim.anyway_kw))
+def _with_anyway(need: Need) -> PowerRange:
+    power = need.power
+    return PowerRange(max(power.min_kw, need.anyway_kw), max(power.max_kw, need.anyway_kw))

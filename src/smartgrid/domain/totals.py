@@ -22,6 +22,7 @@ class Sums(NamedTuple):
     load_uw: int = 0
     committed_uw: int = 0
     demand_uw: int = 0
+    reserved_uw: int = 0
     active_sessions: int = 0
     waiting_sessions: int = 0
     waiting_uw: int = 0
@@ -94,6 +95,7 @@ def _share(belief: Belief) -> Share:
         microwatts.from_kw(status.load_kw),
         microwatts.from_kw(status.committed_kw + belief.reserved_min_kw),
         microwatts.from_kw(status.demand_kw + belief.reserved_max_kw),
+        microwatts.from_kw(status.reserved_kw + belief.reserved_min_kw),
         status.active_sessions,
         status.waiting_sessions,
         microwatts.from_kw(status.waiting_kw),

@@ -13,6 +13,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smartgrid.edge.chargers.desk import DISBELIEVED
 from smartgrid.edge.chargers.picture import Counts
 from smartgrid.edge.grid.substation import SubstationState
 from smartgrid.edge.messages.values import ConnectorStatus
@@ -39,7 +40,6 @@ REFUSALS = (
     "tls",
     "unknown",
     "wrong_key",
-    "wrong_keys",
 )
 ERRORS = (
     "full",
@@ -67,6 +67,7 @@ class _Read:
     counts: Counts
     substations: list[SubstationState]
     profiles: dict[str, int]
+    disbelieved: dict[str, int]
     deliveries: dict[str, int]
     polls: dict[str, int]
     reports: dict[str, int]
@@ -93,6 +94,13 @@ class EdgeCollector(Collector):
         )
         if found is not None:
             yield from _of_chargers(found.counts)
+            yield _counted(
+                "charger_claims_disbelieved",
+                "What chargers said and cannot be: power beyond twice the rating, a connector that is not registered.",
+                "kind",
+                DISBELIEVED,
+                found.disbelieved,
+            )
             yield from _of_substations(found)
             yield from _of_sharing(found)
         yield from self._of_sockets()
@@ -104,6 +112,7 @@ class EdgeCollector(Collector):
                 parts.fleet.counts(),
                 parts.grid.states(),
                 dict(parts.fleet.steering.profiles),
+                dict(parts.fleet.desk.disbelieved),
                 dict(parts.grid.counters.deliveries),
                 dict(parts.grid.counters.offers),
                 dict(parts.grid.counters.reports),

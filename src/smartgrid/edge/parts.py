@@ -41,6 +41,8 @@ from smartgrid.runtime.start_error import StartError
 MOST_SPREAD_S = 3.0
 """Over which connections are closed at the end: their chargers come again as spread as that."""
 LAST_REPORTS_S = 2.0
+TLS_SHARE = 4
+"""All chargers may connect at once; over TLS of our own, which costs ten times as much, a part of them."""
 LEAST_SILENCE_S, HEARTBEATS_MISSED = 900.0, 3.0
 """A charger is gone that has said nothing for so long, and that has missed so many heartbeats."""
 log = logging.getLogger(__name__)
@@ -110,6 +112,7 @@ async def begin(settings: EdgeSettings, counters: Counters, selector: FairSelect
     proxies = Proxies(networks(settings.trusted_proxies), settings.client_certificate_header)
     bounds = Bounds(
         max_connections=settings.max_chargers,
+        max_handshakes=settings.max_chargers // (TLS_SHARE if tls else 1),
         max_message_bytes=settings.max_frame_bytes,
         messages_per_s=settings.messages_per_s,
         silence_s=max(LEAST_SILENCE_S, HEARTBEATS_MISSED * settings.heartbeat_s),

@@ -207,6 +207,8 @@ class Reading:
     offered_a: float | None = None
     is_late: bool = False
     """From a queue: it counts for the energy, never for what is drawn now."""
+    is_overall: bool = False
+    """The current was told without a phase, and is in L1's place: it may be of each phase, or of all together."""
 
 
 # ---------------------------------------------------------------------- between chargers/ and grid/
@@ -313,6 +315,7 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"  # for good: asking again would not help
     LATER = "later"  # not reached, or not now: ask again
+    UNUSABLE = "unusable"  # could not be said, or not be understood: ask again, but not for ever
 
 
 class Grid(Protocol):

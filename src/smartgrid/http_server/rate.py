@@ -71,11 +71,6 @@ class Limiter:
     def __len__(self) -> int:
         return len(self._due_s)
 
-    def is_within(self, key: object, now_s: float) -> bool:
-        """Whether one more request of `key` would be within the rate; nothing is counted."""
-        full_s = self.rate.burst * self.rate.interval_s
-        return max(self._due_s.get(key, now_s), now_s) + self.rate.interval_s - now_s <= full_s * (1 + ROUNDING)
-
     def take(self, key: object, now_s: float) -> Verdict:
         """Count a request of `key`, if it is within the rate."""
         interval_s = self.rate.interval_s

@@ -224,6 +224,7 @@ def _charger_test(settings: ChargerSettings, output: Path | None, html: Path | N
     except ModuleNotFoundError as problem:
         raise RefusalError(f"Simulated chargers need {problem.name}: pip install 'smartgrid[loadtest]'.") from None
     from smartgrid.loadtest.chargers.grid import GridView, NoAnswerError
+    from smartgrid.loadtest.chargers.reach import why_not
     from smartgrid.loadtest.chargers.report import report_of as charger_report
     from smartgrid.loadtest.chargers.table import result_text as charger_text
     from smartgrid.loadtest.chargers.thresholds import missed_thresholds as missed
@@ -235,6 +236,8 @@ def _charger_test(settings: ChargerSettings, output: Path | None, html: Path | N
         raise RefusalError(f"The gateway does not say which substations there are: {problem}.") from None
     if not capacities_kw:
         raise RefusalError(f"There are no substations behind {settings.target}.")
+    if (refusal := why_not(settings.edge, next(iter(capacities_kw)))) is not None:
+        raise RefusalError(refusal)
     click.echo(
         f"Scenario chargers: {settings.chargers} chargers at {len(capacities_kw)} substations "
         f"for {settings.duration_s:.0f} s, {settings.edge}"

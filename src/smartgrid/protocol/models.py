@@ -195,7 +195,12 @@ class SessionBody(WireModel):
     )
     position: int | None = Field(None, description="While it waits: its place in the list, 1 for the first.")
     expected_start: str | None = Field(
-        None, description="While it waits: when it will start if nothing unforeseen happens; null if it will not."
+        None,
+        description="While it waits: when it will start if nothing unforeseen happens; null if it will not, or nobody "
+        "knows, as it waits for a car at a charger whose energy nobody has named.",
+    )
+    reserved_until: str | None = Field(
+        None, description="While it is `Reserved`: by when its car has to plug in; absent in all other states."
     )
     charger: str | None = Field(None, description="Where it is plugged in; absent of a session without a charger.")
     connector: int | None = Field(None, description="Of that charger.")

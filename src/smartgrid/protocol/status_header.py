@@ -44,6 +44,7 @@ class StatusHeader(BaseModel):
     waiting_kwh: float = Field(0.0, ge=0, le=MAX_ENERGY_KWH)
     connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
     free_connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
+    reserved_kw: PowerKw = 0.0
 
     @model_validator(mode="after")
     def _room_within_capacity(self) -> StatusHeader:
@@ -70,6 +71,7 @@ class StatusHeader(BaseModel):
             waiting_kwh=self.waiting_kwh,
             connectors=self.connectors,
             free_connectors=self.free_connectors,
+            reserved_kw=self.reserved_kw,
         )
 
 
@@ -78,6 +80,8 @@ def encode(name: str, status: Status, release_in_s: float | None) -> str:
     header = wire_status(name, status)
     header["next_release_s"] = None if release_in_s is None else min(release_in_s, MAX_RELEASE_S)
     header["largest_free_kw"] = status.largest_free_kw
+    if status.reserved_kw:  # of a balancer alone
+        header["reserved_kw"] = round(status.reserved_kw, 9)
     header["waiting_kwh"] = round(status.waiting_kwh, 9)
     return to_json(header).decode()
 

@@ -31,7 +31,8 @@ from smartgrid.runtime import logs
 from smartgrid.runtime.audit import Audit
 from smartgrid.runtime.clock import GridClock
 from smartgrid.runtime.lifecycle import Lifecycle
-from smartgrid.substation.ledger import Ledger, Told
+from smartgrid.substation.charger_ledger import ChargerLedger
+from smartgrid.substation.ledger import Told
 from smartgrid.substation.metrics import SubstationMetrics
 from smartgrid.substation.offers_views import OffersViews, key_of_plug, to_plug_in
 from smartgrid.substation.record import Record, to_waiting, to_wire
@@ -72,7 +73,7 @@ class Api:
     def __init__(
         self,
         name: str,
-        ledger: Ledger,
+        ledger: ChargerLedger,
         clock: GridClock,
         metrics: SubstationMetrics,
         *,

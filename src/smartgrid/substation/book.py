@@ -227,7 +227,9 @@ class Book:
             ended = changes.ended
         for session in ended:
             self._note_end(session.session_id, self._scale.to_wall_s(session.ended_s or 0.0))
-        if self._chargers.sessions.expire(self.wall_s) or self._substation.revision != self._shared_revision:
+        if self._chargers.sessions.pass_time(self.wall_s):
+            self._start_due()
+        elif self._substation.revision != self._shared_revision:
             self._share()
 
     def set_fault(self, fault: str | None) -> bool:
@@ -312,7 +314,15 @@ class Book:
         """To look ahead with; None if nothing unforeseen has happened since there were so many surprises."""
         if surprises == self.surprises:
             return None
-        return Copies(self._line.copy(), self._substation.copy(), self.surprises)
+        substation = self._substation.copy()
+        substation.expect(
+            {
+                charger.session_id: self._scale.to_grid_s(self.wall_s + full_in_s)
+                for charger in self._chargers.sessions
+                if (full_in_s := charger.full_in_s) is not None
+            }
+        )
+        return Copies(self._line.copy(), substation, self.surprises)
 
     def takes(self, car: WaitingCar) -> bool:
         """Whether such a car may wait here, as things stand."""

@@ -2,7 +2,8 @@
 
 A charger session is a session like any other, with key, number and place in the list; only its charger ends it, and
 meters it. A car is plugged in whether there is room for it or not, so it is never refused: it waits, and draws what it
-draws anyway. One that was asked for before, waiting or with a connector reserved, is found by its vehicle.
+draws anyway. One that was asked for before is found by its vehicle: with a connector reserved, waiting, or charging
+as far as the substation knew, where it began before any charger was known.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 from smartgrid.domain.charger_sessions import ChargerSession, Reading
@@ -217,8 +219,9 @@ class ChargerBook(Book):
     def _asked_for_before(self, vehicle_id: str) -> Holding | None:
         """The session that a driver has asked for, and that has not come to a charger yet: the oldest."""
         reserved = (session.session_id for session in self._substation.reserved if _is_of(session.request, vehicle_id))
+        charging = (session.session_id for session in self._substation.active if _is_of(session.request, vehicle_id))
         waiting = (car.session_id for car in self._line if _is_of(car.request, vehicle_id))
-        for session_id in (*reserved, *waiting):
+        for session_id in chain(reserved, charging, waiting):
             holding = self._rows.find(session_id)
             if holding is not None and not holding.is_plugged_in:
                 return holding
@@ -227,7 +230,7 @@ class ChargerBook(Book):
     def _meter(self, holding: Holding, power: PowerRange) -> None:
         """Its charger meters it from now on, within what both can."""
         live = holding.live
-        assert live is not None, "it waits, or has a connector reserved"
+        assert live is not None, "it has not ended"
         asked = live.request.power
         most_kw = min(asked.max_kw, power.max_kw)
         both = PowerRange(min(max(asked.min_kw, power.min_kw), most_kw), most_kw)
@@ -243,6 +246,8 @@ class ChargerBook(Book):
             holding.seq, session_id, request, found, request.power, self.wall_s
         )
         if live.session is not None:
+            if not live.session.request.is_metered:
+                self.want_checkpoint()  # others have shared with it, which no replay knows of any more
             self._substation.plug_in(live.session)
             self._chargers.sessions.begin(charger, live.session)
             return

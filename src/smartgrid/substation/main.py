@@ -11,8 +11,8 @@ from smartgrid.runtime.quotas import parse_quotas
 from smartgrid.runtime.server import serve
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation.app import Api, make_app
+from smartgrid.substation.charger_ledger import ChargerLedger
 from smartgrid.substation.draining import Draining
-from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.limits import Limits
 from smartgrid.substation.metrics import BooksCollector, SubstationMetrics
 from smartgrid.substation.recovery import open_book
@@ -48,7 +48,7 @@ def run(settings: SubstationSettings) -> None:
         on_end=counted.ended,
         on_start=counted.started,
     )
-    ledger = Ledger(store, clock, book, keep_ended=settings.keep_ended)
+    ledger = ChargerLedger(store, clock, book, keep_ended=settings.keep_ended)
     draining = Draining(settings.data_dir, ledger)
     draining.restore()  # before anyone who waits may start
     try:

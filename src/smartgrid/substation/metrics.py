@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from smartgrid.domain.session import Session
 from smartgrid.domain.status import Status
-from smartgrid.substation.ledger import Ledger
+from smartgrid.substation.charger_ledger import ChargerLedger
 
 DURATION_BUCKETS_S = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 57600)
 
@@ -53,7 +53,7 @@ class SubstationMetrics:
 class BooksCollector(Collector):
     """Gauges straight from the books, so that they are never out of date."""
 
-    def __init__(self, ledger: Ledger, data_dir: Path) -> None:
+    def __init__(self, ledger: ChargerLedger, data_dir: Path) -> None:
         self._ledger, self._data_dir = ledger, data_dir
 
     def collect(self) -> Iterable[Metric]:

@@ -27,8 +27,8 @@ from smartgrid.protocol.offers import (
 from smartgrid.runtime import logs
 from smartgrid.runtime.clock import rfc3339
 from smartgrid.substation.charger_book import Offer, Offers, Reports, SessionReport
+from smartgrid.substation.charger_ledger import ChargerLedger
 from smartgrid.substation.chargers import PlugIn
-from smartgrid.substation.ledger import Ledger
 from smartgrid.substation.record import to_wire
 from smartgrid.web import access, auditing
 from smartgrid.web.app import answer, query_int, read_body
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 class OffersViews:
     """The views. Of `name`, the substation; its long polls are among those of all others."""
 
-    def __init__(self, name: str, ledger: Ledger, polls: LongPolls) -> None:
+    def __init__(self, name: str, ledger: ChargerLedger, polls: LongPolls) -> None:
         self.name, self.ledger, self._polls = name, ledger, polls
 
     @route("GET", "/offers")

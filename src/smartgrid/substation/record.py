@@ -104,6 +104,8 @@ def to_wire(record: Record, substation: str) -> dict[str, object]:
         shown["wait_until"] = rfc3339(record.wait_until_wall_s)
     if record.position is not None:
         shown["position"], shown["expected_start"] = record.position, _time(record.expected_start_wall_s)
+    if record.state == SessionState.RESERVED:
+        shown["reserved_until"] = _time(record.leaves_wall_s)
     if record.charger is not None:
         shown["charger"], shown["connector"] = record.charger, record.connector
     if record.metered is not None:

@@ -10,6 +10,7 @@ import pytest
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
 from smartgrid.edge.chargers.safe_plans import RAISE_SPACING_S
 from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
+from smartgrid.edge.transactions.deliveries import MOST_DELAY_S, MOST_UNUSABLE
 from support.edge_fleet import SUBSTATION, ScriptedLink, World
 
 V201 = OcppVersion.V201
@@ -399,7 +400,7 @@ def test_a_session_that_was_stopped_through_the_api_is_stopped_at_its_charger_un
     assert [end.reason for end in world.grid.ends] == ["Remote"]
 
 
-def test_in_2x_by_its_own_call(world: World) -> None:
+def test_a_2x_charger_is_asked_to_stop_by_its_own_call(world: World) -> None:
     link = world.connect(version=V201)
     world.event(link, "Started", car="Charging", token=TAG, evse=1)
     world.offer(0.0, state="Stopping")
@@ -567,10 +568,11 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
     assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
 
 
-def test_an_action_that_ocpp_does_not_have_is_refused(world: World) -> None:
-    link = world.connect()
-    link.say("MakeCoffee")
-    assert link.refused == {"1": "NotImplemented"}
+@pytest.mark.parametrize("version", list(OcppVersion))
+def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
+    link = world.connect(version=version)
+    link.say("Reset", type="Soft")
+    assert link.refused == {"1": "NotSupported"}
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))
@@ -607,6 +609,15 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert len(list(world.fleet.states(None))) == 1
 
 
+def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=0, w=10_900)
+    world.stop(link, transaction, 1000)
+    state = world.fleet.state(link.charger)
+    assert state is not None
+    assert (state.connectors[0].power_kw, state.connectors[0].currents_a) == (None, (None, None, None))
+
+
 def test_counts_for_the_metrics(world: World) -> None:
     link, transaction = charging(world)
     world.grid.outcome = Outcome.LATER
@@ -616,3 +627,88 @@ def test_counts_for_the_metrics(world: World) -> None:
     assert (counts.connected, counts.not_obeying, counts.untold) == (1, 0, 1)
     assert counts.connectors == {"Charging": 1}
     assert counts.oldest_untold_s == pytest.approx(100, abs=1)
+
+
+# ---------------------------------------------------------------------- what is not to be believed
+
+
+def test_a_meter_that_shows_more_than_twice_the_rating_counts_as_that_and_is_counted(world: World) -> None:
+    link, transaction = charging(world)
+    world.value(link, transaction, wh=2000, w=900_000)
+    report = world.last_report()
+    assert report.power_kw == pytest.approx(2 * report.rating_kw, abs=0.01)
+    assert world.fleet.desk.disbelieved["power"] == 1
+
+    world.value(link, transaction, wh=3000, w=1.9 * report.rating_kw * 1000)
+    assert world.last_report().power_kw == pytest.approx(1.9 * report.rating_kw, abs=0.01)
+    assert world.fleet.desk.disbelieved["power"] == 1
+
+
+def test_connectors_that_a_registered_charger_can_hardly_have_cost_nothing_and_are_counted(world: World) -> None:
+    link = world.connect()
+    for number in range(2, 40):
+        world.status(link, "Available", connector=number)
+        world.value(link, None, wh=1000, w=5000, connector=number)
+    world.clock.run(1)
+    charger = world.fleet.roster.get(link.charger)
+    assert charger is not None
+    assert [*charger.connectors] == [1, 2, 3, 4]
+    assert world.fleet.desk.disbelieved["connector"] == 2 * 35
+
+
+def test_a_start_there_is_answered_as_ocpp_has_it_and_begins_nothing(world: World) -> None:
+    link = world.connect()
+    asked = {"connectorId": 9, "idTag": "TAG", "timestamp": world.time(), "meterStart": 0}
+    answer = link.say("StartTransaction", **asked)
+    assert answer["idTagInfo"] == {"status": "Invalid"}
+    assert link.say("StartTransaction", **asked) == answer
+    assert world.grid.starts == []
+
+    link = world.connect("CP2", V201)
+    token = {"idToken": "TAG", "type": "ISO14443"}
+    assert world.event(link, "Started", evse=9, token=token) == {"idTokenInfo": {"status": "Invalid"}}
+    assert world.event(link, "Updated", evse=9, seq=1) == {}
+    assert world.grid.starts == []
+
+
+def test_a_registered_charger_may_have_as_many_connectors_as_are_registered(tmp_path: Path) -> None:
+    world = World(tmp_path, connectors=12)
+    link = world.connect()
+    assert world.start(link, connector=12)
+    world.clock.run(1)
+    assert [order.connector for order in world.grid.starts] == [12]
+
+
+def test_an_order_that_is_never_understood_is_set_aside_said_and_what_is_behind_it_goes_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = world.connect()
+    world.offer()
+    world.grid.outcome = Outcome.UNUSABLE
+    first = world.start(link, tag="FIRST")
+    world.clock.run(MOST_UNUSABLE * MOST_DELAY_S)
+    assert world.fleet.deliveries.results["refused"] == 1
+    assert "refused the start of a transaction for good" in caplog.text
+
+    world.grid.outcome = Outcome.DONE
+    world.stop(link, first, 2000)
+    world.start(link, tag="SECOND")
+    world.clock.run(60)
+    assert [order.vehicle_id for order in world.grid.starts] == ["SECOND"]
+
+
+def test_messages_that_cannot_be_handled_fill_no_log(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = world.connect()
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(world.fleet.desk, "status", fails)
+    for _ in range(100):
+        world.status(link, "Available")
+    world.clock.run(11)
+    world.status(link, "Available")
+    said = [record for record in caplog.records if "could not be handled" in record.message]
+    assert [record.unsaid for record in said] == ["0", "99"]  # type: ignore[attr-defined]

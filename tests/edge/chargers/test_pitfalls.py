@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.ports import CallFailure, OcppVersion, Outcome
-from support.edge_fleet import World
+from support.edge_fleet import ScriptedLink, World
 
 V201 = OcppVersion.V201
 TAG = {"idToken": "TAG", "type": "ISO14443"}
@@ -326,6 +326,39 @@ def test_pitfall_09_a_session_begins_at_the_first_authorization_and_plug_not_at_
     assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
 
 
+def occupied(world: World, link: ScriptedLink) -> None:
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+
+
+def test_pitfall_09_a_car_of_which_events_tell_nothing_is_there_when_its_evse_is_occupied(world: World) -> None:
+    link = world.connect(version=V201)
+    occupied(world, link)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_or_when_its_transaction_is_metered(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    assert world.grid.starts == []
+    world.event(link, "Updated", seq=0, trigger="MeterValuePeriodic", evse=1, wh=0.0)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_or_when_its_evse_is_said_to_be_occupied_after_that(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
+    occupied(world, link)
+    assert len(world.grid.starts) == 1
+
+
+def test_pitfall_09_but_not_where_they_tell_that_there_is_none(world: World) -> None:
+    link = world.connect(version=V201)
+    occupied(world, link)
+    world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1, car="Idle")
+    assert world.grid.starts == []
+
+
 def test_pitfall_09_nor_at_an_authorization_without_a_car(world: World) -> None:
     link = world.connect(version=V201)
     world.event(link, "Started", seq=0, trigger="Authorized", token=TAG, evse=1)
@@ -466,3 +499,44 @@ def test_a_profile_that_gets_no_answer_is_counted_and_nothing_breaks(world: Worl
     world.offer()
     link.take("SetChargingProfile")[0].fail(CallFailure.TIMEOUT)
     assert world.fleet.steering.profiles == {"unknown": 1}
+
+
+# ---------------------------------------------------------------------- 13: a profile in place of another
+
+
+def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_the_first_one_cleared(
+    world: World,
+) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
+    world.offer(11.0)
+    link.profiles()
+
+    world.offer(6.9)
+    (second,) = link.take("SetChargingProfile")
+    second.reject()
+    (clear,) = link.take("ClearChargingProfile")
+    assert clear.payload["chargingProfileId"] == second.payload["chargingProfile"]["id"]
+    world.offer(5.5)
+    assert link.take("ClearChargingProfile") + link.take("SetChargingProfile") == []
+    clear.accept()
+    assert link.profiles() == [("TxProfile", 7.9, "T1")]
+
+    world.offer(4.5)
+    link.take("ClearChargingProfile")[0].accept()
+    assert link.profiles() == [("TxProfile", 6.5, "T1")]
+
+
+def test_pitfall_13_one_that_refuses_it_all_the_same_is_tried_another_way(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
+    world.offer(11.0)
+    link.profiles()
+
+    world.offer(6.9)
+    link.take("SetChargingProfile")[0].reject()
+    link.take("ClearChargingProfile")[0].accept()
+    link.take("SetChargingProfile")[0].reject()
+    world.clock.run(61)
+    world.offer(6.9)
+    assert {purpose for purpose, *_ in link.profiles()} == {"TxDefaultProfile"}

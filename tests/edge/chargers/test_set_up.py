@@ -34,6 +34,54 @@ def test_a_charger_is_set_up_once_its_limits_are_set(world: World) -> None:
     assert "ChangeConfiguration" in asked
 
 
+BOOT = {"chargePointVendor": "Test", "chargePointModel": "Slow"}
+
+
+def refuse_all(link: ScriptedLink) -> None:
+    """As one does that was not let in by the answer to its BootNotification yet."""
+    while link.calls:
+        link.calls.pop(0).fail(CallFailure.REFUSED)
+
+
+def test_one_that_refuses_everything_before_it_has_booted_is_set_up_once_it_has(world: World) -> None:
+    link = world.connect()
+    refuse_all(link)
+    link.say("BootNotification", **BOOT)
+    assert "ChangeConfiguration" in converse(link)
+    assert converse(world.connect()) == []
+
+
+@pytest.mark.parametrize("code", ["SecurityError", "InternalError", "GenericError"])
+def test_a_limit_that_it_cannot_take_just_after_its_boot_is_written_again_as_it_was(world: World, code: str) -> None:
+    link = world.connect(is_settled=False)
+    link.say("BootNotification", **BOOT)
+    world.clock.run(1)
+    while early := link.take("SetChargingProfile"):
+        early[0].fail(CallFailure.REFUSED, code)
+    world.clock.run(10)
+    assert link.profiles() == [("TxDefaultProfile", 0.0, None)]
+
+
+def test_one_that_still_cannot_later_on_is_tried_another_way(world: World) -> None:
+    link = world.connect()
+    world.clock.run(40)
+    world.start(link)
+    world.offer(11.0)
+    refused = [call for call in link.take("SetChargingProfile") if "TxProfile" in str(call.payload)]
+    refused[0].fail(CallFailure.REFUSED, "InternalError")
+    again = [call.payload["csChargingProfiles"] for call in link.take("SetChargingProfile")]
+    assert {each["chargingProfilePurpose"] for each in again} == {"TxDefaultProfile"}
+
+
+def test_what_it_refused_while_it_booted_is_asked_again_once(world: World) -> None:
+    link = world.connect()
+    link.calls.pop(0).fail(CallFailure.REFUSED)
+    link.say("BootNotification", **BOOT)
+    asked = converse(link)
+    assert asked.count("GetConfiguration") == 1
+    assert asked.index("GetConfiguration") > 0
+
+
 def test_one_that_comes_back_is_not_set_up_again_not_even_by_another_process(world: World) -> None:
     converse(world.connect())
     assert converse(world.connect()) == []
@@ -89,5 +137,5 @@ def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) ->
     assert sum(bool(link.calls) for link in links[ABREAST:]) == 2
 
 
-def test_in_2x_by_variables(world: World) -> None:
+def test_a_2x_charger_is_set_up_by_its_variables(world: World) -> None:
     assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"

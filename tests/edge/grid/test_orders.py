@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_what_is_settled_otherwise_is_refused_for_good(substation: StrangeSubsta
     assert edge.grid.counters.deliveries["refused"] == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422, 429, 500, 502, 503, 504, 302])
+@pytest.mark.parametrize("status", [401, 403, 404, 415, 429, 500, 502, 503, 504, 302])
 def test_whatever_may_be_better_the_next_time_is_for_later(
     substation: StrangeSubstation, edge: Running, status: int
 ) -> None:
@@ -70,6 +71,26 @@ def test_whatever_may_be_better_the_next_time_is_for_later(
 
     assert (outcome, session) == (Outcome.LATER, None)
     assert str(status) in why
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_not_understood_is_told_apart_from_what_is_for_later(
+    substation: StrangeSubstation, edge: Running, status: int
+) -> None:
+    substation.scripts["POST /charge"] = lambda _asked: Said(status, b"<html>")
+
+    assert edge.started(start_order())[0] is Outcome.UNUSABLE
+
+
+@pytest.mark.parametrize("started_wall_s", [1e18, float("nan"), float("inf"), -1e18])
+def test_what_cannot_be_said_is_told_apart_too_and_takes_nothing(
+    substation: StrangeSubstation, edge: Running, started_wall_s: float
+) -> None:
+    outcome, session, why = edge.started(replace(start_order(), started_wall_s=started_wall_s))
+
+    assert (outcome, session) == (Outcome.UNUSABLE, None)
+    assert why
+    assert substation.asked("POST /charge") == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"session_id": "../x", "vehicle_id": "a", "state": "b"}'])

@@ -70,7 +70,7 @@ def test_what_was_not_known_to_be_held_and_is_now_is_told_at_once() -> None:
     [{"held_kw": 12.0}, {"power_kw": 3.0}, {"energy_kwh": 3.0}, {"held_kw": None}],
     ids=["held rises", "power", "energy", "held not known any more"],
 )
-def test_the_rest_is_gathered(change: dict[str, float]) -> None:
+def test_a_report_that_frees_no_power_is_gathered(change: dict[str, float]) -> None:
     box = box_that_told(report())
 
     box.add(report(**change), 5.0)
@@ -239,7 +239,7 @@ def test_a_claim_is_made_until_it_has_arrived_and_the_newest_number_counts() -> 
     assert box.take().claims == (("s-1", 6),)
 
 
-def test_a_batch_on_the_wire() -> None:
+def test_a_batch_is_sent_with_epoch_edge_and_sequence() -> None:
     full = report(
         power_kw=6.2, energy_kwh=1.25, measured_wall_s=1_800_000_000.0, car=CarState.SUSPENDED_EV, is_controlled=False
     )

@@ -161,6 +161,29 @@ def test_after_a_reboot_all_is_written_again() -> None:
     ]
 
 
+def test_what_a_charger_has_refused_until_it_has_booted_says_nothing_of_what_it_takes() -> None:
+    charger = Charger(safe_a=0.0, refuses=list(ProfileKind))
+    charger.refuses = set()
+    charger.limit.reconnected(charger.now_s, rebooted=True)
+    assert [(order.kind, order.limit, order.unit) for order in charger.pump()] == [
+        (ProfileKind.TX_DEFAULT, 0.0, RateUnit.AMPERES)
+    ]
+    assert charger.limit.fallback_kw == 0
+
+
+def test_nor_does_a_refusal_that_was_under_way_when_it_booted() -> None:
+    limit = ConnectorLimit(1, ConnectorSpec(), DEFAULT, OcppVersion.V16)
+    limit.fallback(0.0, 0.0)
+    early = limit.next_order(0.0)
+    assert early is not None
+    limit.sent(early, 0.0)
+    limit.reconnected(0.0, rebooted=True)
+    limit.answered(early, False, 0.0)
+    again = limit.next_order(0.0)
+    assert again is not None
+    assert (again.kind, again.limit, again.unit) == (ProfileKind.TX_DEFAULT, 0.0, RateUnit.AMPERES)
+
+
 def test_after_a_reboot_a_limit_without_a_default_profile_under_it_is_not_relied_on() -> None:
     charger = Charger(refuses=[ProfileKind.TX_DEFAULT]).car()
     charger.offer(6.9)

@@ -19,11 +19,11 @@ def test_a_sum_that_just_fits_fits() -> None:
     assert plan([THREE] * 10, 41.4) == [6] * 10
 
 
-def test_one_that_does_not_fit_keeps_none_after_it_from_a_smaller_one() -> None:
+def test_a_connector_whose_safe_current_does_not_fit_keeps_none_after_it_from_a_smaller_one() -> None:
     assert plan([THREE, THREE, ONE], 6.0) == [6, 0, 6]
 
 
-def test_one_that_cannot_give_6_a_has_none() -> None:
+def test_a_connector_that_cannot_give_6_a_has_no_safe_current() -> None:
     assert plan([SMALL, THREE], 100) == [0, 6]
 
 

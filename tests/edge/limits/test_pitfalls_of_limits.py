@@ -414,6 +414,41 @@ def test_pitfall_18_what_may_be_a_placeholder_is_no_phase_that_is_free(values: d
     assert charger.limit.phases == 3
 
 
+def overall(charger: Charger, amps: float, seconds: int, volts: float = 230.0) -> None:
+    """Meter values with one current, as many programs make it: the power by 230 V, whatever the phases."""
+    for _ in range(0, seconds, 10):
+        charger.wait(10)
+        charger.read(power_kw=amps * volts / 1000, currents_a=(amps, None, None), is_overall=True)
+
+
+def test_pitfall_18_a_current_that_is_all_phases_added_up_is_neither_one_phase_nor_too_much() -> None:
+    charger = Charger().car()
+    assert limits(charger.offer(6.9)) == [10.0]
+    overall(charger, 30.0, 120)
+    assert charger.limit.phases == 3
+    assert charger.limit.obedience is not Obedience.IGNORES
+    assert limits(charger.orders)[-1] == 10.0
+    assert charger.held_kw == 6.9
+
+
+def test_pitfall_18_nor_where_it_is_about_what_one_phase_may_draw_by_chance_for_a_moment() -> None:
+    charger = Charger().car()
+    charger.offer(11.04)
+    overall(charger, 15.0, 20)
+    overall(charger, 48.0, 40)
+    assert charger.limit.phases == 3
+
+
+def test_pitfall_18_one_that_stays_at_the_limit_of_a_phase_is_one() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    overall(charger, 10.0, 70)
+    assert charger.limit.phases == 1
+    assert limits(charger.orders)[-1] == 30.0
+    overall(charger, 90.0, 10)
+    assert charger.limit.phases == 3, "and when it proves to have been three it is three at once"
+
+
 def test_pitfall_18_a_limit_in_watts_is_never_above_the_current_that_is_built_in() -> None:
     charger = Charger(Quirks(unit=RateUnit.WATTS)).car()
     charger.offer(20.7)

@@ -40,31 +40,31 @@ def test_a_charger_that_takes_all_needs_no_quirk() -> None:
     assert quirks(units="Current,Power", composite="6 A, its clock +1 s") == {}
 
 
-def test_one_that_takes_watts_only() -> None:
+def test_a_charger_that_takes_watts_only() -> None:
     assert quirks(default_a="Rejected", periods_a="Rejected", default_0a="Rejected") == {"unit": "W"}
 
 
-def test_one_that_takes_amperes_only_and_says_so_needs_no_quirk() -> None:
+def test_a_charger_that_takes_amperes_only_and_says_so_needs_no_quirk() -> None:
     assert quirks(units="Current", default_w="Rejected") == {}
 
 
-def test_one_that_says_another_unit_than_it_takes() -> None:
+def test_a_charger_that_says_another_unit_than_it_takes_needs_a_quirk() -> None:
     assert quirks(units="Power", default_w="Rejected") == {"unit": "A"}
 
 
-def test_one_that_refuses_0() -> None:
+def test_a_charger_that_refuses_0_a_cannot_pause() -> None:
     assert quirks(default_0a="Rejected") == {"can_pause": False}
 
 
-def test_one_that_has_no_level_0() -> None:
+def test_a_charger_that_has_no_stack_level_0_is_written_to_at_1() -> None:
     assert quirks(default_a="Rejected", default_w="Rejected", default_0a="Rejected")["stack_level"] == 1
 
 
-def test_one_that_takes_no_two_periods_cannot_be_limited_by_its_default_profile() -> None:
+def test_a_charger_that_takes_no_two_periods_cannot_be_limited_by_its_default_profile() -> None:
     assert quirks(periods_a="Rejected") == {"kinds": ["TxProfile"]}
 
 
-def test_one_whose_clock_is_far_off() -> None:
+def test_a_charger_whose_clock_is_far_off() -> None:
     assert quirks(composite="6 A, its clock -1780000000 s") == {"clock": "relative"}
 
 

@@ -28,7 +28,7 @@ def test_a_time_in_whichever_form(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "now", None, 5, [], "2027-13-45T99:00:00Z", "Z" * 5000])
-def test_what_is_no_time(text: object) -> None:
+def test_what_is_not_a_time_is_read_as_nothing(text: object) -> None:
     assert parse_time(text) is None
 
 

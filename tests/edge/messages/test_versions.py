@@ -36,7 +36,7 @@ def test_ids_that_chargers_invent_are_none(told: object, meant: str | None) -> N
     assert v16.transaction_id(told) == meant
 
 
-def test_a_stop_with_its_values() -> None:
+def test_a_stop_brings_its_values() -> None:
     data = [{"timestamp": NOW, "sampledValue": [{"value": "6000"}]}]
     told = v16.stop({"transactionId": 7, "timestamp": NOW, "transactionData": data}, ChargerClock(), NOW_S)
     assert (told.meter_kwh, told.reason, told.readings[0].energy_kwh) == (None, "Local", 6.0)
@@ -67,7 +67,7 @@ def event(**more: Any) -> Any:
     return v2x.event(payload, ChargerClock(), NOW_S)
 
 
-def test_an_event() -> None:
+def test_an_event_says_which_transaction_where_and_how_far_it_is() -> None:
     told = event(evse={"id": 2}, transactionInfo={"transactionId": "abc", "chargingState": "EVConnected"})
     assert (told.kind, told.transaction_id, told.seq_no, told.connector) == (EventKind.STARTED, "abc", 3, 2)
     assert (told.is_plugged, told.is_authorized, told.car) == (True, False, CarState.EV_CONNECTED)

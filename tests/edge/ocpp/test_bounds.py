@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from smartgrid.edge.ocpp import listener
 from smartgrid.edge.ocpp.handshake import MAX_HEAD
@@ -112,58 +114,101 @@ def test_no_request_is_read_for_ever(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- storms
 
 
-def test_beyond_those_under_way_others_wait_and_are_let_in_after_a_moment(tmp_path: Path) -> None:
-    """A hundred connections that say nothing keep nobody out."""
+async def silent(edge: Edge, stack: AsyncExitStack, count: int, sent: bytes = b"") -> None:
+    """So many connections that say no more than this."""
+    for _ in range(count):
+        _, writer = await edge.raw()
+        stack.callback(writer.close)
+        writer.write(sent)
+
+
+@pytest.mark.parametrize("sent", [b"", b"G"])
+def test_many_times_as_many_as_may_be_under_way_that_say_nothing_or_little_keep_no_charger_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Each that comes late costs the oldest its place; nobody is told to come again."""
+    monkeypatch.setattr(listener, "GRACE_S", 0.01)
 
     async def story() -> None:
         async with running(tmp_path, bounds=Bounds(max_handshakes=5)) as edge, AsyncExitStack() as stack:
-            for _ in range(9):
-                _, writer = await edge.raw()
-                stack.callback(writer.close)
+            await silent(edge, stack, 100, sent)
             assert await edge.refused() == 101
-
-    run(story)
-
-
-def test_beyond_many_that_say_nothing_a_charger_is_told_to_come_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "SLOW_ONES", 2)
-    monkeypatch.setattr(listener, "PROMPT_S", 0.0)
-
-    async def story() -> None:
-        async with running(tmp_path, bounds=Bounds(max_handshakes=2)) as edge, AsyncExitStack() as stack:
-            for _ in range(4):
-                _, writer = await edge.raw()
-                stack.callback(writer.close)
-            await until(lambda: len(edge.listener._handshakes) == 4)
-            with pytest.raises(InvalidStatus) as caught:
-                await edge.charger()
-            assert caught.value.response.status_code == 503
-            assert 2 <= int(caught.value.response.headers["Retry-After"]) <= 15
-            assert edge.listener.counters.refused["storm"] == 1
             reader, writer = await edge.raw()
             writer.write(b"GET /health HTTP/1.1\r\n\r\n")
             assert b" 200 " in await reader.read()
             writer.close()
+            assert edge.listener.counters.refused["storm"] >= 90
+            assert len(edge.listener._handshakes) <= 5
 
     run(story)
 
 
-def test_there_is_an_end_to_connections_whatever_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "SLOW_ONES", 2)
-    monkeypatch.setattr(listener, "PROMPT_S", 0.0)
+def test_who_has_come_just_now_is_let_be_however_many_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "GRACE_S", 1e6)
 
     async def story() -> None:
-        async with running(tmp_path, bounds=Bounds(max_handshakes=2)) as edge, AsyncExitStack() as stack:
-            for _ in range(8):
-                _, writer = await edge.raw()
-                stack.callback(writer.close)
-            await until(lambda: len(edge.listener._handshakes) == 8)
+        async with running(tmp_path, bounds=Bounds(max_handshakes=3)) as edge, AsyncExitStack() as stack:
+            _, slow = await edge.raw()
+            stack.callback(slow.close)
+            await silent(edge, stack, 10)
+            await until(lambda: len(edge.listener._handshakes) == 3)
+            asked = asyncio.create_task(edge.refused())
+            slow.write(b"rubbish\r\n\r\n")  # that ends it, which makes room for one of those that wait
+            await until(lambda: edge.listener.counters.refused["bad_request"] == 1)
+            await until(lambda: len(edge.listener._handshakes) == 3)
+            assert edge.listener.counters.refused["storm"] == 0
+            monkeypatch.setattr(listener, "GRACE_S", 0.0)
+            assert await asked == 101
+
+    run(story)
+
+
+def test_with_all_files_in_use_the_slowest_make_room_and_others_than_chargers_have_files_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "GRACE_S", 0.01)
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def story() -> None:
+        monkeypatch.setattr(listener, "OTHER_FILES", files - 3)
+        async with running(tmp_path) as edge, AsyncExitStack() as stack:
+            await silent(edge, stack, 20)
+            assert await edge.refused("a") == 101
+            assert len(edge.listener._handshakes) <= 3
+        monkeypatch.setattr(listener, "OTHER_FILES", -files)
+        async with running(tmp_path) as edge, AsyncExitStack() as stack:
+            await silent(edge, stack, 20)
+            await until(lambda: len(edge.listener._handshakes) == 20)
+            open_ones = [os.dup(0)]
+            stack.callback(lambda: [os.close(each) for each in open_ones])
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(open_ones) + 2, most))
+            stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (files, most))
+            with suppress(OSError):
+                while True:
+                    open_ones.append(os.dup(0))
+            os.close(open_ones.pop())  # for the charger's own end
             reader, writer = await edge.raw()
-            assert await reader.read() == b""
+            writer.write(request(PATH))
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
             writer.close()
-            assert len(edge.listener._handshakes) == 8
+            assert edge.listener.counters.refused["no_files"] >= 1
+
+    run(story)
+
+
+def test_the_address_with_most_connections_makes_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "GRACE_S", 0.0)
+
+    async def story() -> None:
+        async with running(tmp_path, bounds=Bounds(max_handshakes=4)) as edge, AsyncExitStack() as stack:
+            reader, slow = await asyncio.open_connection("127.0.0.1", edge.listener.port, local_addr=("127.0.0.2", 0))
+            stack.callback(slow.close)
+            slow.write(request(PATH)[:-1])
+            await until(lambda: len(edge.listener._handshakes) == 1)
+            await silent(edge, stack, 20)
+            await until(lambda: edge.listener.counters.refused["storm"] == 17)
+            slow.write(request(PATH)[-1:])
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
 
     run(story)
 
@@ -372,7 +417,7 @@ def test_nothing_of_a_connection_stays_when_it_is_over(tmp_path: Path) -> None:
                     assert await is_alive(charger)
             found = edge.listener
             await until(lambda: not found._all)
-            assert (found._current, found._paused, found._handshakes, found._prompt) == ({}, {}, set(), set())
+            assert (found._current, found._paused, found._handshakes, found._of_address) == ({}, {}, {}, {})
             await until(lambda: not found._tasks)
 
     run(story)

@@ -11,6 +11,7 @@ import pytest
 
 from smartgrid.edge.ocpp import conversation
 from smartgrid.edge.ocpp.conversation import (
+    BOOTED_S,
     KEPT_ANSWERS,
     MAX_UNANSWERED,
     MAX_WAITING,
@@ -353,6 +354,19 @@ def test_pitfall_23_a_charger_that_does_not_answer_holds_the_others_up_for_its_t
     talk.wait(0.1)
     assert talk.ended["b"] == Answer(None, CallFailure.TIMEOUT)
     assert talk.talk.deadline_s == math.inf
+
+
+def test_pitfall_23_what_was_asked_before_a_charger_has_booted_is_not_waited_for_long_after_that() -> None:
+    talk = Talk()
+    talk.ask("a", timeout_s=60)
+    talk.ask("b", timeout_s=60)
+    talk.now_s += 2
+    talk.hear(2, "1", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+    assert talk.talk.deadline_s == talk.now_s + BOOTED_S
+    talk.now_s += BOOTED_S
+    talk.did(talk.talk.expire(talk.now_s))
+    assert talk.ended["a"].failure is CallFailure.TIMEOUT
+    assert talk.talk.deadline_s == talk.now_s + 60
 
 
 def test_pitfall_23_an_answer_after_the_timeout_is_nobody_s() -> None:

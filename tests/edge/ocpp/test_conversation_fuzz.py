@@ -73,7 +73,7 @@ def test_two_conversations_never_talk_for_ever(version: OcppVersion, data: list[
 
 
 @given(VERSIONS, STEPS)
-def test_in_any_order_of_events(version: OcppVersion, steps: list[tuple[str, Any]]) -> None:
+def test_a_conversation_keeps_its_rules_whatever_comes(version: OcppVersion, steps: list[tuple[str, Any]]) -> None:
     talk, now_s = Conversation(version, Counters()), 0.0
     asked: list[int] = []
     ended: dict[int, Answer] = {}

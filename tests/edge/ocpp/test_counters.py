@@ -15,11 +15,11 @@ def found(*patterns: str) -> set[str]:
     return {kind for pattern in patterns for kind in re.findall(pattern, SOURCE)}
 
 
-def test_kinds_of_errors() -> None:
+def test_every_kind_of_error_has_a_count_from_the_start() -> None:
     assert found(r'errors\["(\w+)"\]', r'_noticed\("(\w+)"') == {*ERRORS}
 
 
-def test_reasons_to_refuse() -> None:
+def test_every_reason_to_refuse_has_a_count_from_the_start() -> None:
     named = found(
         r'refused\("(\w+)"\)',
         r'Refusal\(\d+, "(\w+)"',
@@ -30,7 +30,7 @@ def test_reasons_to_refuse() -> None:
     assert named | {"tls", "wrong_key"} == {*REFUSED}
 
 
-def test_reasons_to_close() -> None:
+def test_every_reason_to_close_has_a_count_from_the_start() -> None:
     assert found(r'closed\["(\w+)"\]', r'_send_away\("(\w+)"', r'_cut_off\("(\w+)"') == {*CLOSED}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from smartgrid.edge.ocpp import recent
 from smartgrid.edge.ocpp.recent import IN, NOTICE, OUT, WATCH_S, Recent, described
 from smartgrid.edge.ports import ChargerId
@@ -86,6 +88,41 @@ def test_tags_of_drivers_are_not_shown_not_even_where_a_message_is_cut() -> None
     kept.note(CHARGER, IN, long, 0.0)
     assert kept._kept[CHARGER].endswith(b'"DR1')
     assert not [text for text in texts(kept) if "DR1" in text]
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize(
+    "member",
+    [
+        r'"id\u0054ag":"DR1VER"',
+        r'"\u0069\u0064Tag" : "DR1VER"',
+        r'"idTag":"DR1VER\""',
+        r'"IDTAG":"DR1VER"',
+        r'"idTag":["DR1VER"]',
+        r'"idToken":{"idToken":"DR1VER","type":"Central","additionalInfo":[{"additionalIdToken":"DR1VER"}]}',
+        r'"groupIdToken":{"id\u0054oken":"DR1VER","type":"Central"}',
+        r'"x\"y":1,"idTag":"DR1VER"',
+    ],
+)
+def test_tags_are_not_shown_however_their_keys_are_written(member: str, is_cut: bool) -> None:
+    kept = Recent(10)
+    end = ',"a":"' + "x" * 200 + '"' if is_cut else ""
+    kept.note(CHARGER, IN, f'[2,"1","Authorize",{{"b":"kept",{member}{end}}}]'.encode(), 0.0)
+    (text,) = texts(kept)
+    assert "DR1" not in text
+    assert '"b":"kept"' in text
+
+
+def test_a_tag_of_unusual_form_is_not_shown_either() -> None:
+    kept = Recent(10)
+    kept.note(CHARGER, IN, b'[2,"1","Authorize",{"idTag":{"x":["DR1VER",{"y":"DR1VER"}]},"n":1}]', 0.0)
+    assert texts(kept) == ['[2,"1","Authorize",{"idTag":{"x":["…",{"y":"…"}]},"n":1}]']
+
+
+def test_a_key_is_not_kept_however_its_name_is_written() -> None:
+    kept = Recent(10)
+    kept.note(CHARGER, IN, rb'[2,"1","X",{"value":"5EC4E7","key":"Authori\u007AationK\u0065y"}]', 0.0)
+    assert not [each for each in kept._kept.values() if b"5EC4E7" in each]
 
 
 def test_a_message_is_described_as_far_as_it_was_kept() -> None:

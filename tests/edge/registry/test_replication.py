@@ -118,7 +118,7 @@ def test_an_edge_that_is_not_there_is_not_waited_for_and_the_others_are_asked(pa
     assert other.get(charger(1)) == SPEC
 
 
-def test_an_answer_that_is_none_is_not_taken(pair: tuple[Registry, Registry]) -> None:
+def test_an_answer_that_is_not_valid_is_not_taken(pair: tuple[Registry, Registry]) -> None:
     _, other = pair
     app = create_app("edge", Lifecycle(), metrics.registry())
     server = HttpServer(finish_app(app, "edge"), "127.0.0.1", 0, dict.fromkeys(Kind, 2))
@@ -130,7 +130,7 @@ def test_an_answer_that_is_none_is_not_taken(pair: tuple[Registry, Registry]) ->
     assert other.count() == 0
 
 
-def test_it_goes_on_asking(pair: tuple[Registry, Registry]) -> None:
+def test_an_edge_goes_on_asking_the_others(pair: tuple[Registry, Registry]) -> None:
     one, other = pair
     with served(one) as url:
 

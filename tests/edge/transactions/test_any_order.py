@@ -141,11 +141,11 @@ def play(messages: list[Message], seed: int, kind: type[Charger16]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(days(), st.integers(0, 1000))
-def test_cars_of_1_6(messages: list[Message], seed: int) -> None:
+def test_energy_of_1_6_is_booked_once_in_any_order_of_messages(messages: list[Message], seed: int) -> None:
     play(messages, seed, Charger16)
 
 
 @settings(max_examples=40, deadline=None)
 @given(days(), st.integers(0, 1000))
-def test_cars_of_2_0_1(messages: list[Message], seed: int) -> None:
+def test_energy_of_2_0_1_is_booked_once_in_any_order_of_messages(messages: list[Message], seed: int) -> None:
     play(messages, seed, Charger201)

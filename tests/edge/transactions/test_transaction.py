@@ -36,6 +36,20 @@ def test_without_a_start_the_first_register_is_it() -> None:
     assert found.energy_kwh == 2.0
 
 
+def test_without_a_start_a_register_that_shows_what_a_car_may_have_taken_since_began_at_0() -> None:
+    found = transaction(None)
+    found.measure(0.3, 1060.0)
+    found.measure(0.5, 1100.0)
+    assert found.energy_kwh == 0.5
+
+
+@pytest.mark.parametrize(("register_kwh", "after_s"), [(0.5, 60.0), (3.0, 3600.0), (0.1, -5.0)])
+def test_but_not_one_that_shows_more_or_that_comes_late(register_kwh: float, after_s: float) -> None:
+    found = transaction(None)
+    found.measure(register_kwh, 1000.0 + after_s)
+    assert found.energy_kwh == 0.0
+
+
 def test_a_register_of_the_session_alone_is_the_energy_itself() -> None:
     found = transaction(100.0)
     found.measure(1.5, 1100.0)

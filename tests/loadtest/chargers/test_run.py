@@ -43,3 +43,22 @@ def test_cars_charge_within_the_capacities_and_their_energy_is_in_the_sessions(g
     assert energy["largest_difference_kwh"] <= 0.0011
     assert (energy["without_session"], energy["with_several"], energy["not_ended"]) == (0, 0, 0)
     assert report["first_limit_ms"]["median"] < 10_000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("ws://127.0.0.1:1", "No edge answers at --edge ws://127.0.0.1:1:"),
+        ("the gateway", "lets in no charger of the load test at substation-0"),
+        ("wss", "No edge answers at --edge wss://"),
+    ],
+)
+def test_without_an_edge_that_lets_them_in_it_does_not_begin(grid: Grid, wrong: str, sentence: str) -> None:
+    port = grid.edge.settings["ocpp_port"]
+    places = {"the gateway": grid.gateway.url.replace("http", "ws"), "wss": f"wss://127.0.0.1:{port}"}
+    command = [sys.executable, "-m", "smartgrid", "loadtest", "--scenario", "chargers", "--target", grid.gateway.url]
+    asked = [*command, "--edge", places.get(wrong, wrong)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr

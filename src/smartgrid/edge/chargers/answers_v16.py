@@ -9,7 +9,7 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.messages import v16
 from smartgrid.edge.messages.lenient import text
 from smartgrid.edge.ports import Payload
-from smartgrid.edge.transactions.transaction import Transaction
+from smartgrid.edge.transactions.transaction import Transaction, key_of, number_of
 
 
 class AnswersV16(Answers):
@@ -37,6 +37,10 @@ class AnswersV16(Answers):
 
     def _start(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         told = v16.start(payload, charger.clock, self._times.wall())
+        if not self._desk.has(charger, told.connector):
+            number = number_of(key_of(charger.id, told.identity))  # the same for a repeat
+            reply({"transactionId": number, "idTagInfo": {"status": "Invalid"}})
+            return
 
         def kept(transaction: Transaction) -> None:
             reply({"transactionId": int(transaction.transaction_id), "idTagInfo": self._tag_info(told.id_tag)})

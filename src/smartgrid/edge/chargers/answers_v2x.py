@@ -63,6 +63,9 @@ class AnswersV2x(Answers):
         if told is None:
             reply({})  # of no transaction: nothing can be made of it, and it would only come again
             return
+        if not self._desk.has(charger, self._desk.where(charger, told)):
+            reply({} if v2x.token(payload) is None else {"idTokenInfo": {"status": "Invalid"}})
+            return
 
         def kept(transaction: Transaction) -> None:
             answer: dict[str, Any] = {}

@@ -16,6 +16,10 @@ from smartgrid.edge.transactions.charger_transactions import ChargerTransactions
 from smartgrid.edge.transactions.transaction import Transaction
 
 MOST_CONNECTORS = 32
+"""Of a stranger, whom nobody has registered."""
+MOST_UNREGISTERED = 4
+"""One that is registered, perhaps with the one connector that is the default, may name so many: a car that charges at
+one that was forgotten has to be in the books. No more, as each costs state and calls."""
 SETTLED_AFTER_S = 3.0
 """For so long after the connection a car waits for its charger to confirm its safe current: programs that read no calls
 while they wait for an answer of their own must not run into their time limits."""
@@ -26,6 +30,7 @@ class Charger:
 
     __slots__ = (
         "booted",
+        "booted_s",
         "clock",
         "connected_wall_s",
         "connectors",
@@ -52,6 +57,8 @@ class Charger:
         self.left_s = -math.inf
         """When its last connection was over, by the monotonic clock."""
         self.booted = Booted()
+        self.booted_s = -math.inf
+        """When it has last sent a BootNotification, by the monotonic clock."""
         self.clock = ChargerClock()
         self.pace = Pace()
         self.transactions = ChargerTransactions(charger)
@@ -64,7 +71,8 @@ class Charger:
     def connector(self, number: int) -> Connector | None:
         """Also one that was not registered: it is as the last that was. None beyond what a charger can have."""
         found = self.connectors.get(number)
-        if found is None and 1 <= number <= MOST_CONNECTORS:
+        most = MOST_CONNECTORS if self.is_stranger else MOST_UNREGISTERED
+        if found is None and 1 <= number <= most:
             found = self.connectors[number] = Connector(number, self.spec.connectors[-1])
             self._make_limit(found)
             if found.limit is not None:

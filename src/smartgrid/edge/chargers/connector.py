@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
@@ -15,6 +16,9 @@ LEAST_A = 6.0
 LET_GO_S = 10.0
 FRESH_S = 300.0
 """How long a reading says what is drawn now."""
+MOST_OF_RATING = 2.0
+"""A breaker lets 1.45 of its rating pass for an hour (IEC 60898), at 253 V in place of 230: 1.6, and the meter may be
+off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
 
@@ -24,7 +28,7 @@ class Connector:
 
     __slots__ = (
         "car",
-        "fallback_a",
+        "is_clearing",
         "is_known",
         "is_stopping",
         "last_energy",
@@ -35,6 +39,7 @@ class Connector:
         "newcomer",
         "number",
         "offer",
+        "planned_a",
         "position",
         "reading",
         "reading_s",
@@ -59,8 +64,8 @@ class Connector:
         self.status_wall_s = -math.inf
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
-        self.fallback_a = self.safe_a = 0.0
-        """The safe current that it is to have, and the one that its charger was told."""
+        self.planned_a = self.safe_a = 0.0
+        """The safe current that is planned for it, and the one that its charger was told."""
         self.lowered_s = -math.inf
         """When the safe current of the car that is there was last lowered."""
         self.let_go_s = -math.inf
@@ -87,6 +92,8 @@ class Connector:
         self.stop_tries = 0
         self.wake_s = math.inf
         self.is_stopping = False
+        self.is_clearing = False
+        """Whether its charger was asked to make place for a profile, and has not answered."""
         self.is_known = False
         """Whether it is known what limit its charger has: not before it has confirmed one on this connection, as it may
         have been at another edge."""
@@ -95,6 +102,11 @@ class Connector:
     @property
     def rating_kw(self) -> float:
         return kw_of(self.spec.rating_a, self.spec.phases)
+
+    @property
+    def most_kw(self) -> float:
+        """What it can carry, whatever its meter says."""
+        return MOST_OF_RATING * self.rating_kw
 
     @property
     def has_power(self) -> bool:
@@ -121,7 +133,7 @@ class Connector:
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.fallback_a, self.spec.phases)
+        return kw_of(self.planned_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
@@ -142,14 +154,19 @@ class Connector:
         return is_news
 
     def measured(self, reading: Reading, now_s: float) -> Reading:
-        """Take a live reading; returns it with the power that the register shows, if it has none of its own."""
+        """Take a live reading; returns it with the power that the register shows, if it has none of its own.
+
+        What is more than the connector can carry counts as that, not as what was told.
+        """
         if reading.power_kw is None and reading.energy_kwh is not None:
             reading = self._with_power(reading)
         if reading.energy_kwh is not None:
             before = self.last_energy
             if before is None or reading.wall_s - before[0] >= LEAST_BETWEEN_S or reading.energy_kwh < before[1]:
                 self.last_energy = reading.wall_s, reading.energy_kwh
-        self.reading, self.reading_s = reading, now_s
+        most_kw = self.most_kw
+        is_too_much = reading.power_kw is not None and reading.power_kw > most_kw
+        self.reading, self.reading_s = replace(reading, power_kw=most_kw) if is_too_much else reading, now_s
         return reading
 
     def power_kw(self, now_s: float) -> float | None:
@@ -167,11 +184,11 @@ class Connector:
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""
-        self.fallback_a = self.safe_a = 0.0
+        self.planned_a = self.safe_a = 0.0
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = None
+        self.offer = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0
@@ -191,15 +208,7 @@ class Connector:
         power_kw = (reading.energy_kwh - before_kwh) / passed_s * 3600
         if power_kw > MAX_CHARGER_KW:
             return reading  # the register has jumped
-        return Reading(
-            reading.wall_s,
-            reading.energy_kwh,
-            power_kw,
-            reading.currents_a,
-            reading.voltages_v,
-            reading.offered_a,
-            reading.is_late,
-        )
+        return replace(reading, power_kw=power_kw)
 
 
 def kw_of(current_a: float, phases: int) -> float:

@@ -1,8 +1,19 @@
 """What follows from what chargers say of cars, in whichever version: transactions begin, are metered, end.
 
-What begins or ends a transaction is kept in the inbox before it is answered (`keep` and then the callback), and then
-told to the substation. Physical facts come first: a limit is sent once the charger has its answer, whether the
-substation can be reached or not; without an offer that limit is 0 A.
+`answers` has read the message; which transaction it belongs to, and whether it is news, `charger_transactions` decides.
+What is to be done about it is decided here, and for a start in this order:
+
+1. The transaction is kept in the inbox, on the disk (`keep`). What cannot be kept is not answered, so the charger says
+   it again.
+2. The charger has its answer (`then`). A 1.6 charger knows the number of its transaction only from this.
+3. Its substation is told (`deliveries`), and the first limit goes out (`steering`), which names that number: whether
+   the substation can be reached or not. Without an offer the limit is 0 A.
+
+An end is a physical fact, so what follows for the connector follows at once; the answer and the substation wait for the
+disk in the same way.
+
+Some transactions have no start here. An *orphan* is a stop of one that nobody here knows; its substation may. One is
+*taken over* if its substation tells of it, and *found* if a car is seen to draw in it though neither knows it.
 
 Values move the present power only if they are not from a queue; to the energy all count.
 """
@@ -11,7 +22,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
@@ -32,6 +45,7 @@ from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.runtime import logs
+from smartgrid.runtime.log_pace import LogPace
 
 log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
@@ -42,6 +56,8 @@ STOPS_ITSELF_S = 10.0
 FOUND_AFTER_S = 15.0
 FOUND_AGAIN_S = 300.0
 LEAST_DRAWN_KW = 0.5
+POWER, CONNECTOR = "power", "connector"
+DISBELIEVED = (POWER, CONNECTOR)
 Then = Callable[[], None]
 _NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
@@ -65,19 +81,33 @@ class Desk:
         self.is_full = False
         """Whether substations were not told of so many transactions that there may be no more."""
         self.refused_full = 0
+        self.disbelieved: Counter[str] = Counter()
+        """What chargers said and cannot be, by `POWER` and `CONNECTOR`."""
         self._unkept: dict[str, Transaction] = {}
+        self._pace = LogPace(log, times.now)
 
     def connect(self, steering: Steering, deliveries: Deliveries, has_offers: Callable[[Charger], bool]) -> None:
         """To whom it tells; `has_offers`: whether a charger's substation has told of its sessions since it is here."""
         self.steering, self.deliveries, self._has_offers = steering, deliveries, has_offers
 
+    def has(self, charger: Charger, number: int) -> bool:
+        """Whether a charger has such a connector; that it names another is counted and said."""
+        if charger.connector(number) is not None:
+            return True
+        self.disbelieved[CONNECTOR] += 1
+        self._pace.say(
+            CONNECTOR,
+            "a charger names a connector that it can hardly have, and that is not registered",
+            _of(charger, number),
+        )
+        return False
+
     # ------------------------------------------------------------------ OCPP 1.6
 
     def start(self, charger: Charger, told: StartTold, then: Callable[[Transaction], None]) -> None:
-        """`then` once it is kept; never, if it cannot be."""
+        """On a connector that it has. `then` once it is kept; never, if it cannot be."""
         connector = charger.connector(told.connector)
         if connector is None:
-            log.warning("a start on a connector that no charger has", extra=_of(charger, told.connector))
             return
         try:
             if self.is_full and not charger.transactions.knows_start(told):
@@ -106,11 +136,14 @@ class Desk:
     # ------------------------------------------------------------------ OCPP 2.x
 
     def event(self, charger: Charger, told: EventTold, then: Callable[[Transaction], None]) -> None:
-        number = told.connector or self._where(charger, told)
+        """On an EVSE that it has. `then` once it is kept; never, if it cannot be."""
+        number = self.where(charger, told)
         connector = charger.connector(number)
         if connector is None:
-            log.warning("an event of an EVSE that no charger has", extra=_of(charger, number))
             return
+        is_metered = told.kind is EventKind.UPDATED and bool(told.readings)
+        if told.may_be_plugged and (connector.status is ConnectorStatus.OCCUPIED or is_metered):
+            told = replace(told, is_plugged=True)
         try:
             if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
                 raise TooManyError
@@ -136,7 +169,10 @@ class Desk:
         else:
             self._ended(charger, transaction, lambda: then(transaction))
 
-    def _where(self, charger: Charger, told: EventTold) -> int:
+    def where(self, charger: Charger, told: EventTold) -> int:
+        """The EVSE of an event."""
+        if told.connector:
+            return told.connector
         known = charger.transactions.by_id(told.transaction_id)
         return known.connector if known is not None and known.connector else 1
 
@@ -147,7 +183,7 @@ class Desk:
         number = transaction.connector if transaction is not None else told.connector
         if number == 0:
             return  # the charger's main meter
-        connector = charger.connector(number)
+        connector = charger.connector(number) if self.has(charger, number) else None
         if connector is None:
             return
         if transaction is None and told.transaction_id is not None:
@@ -156,13 +192,17 @@ class Desk:
         self.steering.look(charger, connector)
 
     def status(self, charger: Charger, told: StatusTold) -> None:
-        connector = charger.connector(told.connector) if told.connector else None
+        is_there = told.connector > 0 and self.has(charger, told.connector)
+        connector = charger.connector(told.connector) if is_there else None
         if connector is None or not connector.told_status(told.status, told.wall_s):
             return
         transaction = charger.transaction_on(connector)
         is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
+        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+            transaction.is_plugged = True
+            self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
 
     def vacated(self, charger: Charger, connector: Connector) -> None:
@@ -290,8 +330,15 @@ class Desk:
                 self._unkept[transaction.key] = transaction
             if not reading.is_late:
                 live = connector.measured(reading, now_s)
+                if live.power_kw is not None and live.power_kw > connector.most_kw:
+                    self._disbelieve(charger, connector, live.power_kw)
                 if connector.limit is not None:
                     connector.limit.measured(live, now_s)
+
+    def _disbelieve(self, charger: Charger, connector: Connector, power_kw: float) -> None:
+        self.disbelieved[POWER] += 1
+        extra = {**_of(charger, connector.number), "power_kw": power_kw, "most_kw": connector.most_kw}
+        self._pace.say(POWER, "a meter shows more than a connector can carry: it counts as that", extra)
 
     def _found(self, charger: Charger, connector: Connector, told: ValuesTold) -> Transaction | None:
         """A car draws in a transaction that neither we nor its substation know: it has to be in the books."""
@@ -309,15 +356,16 @@ class Desk:
             found = charger.transactions.found(connector.number, told.transaction_id, self._times.wall())
         except TooManyError:
             return None
-        log.warning("a car charges in a transaction that no one knew", extra=_of(charger, connector.number))
+        self._pace.say("found", "a car charges in a transaction that no one knew", _of(charger, connector.number))
         self._begun(charger, connector, found, None, lambda: None, is_late=False)
         return found
 
     def _note_orphan(self, charger: Charger, transaction: Transaction) -> None:
         self.orphans += 1
-        log.warning(
+        self._pace.say(
+            "orphan",
             "a stop of a transaction whose start is not known",
-            extra={
+            {
                 **_of(charger, transaction.connector),
                 "transaction_id": transaction.transaction_id,
                 "vehicle": logs.vehicle(transaction.vehicle_id),
@@ -331,7 +379,8 @@ class Desk:
 
     def _full(self, charger: Charger) -> None:
         self.refused_full += 1
-        log.error("too many transactions wait for their substation: the charger keeps this one", extra=_of(charger))
+        text = "too many transactions wait for their substation: the charger keeps this one"
+        self._pace.say("full", text, _of(charger), level=logging.ERROR)
 
 
 def _of(charger: Charger, connector: int | None = None) -> dict[str, object]:

@@ -46,6 +46,7 @@ from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.state import ChargerState
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
+from smartgrid.runtime.log_pace import LogPace
 
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5
@@ -84,6 +85,7 @@ class Fleet:
         self._has_peers, self._most_untold = has_peers, most_untold
         self._postponed: list[tuple[Charger, Link, str, str, Payload]] = []
         self._is_running = False
+        self._pace = LogPace(log, times.now)
         self._kept_s = self._counted_s = times.now()
         self.roster = Roster(grid, registry, table or Table.load())
         self.reporting = Reporting(grid, times)
@@ -149,7 +151,8 @@ class Fleet:
             try:
                 work()
             except Exception:  # of ours; the others must go on, as limits are renewed by them
-                log.exception("a part of the sweep over the chargers failed")
+                text = "a part of the sweep over the chargers failed"
+                self._pace.say("sweep", text, {}, level=logging.ERROR, trace=True)
 
     def _count(self) -> None:
         counts = self.counts()
@@ -197,7 +200,7 @@ class Fleet:
         charger.is_heard |= action not in _SAYS_LITTLE
         handler = self._handlers[link.version].get(action)
         if handler is None:
-            link.refuse(message_id, "NotImplemented", f"{action} is not known here")
+            link.refuse(message_id, "NotSupported", f"{action} is not for chargers to ask, or not supported")
             return
         if action in _LETS_IN and not charger.is_settled(self._times.now()):
             self._postponed.append((charger, link, message_id, action, payload))
@@ -216,7 +219,13 @@ class Fleet:
         try:
             handler(charger, payload, lambda answer: link.reply(message_id, answer))
         except Exception:
-            log.exception("a message of a charger could not be handled", extra=charger.id._asdict())
+            self._pace.say(
+                "handler",
+                "a message of a charger could not be handled",
+                charger.id._asdict(),
+                level=logging.ERROR,
+                trace=True,
+            )
 
     def _take_postponed(self) -> None:
         """What had to wait for the safe currents of its charger."""
@@ -233,6 +242,7 @@ class Fleet:
     def _booted(self, charger: Charger, booted: Booted) -> None:
         """What it says it is; its profiles may be gone, so they are written again."""
         charger.clock.booted()
+        charger.booted_s = self._times.now()
         if self.roster.booted(charger, booted):
             charger.make_limits()
             self.safe_plans.connected(charger)
@@ -241,7 +251,7 @@ class Fleet:
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
         self._look(charger)
-        self.set_up.set_up(charger)
+        self.set_up.booted(charger)
 
     def _lose(self, charger: Charger, now_s: float) -> None:
         """Its connection is over; what it has been told goes on until it runs out."""

@@ -76,6 +76,6 @@ def _connector(charger: Charger, connector: Connector, now_s: float) -> Connecto
         power_kw=connector.power_kw(now_s),
         currents_a=(None, None, None) if reading is None else reading.currents_a,
         held_kw=limit.held_kw(now_s) if limit is not None and has_car else None,
-        fallback_a=connector.fallback_a,
+        fallback_a=connector.planned_a,
         obedience=connector.obedience,
     )

@@ -1,10 +1,17 @@
-"""Which chargers this edge knows, by substation, and what the registry says of them and learns."""
+"""Which chargers this edge knows, by substation, and what the registry says of them and learns.
+
+A charger is known from when it connects, or from when a substation or the inbox tells of it, until the process ends;
+only strangers, whom an open edge has let in, are forgotten before. What it has said of itself (its model, how many
+connectors it has) and the safe currents that it was told are remembered in the registry: after a restart of the edge
+the charger need not say it again, and what it may draw is known before it has said a word.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from smartgrid.edge.chargers.charger import Charger
+from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.substations import SubstationSeen
 from smartgrid.edge.limits.quirks import Quirks, Table
 from smartgrid.edge.messages.lenient import number as number_in
@@ -56,7 +63,7 @@ class Roster:
                 found.connector(number)
             for connector in found.connectors.values():
                 connector.safe_a = number_in(about.facts.get(SAFE.format(connector.number))) or 0.0
-                connector.fallback_a = connector.safe_a
+                connector.planned_a = connector.safe_a
             seen = self.substation(charger_id.substation)
             seen.chargers.append(found)
         return found
@@ -66,12 +73,10 @@ class Roster:
         spec = self.registry.get(charger.id)
         if spec is None or spec == charger.spec:
             return
-        charger.spec, charger.version = spec, None
+        charger.spec, charger.version, charger.is_stranger = spec, None, False
         charger.quirks = self._quirks(spec, charger.booted)
         for number, each in enumerate(spec.connectors, 1):
-            connector = charger.connector(number)
-            if connector is not None:
-                connector.spec = each
+            charger.connectors.setdefault(number, Connector(number, each)).spec = each
 
     def booted(self, charger: Charger, booted: Booted) -> bool:
         """What it says it is; returns whether that means other quirks, and so other limits."""

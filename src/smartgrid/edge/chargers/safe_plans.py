@@ -6,7 +6,7 @@ that plugs in draws nothing until it has its first limit. Once its substation gi
 reckoned anew when its firm capacity or who has power changes, and each minute. Lower ones go out at once. A car whose
 safe current was lowered gets it back after an hour at the earliest, as each change is written to its charger's flash.
 
-A higher one is reported first (`reporting` takes it from `fallback_a`), and goes out when the substation has answered
+A higher one is reported first (`reporting` takes it from `planned_a`), and goes out when the substation has answered
 that report, so it is in the books before it can be drawn. Likewise in the end: `sessions` tells of it once the
 connector is back at 0 A. What a charger was told is remembered over a restart of the edge: a car that is there keeps
 its safe current until its substation says more.
@@ -39,7 +39,7 @@ class SafePlans:
         """What its connectors are to have first of all."""
         for connector in charger.connectors.values():
             if charger.transaction_on(connector) is None:
-                connector.fallback_a = connector.safe_a = 0.0
+                connector.planned_a = connector.safe_a = 0.0
             self._tell(charger, connector, connector.safe_a)
         self._roster.remember(charger)
 
@@ -50,11 +50,11 @@ class SafePlans:
             if seen.wants_plan(now_s):
                 self.reckon(seen)
         for place, (charger, connector) in list(self._rising.items()):
-            if connector.fallback_a <= connector.safe_a:
+            if connector.planned_a <= connector.safe_a:
                 del self._rising[place]
             elif self._is_booked(charger, connector):
                 del self._rising[place]
-                self._set(charger, connector, connector.fallback_a)
+                self._set(charger, connector, connector.planned_a)
 
     def reckon_all(self) -> None:
         """Once a minute: what may rise by now."""
@@ -90,8 +90,8 @@ class SafePlans:
         now_s = self._times.now()
         for (*_, charger, connector), current_a in zip(fed, planned_a, strict=True):
             more_kw = kw_of(current_a, connector.spec.phases) - max(connector.still_kw, connector.planned_kw)
-            if current_a <= connector.fallback_a:
-                if current_a < connector.fallback_a:
+            if current_a <= connector.planned_a:
+                if current_a < connector.planned_a:
                     connector.lowered_s = now_s
                 self._plan(charger, connector, current_a)
             elif booked_kw + more_kw <= firm_capacity_kw + _SAME_KW and now_s >= connector.lowered_s + RAISE_SPACING_S:
@@ -99,9 +99,9 @@ class SafePlans:
                 self._plan(charger, connector, current_a)
 
     def _plan(self, charger: Charger, connector: Connector, current_a: float) -> None:
-        if current_a == connector.fallback_a:
+        if current_a == connector.planned_a:
             return
-        connector.fallback_a = current_a
+        connector.planned_a = current_a
         if current_a > connector.safe_a:
             self._rising[charger.id.substation, place_of(charger.id.charger, connector.number)] = charger, connector
             self._look(charger, connector)

@@ -7,6 +7,9 @@ The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one afte
 remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
 not asked again. An edge that has just started does not know yet how many will come, and so how often each meter should
 be read: any of the usual intervals is as good. `ABREAST` chargers are set up at a time.
+
+Some refuse everything until their BootNotification is answered. So what is refused before that counts for nothing: the
+dialogue is had again, and one in which nothing at all was taken is not remembered.
 """
 
 from __future__ import annotations
@@ -40,6 +43,10 @@ class SettingUp:
         self._ties = itertools.count()
         self._waiting: OrderedDict[Link, Charger] = OrderedDict()
         self._under_way: set[Link] = set()
+        self._overtaken: set[Link] = set()
+        """Those that have booted while they were being set up."""
+        self._troubled: set[Link] = set()
+        """Those that have refused to answer some of it."""
         self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
 
     def reckon(self, connectors: int) -> None:
@@ -52,6 +59,13 @@ class SettingUp:
         due_s = self._times.now() + SILENT_S + self._times.rng.uniform(0.0, SPREAD_S)
         heapq.heappush(self._silent, (due_s, next(self._ties), charger, charger.link))
         self.set_up(charger)
+
+    def booted(self, charger: Charger) -> None:
+        """It takes what it is told, from now on at the latest."""
+        if charger.link in self._under_way:
+            self._overtaken.add(charger.link)
+        else:
+            self.set_up(charger)
 
     def set_up(self, charger: Charger) -> None:
         """If it was not set up just so before."""
@@ -76,6 +90,8 @@ class SettingUp:
     def lost(self, link: Link) -> None:
         """Its connection is over."""
         self._waiting.pop(link, None)
+        self._overtaken.discard(link)
+        self._troubled.discard(link)
         if link in self._under_way:
             self._under_way.discard(link)
             self._go_on()
@@ -99,14 +115,23 @@ class SettingUp:
 
         def answered(found: Answer) -> None:
             if link in self._under_way:
+                if found.payload is None:
+                    self._troubled.add(link)
                 self._say(charger, link, dialogue, mark, found.payload)
 
         link.call(action, payload, answered)
 
     def _done(self, charger: Charger, link: Link, mark: str, found: SetUp) -> None:
         self._under_way.discard(link)
+        is_to_repeat = link in self._overtaken and link in self._troubled
+        self._overtaken.discard(link)
+        self._troubled.discard(link)
+        if is_to_repeat:
+            self._waiting[link] = charger
+            self._go_on()
+            return
         unit = "" if found.unit is None else found.unit.value
-        charger.facts = {**charger.facts, FINGERPRINT: mark, UNIT: unit}
+        charger.facts = {**charger.facts, FINGERPRINT: mark if found.has_taken else "", UNIT: unit}
         if found.refused:
             log.info(
                 "a charger refuses some of its settings",

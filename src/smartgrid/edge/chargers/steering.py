@@ -3,6 +3,14 @@
 A connector is looked at after everything that happens to it, and when something is due: a profile to renew, a rise
 that had to wait, a stop to be asked for again. What is due is in one heap for all connectors, so ten thousand of
 them cost one timer. A look costs microseconds and sends at most what has changed.
+
+What is to be sent is decided by `ConnectorLimit`; here it becomes a call. Of the limits of a connector that wait for
+their turn on the connection only the latest is sent, and it goes before all other calls. An answer counts only for the
+connection and the limit that it belongs to. Whether a limit is accepted tells little, so the charger is asked once for
+its composite schedule too, where that would show whether it applies what it has accepted.
+
+A stop is asked for again and again, less and less often, until its transaction is over. A charger that says three times
+that it has no such transaction, and draws nothing, is believed.
 """
 
 from __future__ import annotations
@@ -18,9 +26,18 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
-from smartgrid.edge.limits.payloads import composite_limit, get_composite_schedule, set_charging_profile
+from smartgrid.edge.limits.payloads import clear_profile, composite_limit, get_composite_schedule, set_charging_profile
 from smartgrid.edge.messages.lenient import text
-from smartgrid.edge.ports import Answer, CallFailure, LimitOrder, Link, OcppVersion, Offer, Payload, RateUnit
+from smartgrid.edge.ports import (
+    Answer,
+    CallFailure,
+    LimitOrder,
+    Link,
+    OcppVersion,
+    Offer,
+    Payload,
+    RateUnit,
+)
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -29,6 +46,9 @@ SURE_TRIES = 3
 LEAST_DRAWN_KW = 0.1
 REFUSED_FOR_S = 300.0
 """A car without a session is held at 0 A by profiles of this life, renewed."""
+NOT_YET_S = 30.0
+"""For so long after its connection or its boot a charger that cannot take a limit may be able to soon."""
+NOT_YET = frozenset({"SecurityError", "InternalError", "GenericError"})
 LONGEST_SLEEP_S = 60.0
 """A connector with a transaction is looked at so often in any case."""
 
@@ -109,6 +129,9 @@ class Steering:
             order = limit.next_order(now_s)
             if order is None:
                 return
+            if limit.must_clear(order):
+                self._clear(charger, connector, link, limit, order)
+                return
             wall_s = self._times.wall()
             action, payload = set_charging_profile(order, link.version, wall_s, charger.clock.ahead_s)
             limit.sent(order, now_s)
@@ -121,6 +144,22 @@ class Steering:
                 log.exception("a profile cannot be sent", extra=charger.id._asdict())
                 limit.answered(order, False, now_s)
 
+    def _clear(
+        self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
+    ) -> None:
+        """Make place for a profile; the order is made anew then."""
+
+        def answered(_: Answer) -> None:
+            connector.is_clearing = False
+            limit.cleared()
+            if connector.limit is limit and charger.link is link:
+                self.look(charger, connector)
+
+        if not connector.is_clearing:
+            connector.is_clearing = True
+            action, payload = clear_profile(order.profile_id)
+            link.call(action, payload, answered, first=True)
+
     def _on_limit(
         self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit, order: LimitOrder
     ) -> Callable[[Answer], None]:
@@ -128,12 +167,21 @@ class Steering:
             is_accepted = accepted(answer)
             self.profiles[_RESULTS[is_accepted]] += 1
             if connector.limit is limit and charger.link is link:
-                limit.answered(order, is_accepted, self._times.now())
+                if self._is_early(charger, link, answer):
+                    limit.not_yet(order, self._times.now())
+                else:
+                    limit.answered(order, is_accepted, self._times.now())
                 connector.is_known |= is_accepted is True and order.duration_s is not None
                 self.look(charger, connector)
                 self._ask(charger, connector, link, limit)
 
         return answered
+
+    def _is_early(self, charger: Charger, link: Link, answer: Answer) -> bool:
+        """Whether it has refused for what it is in the middle of, so that nothing follows for limits of this kind."""
+        since_s = max(link.opened_s, charger.booted_s)
+        is_refused = answer.failure is CallFailure.REFUSED and answer.code in NOT_YET
+        return is_refused and self._times.now() - since_s < NOT_YET_S
 
     def _ask(self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit) -> None:
         """Which limit the charger says that it applies: accepted is not applied."""

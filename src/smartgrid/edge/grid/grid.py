@@ -18,12 +18,14 @@ from typing import Any, TypeVar
 
 from smartgrid.auth.credentials import Credentials
 from smartgrid.edge.grid import orders
+from smartgrid.edge.grid.contact import NotAnsweredError
 from smartgrid.edge.grid.counters import LOST, Counters
 from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.report_box import Connectors
-from smartgrid.edge.grid.substation import NotAnsweredError, Substation, SubstationState
+from smartgrid.edge.grid.substation import Substation, SubstationState
 from smartgrid.edge.ports import Downward, EndOrder, OpenSession, Outcome, SessionReport, StartOrder
 from smartgrid.protocol.headers import KEY
+from smartgrid.runtime.log_pace import LogPace
 
 MAX_KEYS = 20_000
 """Of sessions begun here lately, by which their end finds them."""
@@ -43,6 +45,7 @@ class SubstationGrid:
         """Who this is, as the holder of sessions: another one after each start of the process."""
         self.counters = Counters()
         self._directory, self._credentials = directory, credentials
+        self._pace = LogPace(log)
         self._downward: Downward | None = None
         self._substations: dict[str, Substation] = {}
         self._orders: set[asyncio.Task[Any]] = set()
@@ -91,7 +94,7 @@ class SubstationGrid:
                 self._remember(order.key, session.session_id)
             on_done(outcome, session, why)
 
-        self._try(deliver, lambda why: (Outcome.LATER, None, why), done)
+        self._try(deliver, lambda outcome, why: (outcome, None, why), done)
 
     def end(self, order: EndOrder, on_done: Ended) -> None:
         substation = self._substation(order.charger.substation)
@@ -109,7 +112,7 @@ class SubstationGrid:
                 self._session_ids.pop(order.key, None)
             on_done(outcome, why)
 
-        self._try(deliver, lambda why: (Outcome.LATER, why), done)
+        self._try(deliver, lambda outcome, why: (outcome, why), done)
 
     def report(self, substation: str, report: SessionReport) -> None:
         found = self._substation(substation)
@@ -153,28 +156,31 @@ class SubstationGrid:
             found.has_moved()
 
     def _try(
-        self, deliver: Callable[[], Awaitable[Result]], later: Callable[[str], Result], on_done: Callable[..., None]
+        self,
+        deliver: Callable[[], Awaitable[Result]],
+        failed: Callable[[Outcome, str], Result],
+        on_done: Callable[..., None],
     ) -> None:
-        """Have an order done in a task of its own. `on_done` is called once, whatever happens; `later` makes a result
-        that says so of a reason."""
+        """Have an order done in a task of its own. `on_done` is called once, whatever happens; `failed` makes a result
+        of what has become of it and why. What cannot be said, as of a time beyond all calendars, may never be."""
 
         async def outcome() -> Result:
             try:
                 return await deliver()
             except NotAnsweredError as error:
-                return later(str(error))
+                return failed(Outcome.LATER, str(error))
             except Exception as error:
-                log.exception("an order could not be sent")
-                return later(str(error))
+                self._pace.say("unsent", "an order could not be sent", {}, level=logging.ERROR, trace=True)
+                return failed(Outcome.UNUSABLE, str(error))
 
         def ended(task: asyncio.Task[Result]) -> None:
             self._orders.discard(task)
-            result = later("the edge is about to end") if task.cancelled() else task.result()
+            result = failed(Outcome.LATER, "the edge is about to end") if task.cancelled() else task.result()
             self.counters.deliveries[result[0]] += 1
             try:
                 on_done(*result)
             except Exception:
-                log.exception("the end of an order was not taken")
+                self._pace.say("untaken", "the end of an order was not taken", {}, level=logging.ERROR, trace=True)
 
         task = asyncio.get_running_loop().create_task(outcome())
         self._orders.add(task)

@@ -1,9 +1,10 @@
 """How a session is begun and ended at a substation: what is sent, and what its answer means. Pure.
 
 Both are safe to repeat: a start by its key, an end by its session. So nearly everything but a yes means "later". Who is
-not let in (401, 403) may be once the token is renewed; what a substation does not understand (422) it may once it is of
-this version too; what is not found at `/charge` is no substation. Refused for good is only what the substation knows to
-be settled otherwise: the car would be without a session for as long as it charges.
+not let in (401, 403) may be once the token is renewed; what a substation does not understand (400, 413, 422) it may
+once it is of this version too, or never, so that is told apart; what is not found at `/charge` is no substation.
+Refused for good is only what the substation knows to be settled otherwise: the car would be without a session for as
+long as it charges.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from smartgrid.runtime.clock import rfc3339
 
 WELL = (200, 201, 202)
 CONFLICT = 409
+UNUSABLE = (400, 413, 422)
 MAX_REASON = 64
 MAX_DETAIL = 300
 
@@ -109,7 +111,9 @@ def ended(answer: Answer) -> tuple[Outcome, str]:
 
 def refused(answer: Answer) -> Outcome:
     """Whether there is any use in asking again."""
-    return Outcome.REFUSED if answer.status == CONFLICT else Outcome.LATER
+    if answer.status == CONFLICT:
+        return Outcome.REFUSED
+    return Outcome.UNUSABLE if answer.status in UNUSABLE else Outcome.LATER
 
 
 def detail(answer: Answer) -> str:

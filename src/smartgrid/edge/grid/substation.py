@@ -6,12 +6,13 @@ Three things go on at once, each over connections of its own that are kept:
   answer is a lease, reckoned from when it was *asked* for: how long the answer was on its way must not make it longer.
   So one poll after the other is also what keeps charging going, and there is no other sign of life.
 - One batch of reports (`report_box.py`) at a time. Reports need an epoch, so they wait for the first poll.
-- Orders, up to `MAX_ORDERS` under way and `MAX_WAITING` that wait: a start, an end. Each is tried once.
+- Orders: starts and ends of sessions (`order_queue.py`).
 
-Nothing that a substation answers is believed because it is there: an address may by now be another one's. Each answer
-names who it is from (the header Smartgrid-Status), and one from someone else is as good as none.
+The first two go on only while the substation is watched: while a charger of its may be this edge's. The epoch and the
+revision of its offers are known from them.
 
-After a failure the directory is asked where the substation is now; if it has moved, everything begins anew there.
+After a failure the directory is asked where the substation is now; if it has moved, everything begins anew there. How
+it is called, and that it is itself that answers, is in `contact.py`.
 """
 
 from __future__ import annotations
@@ -27,35 +28,26 @@ from typing import Any
 
 from smartgrid.auth.credentials import Credentials
 from smartgrid.edge.grid import offers, report_box
+from smartgrid.edge.grid.contact import FAILURES, Contact, NotAnsweredError
 from smartgrid.edge.grid.counters import ABSURD, LOST, REFUSED, TAKEN, UNANSWERED, Counters
-from smartgrid.edge.grid.directory import Directory, Place
+from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.offers import AbsurdAnswerError
+from smartgrid.edge.grid.order_queue import OrderQueue
 from smartgrid.edge.grid.report_box import ReportBox
 from smartgrid.edge.ports import Downward
 from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.http_client.async_client import AsyncClient
-from smartgrid.protocol import status_header
-from smartgrid.protocol.headers import STATUS
 from smartgrid.runtime.backoff import Backoff
 from smartgrid.runtime.pace import Pace
 
-CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 10.0
 POLL_MARGIN_S = 5.0
 AT_ONCE = 5  # answers to polls that need not wait, after a quiet time
 LEAST_PAUSE_S = 0.05  # between two batches of reports
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
 MAX_LAST_BATCHES = 100
-MAX_ORDERS = 8
-MAX_WAITING = 10_000
 UNUSABLE = (400, 413, 422)
-FAILURES = (OSError, TimeoutError, BrokenAnswerError, ValueError)
 log = logging.getLogger(__name__)
-
-
-class NotAnsweredError(Exception):
-    """No answer that is this substation's; why is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +73,17 @@ class Substation:
     ) -> None:
         """`edge` is who this is."""
         self.name, self.box = name, ReportBox()
-        self._edge, self._directory, self._credentials = edge, directory, credentials
+        self._edge, self._directory = edge, directory
         self._downward, self._counters = downward, counters
+        self._contact = Contact(name, directory, credentials)
+        self._orders = OrderQueue(self._contact)
         self._epoch: int | None = None
         self._revision, self._lease_s, self._sessions = 0, 0.0, 0
         self._asked_s = time.monotonic()
         self._is_reached = False
         self._batches = 0
-        self._complaint = ""
         self._to_tell = asyncio.Event()
-        self._placed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._idle: list[AsyncClient] = []
-        self._may_order = asyncio.Semaphore(MAX_ORDERS)
-        self._waiting = 0
 
     # ------------------------------------------------------------------ what the grid asks of it
 
@@ -116,10 +105,8 @@ class Substation:
 
     def has_moved(self) -> None:
         """The directory knows a place for it, or another one."""
-        self._placed.set()
-        for client in self._idle:
-            client.close()
-        self._idle.clear()
+        self._contact.has_moved()
+        self._orders.close_idle()
         if self._tasks:
             self._end()
             self._is_reached = False
@@ -134,14 +121,7 @@ class Substation:
 
     async def order(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One try to have something done that may be done twice. Raises NotAnsweredError."""
-        if self._waiting >= MAX_WAITING:
-            raise NotAnsweredError(f"{MAX_WAITING} orders wait for {self.name} already")
-        self._waiting += 1
-        try:
-            async with self._may_order:
-                return await self._order(path, body, headers)
-        finally:
-            self._waiting -= 1
+        return await self._orders.order(path, body, headers)
 
     async def close(self) -> None:
         """What is due is told, as long as the substation takes it; then nothing goes on."""
@@ -149,19 +129,18 @@ class Substation:
         await asyncio.gather(*ended, return_exceptions=True)
         place = self._directory.place(self.name)
         if self._epoch is not None and place is not None:
-            client = self._client(place)
+            client = self._contact.client(place)
             with suppress(*FAILURES, NotAnsweredError):
                 for _ in range(MAX_LAST_BATCHES):
                     if self.box.due_s < math.inf:
                         await self._tell(client, self._epoch)
             client.close()
-        for client in self._idle:
-            client.close()
+        self._orders.close_idle()
 
     # ------------------------------------------------------------------ polls
 
     async def _poll_forever(self) -> None:
-        client = self._client(await self._place(), offers.MAX_ANSWER_BYTES)
+        client = self._contact.client(await self._contact.place(), offers.MAX_ANSWER_BYTES)
         backoff, pace = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S), Pace(offers.interval_s(0), AT_ONCE)
         try:
             while True:
@@ -181,7 +160,7 @@ class Substation:
         hold_s = offers.wait_s(self._lease_s) if self._is_reached else 0
         asked_s = time.monotonic()
         path = f"/offers?epoch={self._epoch or 0}&since={self._revision}&wait_s={hold_s}"
-        answer = await self._ask(client, "GET", path, timeout_s=hold_s + POLL_MARGIN_S)
+        answer = await self._contact.ask(client, "GET", path, timeout_s=hold_s + POLL_MARGIN_S)
         if answer.status != 200:
             raise NotAnsweredError(f"the status of its answer is {answer.status}")
         found, lease_s = offers.read(self.name, answer.body, asked_s, self._edge)
@@ -190,7 +169,8 @@ class Substation:
             self.box.repeat_all(time.monotonic())
         self._epoch, self._revision, self._lease_s = found.epoch, found.revision, lease_s
         self._sessions = len(found.sessions)
-        self._asked_s, self._is_reached, self._complaint = asked_s, True, ""
+        self._asked_s, self._is_reached = asked_s, True
+        self._contact.is_well()
         self._counters.offers[TAKEN] += 1
         if is_restarted:
             log.info("the substation was started again", extra={"substation": self.name})
@@ -203,13 +183,13 @@ class Substation:
             self._counters.offers[ABSURD] += 1
         else:
             self._counters.offers[REFUSED if isinstance(error, NotAnsweredError) else UNANSWERED] += 1
-        self._complain(error)
+        self._contact.complain(error)
         self._directory.ask()
 
     # ------------------------------------------------------------------ reports
 
     async def _report_forever(self) -> None:
-        client = self._client(await self._place())
+        client = self._contact.client(await self._contact.place())
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         try:
             while True:
@@ -218,7 +198,7 @@ class Substation:
                     await self._tell(client, epoch)
                 except Exception as error:
                     self._counters.reports[REFUSED if isinstance(error, NotAnsweredError) else UNANSWERED] += 1
-                    self._complain(error)
+                    self._contact.complain(error)
                     self._directory.ask()
                     await asyncio.sleep(backoff.next_s())
                 else:
@@ -244,7 +224,7 @@ class Substation:
         try:
             self._batches += 1
             body = report_box.encode(batch, epoch, self._edge, self._batches)
-            answer = await self._ask(client, "POST", "/reports", body=body)
+            answer = await self._contact.ask(client, "POST", "/reports", body=body)
         except BaseException:
             box.failed(time.monotonic())
             raise
@@ -266,66 +246,6 @@ class Substation:
 
     # ------------------------------------------------------------------ what they have in common
 
-    async def _order(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        place = self._directory.place(self.name)
-        if place is None:
-            self._directory.ask()
-            raise NotAnsweredError(f"it is not known where {self.name} is")
-        client = self._idle.pop() if self._idle else self._client(place)
-        try:
-            answer = await self._ask(client, "POST", path, body=body, headers=headers)
-        except (*FAILURES, NotAnsweredError) as error:
-            client.close()
-            self._directory.ask()
-            raise NotAnsweredError(f"{self.name} does not answer: {error or type(error).__name__}") from error
-        except BaseException:
-            client.close()
-            raise
-        if place == self._directory.place(self.name):
-            self._idle.append(client)
-        else:
-            client.close()
-        return answer
-
-    async def _ask(
-        self,
-        client: AsyncClient,
-        method: str,
-        path: str,
-        *,
-        timeout_s: float = ANSWER_TIMEOUT_S,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        sent = {STATUS: status_header.WANTED, **(headers or {})}
-        if body is not None:
-            sent["Content-Type"] = "application/json"
-        answer = await client.request(method, path, timeout_s=timeout_s, body=body, headers=sent, resend=True)
-        named = status_header.decode(answer.headers.get(STATUS), 0.0)
-        if named is not None and named[0] != self.name:
-            client.close()
-            raise NotAnsweredError(f"at its address is {named[0]}")
-        return answer
-
-    async def _place(self) -> Place:
-        """Wait until it is known where it is."""
-        while (place := self._directory.place(self.name)) is None:
-            self._placed.clear()
-            self._directory.ask()
-            await self._placed.wait()
-        return place
-
-    def _client(self, place: Place, max_answer_bytes: int = report_box.MAX_ANSWER_BYTES) -> AsyncClient:
-        credential = self._credentials.of(place.url)
-        return AsyncClient(
-            place.url,
-            connect_timeout_s=CONNECT_TIMEOUT_S,
-            host=place.host,
-            ca_file=credential.ca_file,
-            extra_headers=credential.headers,
-            max_answer_bytes=max_answer_bytes,
-        )
-
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._poll_forever()), loop.create_task(self._report_forever())]
@@ -342,18 +262,3 @@ class Substation:
             listener(*told)
         except Exception:
             log.exception("what a substation tells was not taken", extra={"substation": self.name})
-
-    def _complain(self, error: Exception) -> None:
-        """Once for each complaint, until it is well again."""
-        complaint = str(error) or type(error).__name__
-        if complaint == self._complaint:
-            return
-        self._complaint = complaint
-        is_known = isinstance(error, (*FAILURES, NotAnsweredError, AbsurdAnswerError))
-        log.log(
-            logging.WARNING if is_known else logging.ERROR,
-            "the substation is not reached: %s",
-            complaint,
-            extra={"substation": self.name},
-            exc_info=None if is_known else error,
-        )

@@ -52,6 +52,8 @@ LATE_RENEWAL_S = 90.0
 """Before the end of a profile, where the charger has been written to too often today."""
 RISE_A = 1.0
 RETRY_S, RETRY_MOST_S = 5.0, 60.0
+SOON_S = 1.0
+"""A charger that cannot take a limit just then is asked again after this."""
 BAD_CLOCK_S, GOOD_CLOCK_S = 60.0, 30.0
 _SAME = 1e-6
 PROBE_S = 30.0
@@ -64,11 +66,11 @@ class ConnectorLimit:
     """See above. All times are of `time.monotonic`. `pace` is shared by the connectors of a charger."""
 
     __slots__ = (
-        "_base", "_begun_s", "_failures", "_first_sequence", "_has_car", "_has_had_power", "_is_connected", "_is_first",
-        "_is_relative", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace",
-        "_paused_s", "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence",
-        "_trust", "_tx", "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id",
-        "version",
+        "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_lease_end_s", "_limit_again",
+        "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks", "_retry_s",
+        "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
+        "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +92,8 @@ class ConnectorLimit:
         self._base = Slot()
         self._sequence = 0
         self._rise_sequence = 0
-        self._first_sequence = 0
+        self._first_sequence = self._boot_sequence = 0
+        self._clears_first = self._is_cleared = False
         self._is_connected = True
         self._is_relative = quirks.is_relative
         self._has_car = False
@@ -175,16 +178,17 @@ class ConnectorLimit:
         if reading.is_late:
             return
         self._voltage.measured(reading.voltages_v)
+        standing = self._tx.standing or self._base.standing
+        is_in_a = standing is not None and standing.unit is RateUnit.AMPERES
         if self._has_car:
-            self._phases.measured(reading, now_s)
+            self._phases.measured(reading, now_s, standing.at(now_s) if standing is not None and is_in_a else None)
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
         bound_kw = self._bound_kw(now_s) if self._trust.trial_a is None else self._written_kw(now_s)
         self._metered.measured(power_kw, bound_kw, now_s)
         drawn_a = self._amperes(power_kw)
-        standing = self._tx.standing or self._base.standing
-        if standing is not None and standing.unit is RateUnit.AMPERES:
+        if is_in_a and not reading.is_overall:
             drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
         self._do(
             self._trust.measured(
@@ -197,6 +201,14 @@ class ConnectorLimit:
                 is_pending=self._limit_again or self._safe_again,
             )
         )
+
+    def must_clear(self, order: LimitOrder) -> bool:
+        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id."""
+        return self._clears_first and order.kind is ProfileKind.TX and not self._is_cleared
+
+    def cleared(self) -> None:
+        """It is, as far as the charger says. What stood counts for what may be drawn until another is confirmed."""
+        self._is_cleared = True
 
     def sent(self, order: LimitOrder, now_s: float) -> None:
         """It is on its way, or in the queue to the charger."""
@@ -228,6 +240,12 @@ class ConnectorLimit:
             slot.refused(order.sequence)
             self._refused(order, now_s)
 
+    def not_yet(self, order: LimitOrder, now_s: float) -> None:
+        """It has not taken it, for a reason that has nothing to do with what it takes."""
+        self._slot(order.kind).refused(order.sequence)
+        self._is_first |= order.sequence == self._first_sequence
+        self._failed(now_s, SOON_S)
+
     def disconnected(self, now_s: float) -> None:
         """What the charger has goes on until it runs out."""
         self._is_connected = False
@@ -235,9 +253,15 @@ class ConnectorLimit:
             slot.lost(None, ANSWER_S if self._is_relative else 0.0)
 
     def reconnected(self, now_s: float, *, rebooted: bool = False) -> None:
-        """It is there again; after a reboot its profiles are written again, whatever it should have kept."""
+        """It is there again; after a reboot its profiles are written again, whatever it should have kept.
+
+        What it has refused before says nothing then: until its BootNotification is answered a charger may refuse all.
+        """
         self._is_connected = True
         self._failures, self._retry_s = 0, now_s
+        if rebooted:
+            self._boot_sequence = self._sequence
+            self._trust.rebooted()
         self._limit_again |= rebooted
         self._safe_again |= rebooted
         if rebooted and not self._base.is_known:
@@ -525,6 +549,7 @@ class ConnectorLimit:
     def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
         before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, late_s)
+        self._is_cleared = False
         self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0
         if order.duration_s is None:
@@ -544,15 +569,21 @@ class ConnectorLimit:
         recent_kw = None if self._tx.is_known else self._metered.recent_kw(now_s)
         return self._bound_kw(now_s) if recent_kw is None else recent_kw
 
-    def _failed(self, now_s: float) -> None:
-        self._retry_s = now_s + min(RETRY_S * 2**self._failures, RETRY_MOST_S)
+    def _failed(self, now_s: float, first_s: float = RETRY_S) -> None:
+        self._retry_s = now_s + min(first_s * 2**self._failures, RETRY_MOST_S)
         self._failures = min(self._failures + 1, 8)
 
     def _refused(self, order: LimitOrder, now_s: float) -> None:
         if order.kind is ProfileKind.TX and order.transaction_id != self.transaction_id:
             return  # its transaction is over: that was why
         self._is_first |= order.sequence == self._first_sequence
-        self._trust.refused(order, now_s)
+        if order.sequence <= self._boot_sequence:
+            return
+        is_second = order.kind is ProfileKind.TX and self._tx.standing is not None
+        if is_second and not self._clears_first and self.version is not OcppVersion.V16:
+            self._clears_first = True
+        else:
+            self._trust.refused(order, now_s)
 
     def _do(self, remedy: Remedy) -> None:
         self._limit_again |= remedy is Remedy.WRITE_AGAIN

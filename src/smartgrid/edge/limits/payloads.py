@@ -84,6 +84,11 @@ def clear_all_profiles(version: OcppVersion) -> list[tuple[str, dict[str, Any]]]
     ]
 
 
+def clear_profile(profile_id: int) -> tuple[str, dict[str, Any]]:
+    """One of ours, of OCPP 2."""
+    return "ClearChargingProfile", {"chargingProfileId": profile_id}
+
+
 def is_accepted(payload: Payload | None) -> bool:
     """Whether a charger has taken what it was told."""
     return payload is not None and payload.get("status") == "Accepted"

@@ -3,6 +3,9 @@
 To reckon with too few lets a car draw up to three times what was offered, so fewer than are wired are believed only
 after several readings that leave no doubt, and more at once. A 0 may be a placeholder of a meter that does not measure
 that phase: it counts only where its voltage proves that it is measured, or the power agrees with the currents.
+
+A current that is told without a phase may be that of each phase, or all of them added up: 18 A at 4.1 kW are one phase
+or three. That it is one is believed only while it is what the limit lets flow in a phase, which a sum would be beyond.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ CLEAR_A = 4.0
 READINGS_TO_BELIEVE = 3
 TIME_TO_BELIEVE_S = 20.0
 POWER_AGREES = 0.2
+AT_LIMIT, BEYOND_LIMIT, SURELY_BEYOND = 0.8, 1.1, 2.0
 
 
 class PhasesSeen:
@@ -34,8 +38,9 @@ class PhasesSeen:
         self.used = self.wired
         self._forget()
 
-    def measured(self, reading: Reading, now_s: float) -> None:
-        seen = self._seen(reading)
+    def measured(self, reading: Reading, now_s: float, limit_a: float | None = None) -> None:
+        """`limit_a`: what the charger was told to let flow in each phase, if it was told in amperes."""
+        seen = self._seen_overall(reading, limit_a) if reading.is_overall else self._seen(reading)
         if seen is None:
             return
         if seen >= self.used:
@@ -71,6 +76,16 @@ class PhasesSeen:
             for current, voltage in zip(reading.currents_a, reading.voltages_v, strict=True)
         )
         return used if proven >= self.wired else None
+
+    def _seen_overall(self, reading: Reading, limit_a: float | None) -> int | None:
+        """The same, of a current without a phase."""
+        seen = self._seen(reading)
+        current_a = reading.currents_a[0]
+        if seen != 1 or self.wired == 1 or limit_a is None or current_a is None or not reading.power_kw:
+            return None if seen == 1 else seen
+        if self.used == 1:  # a reading from just before its limit has fallen is beyond that too
+            return self.wired if current_a > SURELY_BEYOND * limit_a else 1
+        return 1 if AT_LIMIT * limit_a <= current_a <= BEYOND_LIMIT * limit_a else None
 
     def _adds_up(self, reading: Reading, currents_a: list[float]) -> bool:
         expected_kw = sum(currents_a) * self._volts(reading) / 1_000

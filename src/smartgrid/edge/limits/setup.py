@@ -25,6 +25,8 @@ READINGS_A_SECOND = 500
 INTERVALS_S = (10, 20, 30, 60)
 FORM = 1
 """Raise it when the set-up changes, so that chargers get the new one."""
+SETTINGS = 5
+"""That are changed beside the measurands, in either version."""
 _TAKEN = {"Accepted", "RebootRequired"}
 _UNIT_WORDS = {"current": RateUnit.AMPERES, "a": RateUnit.AMPERES, "power": RateUnit.WATTS, "w": RateUnit.WATTS}
 
@@ -37,6 +39,11 @@ class SetUp:
     measurands: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     needs_reboot: bool = False
+
+    @property
+    def has_taken(self) -> bool:
+        """Whether the charger has taken any of it."""
+        return bool(self.measurands) or len(self.refused) < SETTINGS
 
 
 def meter_interval_s(connectors: int) -> int:

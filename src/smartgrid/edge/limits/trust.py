@@ -84,6 +84,11 @@ class Trust:
         if self.ways.carrier is None:
             self._lose(Obedience.REJECTS, now_s)
 
+    def rebooted(self) -> None:
+        """What it has refused is tried again; that it ignores limits is not forgotten."""
+        self.ways.forget_refusals()
+        self._has_chance |= self.obedience is Obedience.REJECTS
+
     def measured(
         self,
         drawn_a: float,

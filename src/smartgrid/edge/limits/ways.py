@@ -69,8 +69,12 @@ class Ways:
 
     def begin_anew(self) -> None:
         """The charger gets a new chance: firmware changes."""
-        self._refused = frozenset()
         self._dropped = frozenset()
+        self.forget_refusals()
+
+    def forget_refusals(self) -> None:
+        """It may take now what it did not."""
+        self._refused = frozenset()
         self._takes_zero = self._quirks.can_pause
         self._reckon()
 

@@ -59,7 +59,8 @@ def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading
     offered_a = samples.total("Current.Offered", _MOST_A, is_sum=False)
     if energy_kwh is None and power_kw is None and offered_a is None and currents == voltages == _NONE:
         return None
-    return Reading(wall_s, energy_kwh, power_kw, currents, voltages, offered_a, is_late)
+    is_overall = currents[0] is not None and samples.is_overall("Current.Import")
+    return Reading(wall_s, energy_kwh, power_kw, currents, voltages, offered_a, is_late, is_overall)
 
 
 def _power_of(currents: _Phases, voltages: _Phases) -> float | None:
@@ -98,6 +99,10 @@ class _Samples:
             for phase in range(3)
         )
         return first, second, third
+
+    def is_overall(self, measurand: str) -> bool:
+        """Whether it was told without a phase only."""
+        return set(self._values(measurand)) == {_TOTAL}
 
     def _values(self, measurand: str) -> dict[int | None, float]:
         found = self._found.get(measurand)

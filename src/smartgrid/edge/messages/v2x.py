@@ -61,7 +61,8 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
     is_offline = payload.get("offline") is True
     told_s = parse_time(payload.get("timestamp"))
     clock.told(told_s, received_s)
-    car = _CAR_STATES.get(text(info.get("chargingState")).lower())
+    state = text(info.get("chargingState")).lower()
+    car = _CAR_STATES.get(state)
     trigger = text(payload.get("triggerReason"))
     id_token = token(payload)
     evse = integer(mapping(payload.get("evse")).get("id"))
@@ -78,4 +79,5 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         reason=text(info.get("stoppedReason"), 64) or "Local",
         readings=readings(payload.get("meterValue"), clock, received_s),
         is_late=is_offline or clock.is_late(told_s, received_s),
+        may_be_plugged=not state and kind is not EventKind.ENDED,
     )

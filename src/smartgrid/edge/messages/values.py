@@ -100,6 +100,8 @@ class EventTold:
     """TransactionEvent of 2.x. `connector` is its EVSE, None where it is left out.
 
     `id_tag` is None where no token was told. `is_authorized` and `is_plugged` are what the event shows by itself.
+    `may_be_plugged`: it tells nothing of the car, as the events of some chargers never do; then the EVSE's status or
+    the meter may. One that says that there is no car (Idle) is believed.
     """
 
     kind: EventKind
@@ -114,3 +116,4 @@ class EventTold:
     reason: str
     readings: Sequence[Reading] = ()
     is_late: bool = False
+    may_be_plugged: bool = False

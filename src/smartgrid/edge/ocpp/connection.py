@@ -28,6 +28,7 @@ from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds
 from smartgrid.edge.ports import Answer, ChargerId, OcppVersion, Payload, Upward
+from smartgrid.runtime.log_pace import LogPace
 
 MAX_FRAGMENTS = 256
 MAX_REASON = 120
@@ -35,7 +36,7 @@ POLITE = 2
 """Frames that are read at once of a charger that waits for its answers: a message, and perhaps a pong."""
 GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-log = logging.getLogger(__name__)
+_pace = LogPace(logging.getLogger(__name__))
 
 
 class Host(Protocol):
@@ -239,7 +240,7 @@ class Connection(asyncio.BufferedProtocol):
             told(*arguments)
         except Exception:
             self._host.counters.errors["own"] += 1
-            log.exception("what a charger said was not dealt with")
+            _pace.say("own", "what a charger said was not dealt with", {}, level=logging.ERROR, trace=True)
 
     def _send(self, text: str) -> None:
         if not self.is_open:

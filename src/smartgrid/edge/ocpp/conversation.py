@@ -32,6 +32,8 @@ MAX_WAITING = 32
 MAX_UNANSWERED = 64
 """Calls of a charger that we owe an answer. OCPP allows it one; a burst of queued ones does come."""
 KEPT_ANSWERS = 4
+BOOTED_S = 10.0
+"""Some chargers never answer what came before their BootNotification: then it is waited for so much longer at most."""
 OnAnswer = Callable[[Answer], None]
 
 _PREFIX = secrets.token_hex(5)
@@ -129,7 +131,7 @@ class Conversation:
             return ()
         frame = frames.parse(data, self.version)
         if isinstance(frame, frames.Call):
-            return self._called(frame, data)
+            return self._called(frame, data, now_s)
         if isinstance(frame, frames.Result):
             return self._answered(frame, now_s)
         if isinstance(frame, frames.Refusal):
@@ -137,7 +139,7 @@ class Conversation:
         notice = self._noticed("unreadable", frame.why)
         return (notice,) if frame.reply is None else (notice, Send(frame.reply))
 
-    def _called(self, call: frames.Call, data: bytes | bytearray) -> Sequence[Action]:
+    def _called(self, call: frames.Call, data: bytes | bytearray, now_s: float) -> Sequence[Action]:
         version, action = self.version, call.action
         if action not in schemas.actions(version):
             self._counters.messages[IN, OTHER] += 1
@@ -147,6 +149,9 @@ class Conversation:
             text = frames.call_error(call.message_id, "NotImplemented", f"There is no such action in {version}.")
             return (notice, Send(text))
         self._counters.messages[IN, action] += 1
+        if action == "BootNotification" and self._under_way is not None:
+            under_way = self._under_way
+            under_way.timeout_s = min(under_way.timeout_s, now_s - under_way.sent_s + BOOTED_S)
         if call.wants_answer:
             fingerprint = hash(bytes(data))
             known = self._inbound.get(call.message_id)

@@ -11,7 +11,7 @@ CALL_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 OTHER = "other"
 REFUSED = (
     "bad_request", "certificate", "full", "lost", "no_charger", "no_files", "no_key", "no_websocket", "plain",
-    "registry", "stopping", "storm", "subprotocol", "timeout", "tls", "unknown", "wrong_key", "wrong_keys",
+    "registry", "stopping", "storm", "subprotocol", "timeout", "tls", "unknown", "wrong_key",
 )  # fmt: skip
 """Why a connection is not let in."""
 ERRORS = (

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, cast
 
 from websockets.datastructures import Headers
@@ -35,7 +37,6 @@ RETRY_AFTER_S = (2, 15)
 """When who is told to come again is to come: some time between."""
 _REASONS = {400: "bad_request", 405: "bad_request", 426: "no_websocket", 431: "bad_request", 505: "bad_request"}
 
-BUSY = Refusal(503, "storm", "Too many are connecting just now; come again.")
 FULL = Refusal(503, "full", "As many chargers are connected as may be.")
 STOPPING = Refusal(503, "stopping", "This edge is ending; come again.")
 _NO_CHARGER = Refusal(404, "no_charger", "Chargers connect at /ocpp/{substation}/{charger}.")
@@ -64,6 +65,9 @@ class Door(Protocol):
     buffer: memoryview
 
     def is_ready(self) -> bool: ...
+
+    def is_full(self) -> bool:
+        """Whether there may be no more connections."""
 
     def admit(self, arrival: Arrival) -> Refusal | None:
         """Whether it is let in."""
@@ -95,12 +99,23 @@ class _OcppProtocol(ServerProtocol):
 
 
 class Handshake(asyncio.BufferedProtocol):
-    """One that is under way. `refusal` is what it gets whatever it asks, but for probes."""
+    """One that is under way."""
 
-    __slots__ = ("_door", "_head", "_is_over", "_refusal", "_transport", "_ws", "began_s", "ends_s")
+    __slots__ = (
+        "_accepted",
+        "_door",
+        "_head",
+        "_is_over",
+        "_transport",
+        "_ws",
+        "address",
+        "began_s",
+        "ends_s",
+    )
 
-    def __init__(self, door: Door, refusal: Refusal | None) -> None:
-        self._door, self._refusal = door, refusal
+    def __init__(self, door: Door, accepted: socket.socket, address: str) -> None:
+        """`address` is the other side's, be it a proxy's."""
+        self._door, self._accepted, self.address = door, accepted, address
         self._ws = _OcppProtocol(max_size=door.bounds.max_message_bytes, logger=_quiet)
         self._head = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -149,6 +164,9 @@ class Handshake(asyncio.BufferedProtocol):
             self._end()
         if self._transport is not None:
             self._transport.abort()
+        else:  # hands are being shaken for TLS, which fails by this
+            with suppress(OSError):
+                self._accepted.shutdown(socket.SHUT_RDWR)
 
     # ------------------------------------------------------------------ the answer
 
@@ -159,7 +177,7 @@ class Handshake(asyncio.BufferedProtocol):
             self._respond(self._ws.reject(200 if is_good else 503, "ok\n" if is_good else "not ready\n"))
             return
         charger = charger_of(request.path)
-        refusal = self._refusal or (_EARLY if is_early else None) or (None if charger else _NO_CHARGER)
+        refusal = FULL if self._door.is_full() else _EARLY if is_early else None if charger else _NO_CHARGER
         if refusal is not None or charger is None:
             self._refuse(refusal or _NO_CHARGER)
             return
@@ -217,7 +235,7 @@ class Handshake(asyncio.BufferedProtocol):
         response = self._ws.reject(refusal.status, f"{refusal.text}\n")
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
-        if refusal.status in (429, 503):
+        if refusal.status == 503:
             response.headers["Retry-After"] = str(self._door.retry_after_s())
         self._respond(response)
 

@@ -7,11 +7,12 @@ All on one event loop. Two rules are kept here:
 
 - Of two connections of one charger the newer counts. A charger that has lost its network comes again before the old
   connection is known to be dead, so the old one is closed, and its end, whenever it comes, is told to nobody.
-- A reconnect of all chargers at once must not be made worse. At most `max_handshakes` are under way; the others wait in
-  the kernel's queue, which costs neither them nor us anything. Only telling them to come again (503) would make it
-  worse: measured with 10,000, it took 32 s in place of 7. A client that connects and then says nothing counts no more
-  among those under way after a second, else a hundred of these would keep everybody out; of such there may be ten times
-  as many, and only who comes beyond is told to come again, each at another time.
+- A reconnect of all chargers at once must not be made worse. Few are accepted at a time, so each turn of the loop reads
+  requests too, and the others wait in the kernel's queue, which costs neither them nor us anything. Only telling them
+  to come again (503) would make it worse: measured with 10,000, it took 32 s in place of 7. Who connects and says
+  nothing, or a byte now and then, keeps nobody out: at most `max_handshakes` are under way, and where one more comes,
+  one of the oldest makes room that has had `GRACE_S`, of the address that has the most of them. A charger's request is
+  there when it is accepted, or a moment later, so it is never among the oldest.
 
 One sweep, twice a second, does for all connections what has to be done at some time: so 10,000 of them have no timer.
 """
@@ -22,15 +23,17 @@ import asyncio
 import asyncio.sslproto
 import errno
 import logging
-import math
 import random
+import resource
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from websockets.server import ServerProtocol
@@ -40,15 +43,15 @@ from smartgrid.edge.ocpp.admission import Admitted, Proof, Refusal
 from smartgrid.edge.ocpp.connection import GOING_AWAY, POLICY, Connection
 from smartgrid.edge.ocpp.conversation import Notice
 from smartgrid.edge.ocpp.counters import Counters
-from smartgrid.edge.ocpp.handshake import BUSY, FULL, RETRY_AFTER_S, STOPPING, Arrival, Handshake
+from smartgrid.edge.ocpp.handshake import RETRY_AFTER_S, STOPPING, Arrival, Handshake
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
 from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
 from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
-from smartgrid.http_server.rate import Limiter
 from smartgrid.http_server.tls import ServerTls
 from smartgrid.runtime.fair_selector import FairSelector
+from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.tasks import Tasks
 
 SWEEP_S = 0.5
@@ -56,17 +59,18 @@ READ_BYTES = 16 * 1024
 """As much as one TLS record has. asyncio keeps a buffer of 256 KiB for each connection over TLS unless it is told
 otherwise, which would be 3 GB for 10,000 (measured: 300 KB a connection, 50 KB with this)."""
 BACKLOG = 4096
+OTHER_FILES = 128
+"""That may be open besides chargers' sockets: substations, the API, databases."""
 ACCEPTS_AT_ONCE = 32
-PROMPT_S = 1.0
-SLOW_ONES = 10
-"""Times `max_handshakes`: how many may have connected and said nothing for longer than `PROMPT_S`."""
+GRACE_S = 1.0
+"""For so long whoever has connected is let be, however many others come."""
+OLDEST = 16
+"""Among so many of those that have waited longest it is chosen who makes room."""
 UNACKNOWLEDGED_S = 90
 """Data that the other side's kernel does not acknowledge for so long ends the connection."""
-SAID_INTERVAL_S = 10.0
 CLOSE_NORMAL = 1000
 _TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_REGISTRY = Refusal(503, "registry", "The registry of chargers cannot be read; come again.")
-_WRONG_KEYS = Refusal(429, "wrong_keys", "Too many tries with a wrong key; come again later.")
 log = logging.getLogger(__name__)
 
 
@@ -112,17 +116,16 @@ class Listener:
         self.is_ready, self.passed_on, self.vouched = is_ready, pass_on, vouched
         self._place, self._registry, self._knows = place, registry, knows
         self._selector = selector
-        self._handshakes: set[Handshake] = set()
-        self._prompt: set[Handshake] = set()
-        """Those of them that have begun just now."""
+        self._handshakes: dict[Handshake, None] = {}
+        """Those under way, the oldest first."""
+        self._of_address: Counter[str] = Counter()
+        self._most_sockets = max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES)
         self._is_accepting = False
         self._current: dict[ChargerId, Connection] = {}
         self._all: set[Connection] = set()
         self._paused: dict[Connection, float] = {}
         self._tasks = Tasks()
-        self._wrong = Limiter(self.bounds.wrong_keys)
-        self._wrong_of_address = Limiter(self.bounds.wrong_keys_of_address)
-        self._said: dict[str, tuple[float, int]] = {}
+        self._pace = LogPace(log)
         self._random = random.Random()
         self._sockets: list[socket.socket] = []
         self._sweeping: asyncio.TimerHandle | None = None
@@ -199,22 +202,41 @@ class Listener:
     # ------------------------------------------------------------------ accepting
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(min(ACCEPTS_AT_ONCE, self.bounds.max_handshakes - len(self._prompt))):
+        for _ in range(ACCEPTS_AT_ONCE):
+            has_room = self._has_room()
+            slow = None if has_room else self._slow()
+            if not has_room and slow is None:
+                self._pause_accepting()
+                self._loop.call_later(GRACE_S, self._resume_accepting)
+                return
             try:
-                accepted, _address = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 if error.errno not in _TRY_LATER:
                     raise
                 self.refused("no_files")
-                self._pause_accepting()  # until the next sweep
+                self._pause_accepting()
+                if (slow := self._slow()) is not None:
+                    slow.expire("storm")
                 return
-            self._take(accepted)
-        if len(self._prompt) >= self.bounds.max_handshakes:
-            self._pause_accepting()
+            if slow is not None:
+                slow.expire("storm")
+            self._take(accepted, str(address[0]))
+
+    def _has_room(self) -> bool:
+        under_way = len(self._handshakes)
+        return under_way < self.bounds.max_handshakes and under_way + len(self._all) < self._most_sockets
+
+    def _slow(self) -> Handshake | None:
+        """Who makes room for one more, if anybody has had its time."""
+        before_s = time.monotonic() - GRACE_S
+        oldest = [each for each in islice(self._handshakes, OLDEST) if each.began_s <= before_s]
+        return max(oldest, key=lambda each: self._of_address[each.address], default=None)
 
     def _pause_accepting(self) -> None:
+        """Until a handshake is over, or has had its time, or the next sweep."""
         self._is_accepting = False
         for listening in self._sockets:
             self._loop.remove_reader(listening)
@@ -225,21 +247,14 @@ class Listener:
             for listening in self._sockets:
                 self._loop.add_reader(listening, self._accept, listening)
 
-    def _take(self, accepted: socket.socket) -> None:
-        under_way, most = len(self._handshakes), self.bounds.max_handshakes * SLOW_ONES
-        if under_way >= 2 * most or (under_way >= most and self._place.tls is not None):
-            self.refused(BUSY.reason)  # with TLS there is no saying it before hands are shaken
-            accepted.close()
-            return
-        is_full = len(self._all) >= self.bounds.max_connections
-        refusal = BUSY if under_way >= most else FULL if is_full else None
+    def _take(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
         with suppress(OSError, AttributeError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
-        handshake = Handshake(self, refusal)
-        self._handshakes.add(handshake)
-        self._prompt.add(handshake)
+        handshake = Handshake(self, accepted, address)
+        self._handshakes[handshake] = None
+        self._of_address[address] += 1
         self._tasks.begin(self._connect(accepted, handshake))
 
     async def _connect(self, accepted: socket.socket, handshake: Handshake) -> None:
@@ -250,7 +265,8 @@ class Listener:
                 lambda: handshake, accepted, ssl=tls.context if tls else None, **limit
             )
         except OSError as error:  # of TLS too
-            self.refused("tls" if tls else "lost")
+            if handshake in self._handshakes:
+                self.refused("tls" if tls else "lost")
             log.debug("a connection did not come about", extra={"reason": str(error)})
             accepted.close()
             self.over(handshake)
@@ -258,11 +274,16 @@ class Listener:
     # ------------------------------------------------------------------ `handshake.Door`
 
     def admit(self, arrival: Arrival) -> Refusal | None:
-        """By the registry, and by how often a wrong key was tried. Why somebody is refused is logged."""
+        """By the registry alone: whoever has the right key gets in, however many wrong ones were tried before.
+
+        A limit to tries would let a stranger keep chargers out (behind a proxy all have one address), and is not
+        needed: keys are random (`registry.keys`), and a try costs no more than any other connection. Why somebody is
+        refused is logged.
+        """
         refusal = self._admit(arrival)
         if refusal is not None:
             extra = {**arrival.charger._asdict(), "address": arrival.proof.address, "reason": refusal.text}
-            self._say(f"refused {refusal.reason}", "a charger was not let in", extra)
+            self._pace.say(f"refused {refusal.reason}", "a charger was not let in", extra)
         return refusal
 
     def _admit(self, arrival: Arrival) -> Refusal | None:
@@ -277,9 +298,6 @@ class Listener:
         spec = row.spec if row is not None else self._registry.default
         if spec is None or ((row is None or row.origin == OPEN) and not self._knows(charger.substation)):
             return admission.UNKNOWN
-        now_s, tried_for = time.monotonic(), (proof.address, charger)
-        if not (self._wrong.is_within(tried_for, now_s) and self._wrong_of_address.is_within(proof.address, now_s)):
-            return _WRONG_KEYS
         decided = admission.decide(charger, spec, row.next_key_hash if row else "", proof)
         if isinstance(decided, Admitted):
             if row is None:
@@ -289,9 +307,6 @@ class Listener:
             return None
         text = f"not let in from {proof.address}: {decided.text}"
         self.recent.note(charger, recent.NOTICE, text.encode(), time.time())
-        if decided.reason == admission.WRONG_KEY:
-            self._wrong.take(tried_for, now_s)
-            self._wrong_of_address.take(proof.address, now_s)
         return decided
 
     def entered(self, arrival: Arrival, version: OcppVersion, ws: ServerProtocol) -> None:
@@ -316,11 +331,18 @@ class Listener:
         self.counters.refused[reason] += 1
 
     def over(self, handshake: Handshake) -> None:
-        """No longer under way."""
-        self._handshakes.discard(handshake)
-        self._prompt.discard(handshake)
-        if not self._is_accepting and len(self._prompt) < self.bounds.max_handshakes:
-            self._resume_accepting()
+        """No longer under way. May be told twice."""
+        if handshake not in self._handshakes:
+            return
+        del self._handshakes[handshake]
+        self._of_address[handshake.address] -= 1
+        if not self._of_address[handshake.address]:
+            del self._of_address[handshake.address]
+        self._resume_accepting()
+
+    def is_full(self) -> bool:
+        """Whether as many are connected as may be."""
+        return len(self._all) >= self.bounds.max_connections
 
     def retry_after_s(self) -> int:
         """Another each time, so that they do not come again together."""
@@ -347,17 +369,7 @@ class Listener:
     def noticed(self, charger: ChargerId, notice: Notice) -> None:
         """What a charger has done wrong."""
         extra = {"kind": notice.kind, "what": notice.text, **charger._asdict()}
-        self._say(notice.kind, "a charger did not follow OCPP", extra)
-
-    def _say(self, kind: str, text: str, extra: dict[str, str]) -> None:
-        """A line in the log, of each kind one in ten seconds, with how many there were in between."""
-        now_s = time.monotonic()
-        next_s, unsaid = self._said.get(kind, (-math.inf, 0))
-        if now_s < next_s:
-            self._said[kind] = next_s, unsaid + 1
-            return
-        self._said[kind] = now_s + SAID_INTERVAL_S, 0
-        log.warning(text, extra=extra | {"unsaid": str(unsaid)})
+        self._pace.say(notice.kind, "a charger did not follow OCPP", extra)
 
     # ------------------------------------------------------------------ time
 
@@ -371,9 +383,7 @@ class Listener:
             connection.check(now_s)
         for handshake in [each for each in self._handshakes if each.ends_s <= now_s]:
             handshake.expire("timeout")
-        self._prompt -= {each for each in self._prompt if now_s - each.began_s > PROMPT_S}
-        if len(self._prompt) < self.bounds.max_handshakes:
-            self._resume_accepting()
+        self._resume_accepting()
         if self._place.tls is not None:
             self._place.tls.look()
 

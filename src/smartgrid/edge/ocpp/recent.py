@@ -9,6 +9,7 @@ Keys are never kept: a message about one is noted without its payload. Drivers' 
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections import OrderedDict
@@ -29,7 +30,13 @@ _SECRETS = (b"AuthorizationKey", b"BasicAuthPassword")
 _HIDDEN = b"(about a key; not shown)"
 _TYPES = {"2": "call", "3": "result", "4": "error", "5": "error", "6": "call"}
 _BEGIN = re.compile(r'\s*\[\s*([2-6])\s*,\s*"([^"\\]*)"\s*(?:,\s*"([^"\\]*)"\s*)?,?')
-_TAGS = re.compile(r'"(idTag|parentIdTag|idToken)"(\s*):(\s*)(?:"(?:[^"\\]|\\.)*"?|-?[0-9][0-9.eE+-]*)')
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")
+_TAGS = frozenset({"idtag", "parentidtag", "idtoken", "additionalidtoken", "groupidtoken"})
+_TOLD_OF_A_TAG = frozenset({"type", "additionalInfo"})
+_MEMBER = re.compile(
+    r'"((?:[^"\\]|\\.)*)"(\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|-?[0-9][0-9.eE+-]*|\[[^\]{[]*\]?)', re.DOTALL
+)
+_BLANK = "…"
 
 
 class Noted(NamedTuple):
@@ -50,7 +57,8 @@ class Recent:
 
     def note(self, charger: ChargerId, direction: str, data: bytes, wall_s: float) -> None:
         """Keep a message."""
-        if any(secret in data for secret in _SECRETS):
+        plain = data if b"\\u00" not in data else _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), data)
+        if any(secret in plain for secret in _SECRETS):
             data = _HIDDEN
         if self._watched and charger in self._watched:
             cut, most = WATCHED_CUT_BYTES, WATCHED_BYTES
@@ -75,9 +83,38 @@ class Recent:
             wall_s, direction, length = _HEAD.unpack_from(kept, at)
             at += _HEAD.size
             text = kept[at : at + length].decode(errors="replace")
-            found.append(Noted(wall_s, _DIRECTIONS[direction], _TAGS.sub(r'"\1"\2:\3"…"', text)))
+            found.append(Noted(wall_s, _DIRECTIONS[direction], _without_tags(text)))
             at += length
         return found
+
+
+def _without_tags(text: str) -> str:
+    """Blanked in the message as it is read, so however its keys are written; of one that was cut, member by member."""
+    try:
+        message = from_json(text)
+    except ValueError:
+        return _MEMBER.sub(_member_without_tag, text)
+    blanked = _blanked(message)
+    return text if blanked == message else json.dumps(blanked, ensure_ascii=False, separators=(",", ":"))
+
+
+def _blanked(value: Any, of_tag: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _blanked(each, key.lower() in _TAGS or (of_tag and key not in _TOLD_OF_A_TAG))
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_blanked(each, of_tag) for each in value]
+    return _BLANK if of_tag and value is not None else value
+
+
+def _member_without_tag(member: re.Match[str]) -> str:
+    try:
+        key = str(from_json(f'"{member[1]}"'))
+    except ValueError:
+        key = ""
+    return f'"{member[1]}"{member[2]}"{_BLANK}"' if key.lower() in _TAGS else member[0]
 
 
 def described(noted: Noted) -> dict[str, Any]:

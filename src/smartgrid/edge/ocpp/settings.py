@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smartgrid.http_server.client_address import Network
-from smartgrid.http_server.rate import Rate
-
-WRONG_KEYS, WRONG_KEYS_OF_ADDRESS = Rate(6, 60.0, 10), Rate(60, 60.0, 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +12,8 @@ class Bounds:
     """Of one listener; the defaults are those of the edge's settings."""
 
     max_connections: int = 12_000
-    max_handshakes: int = 100
-    """Requests that are under way at the same time; who comes beyond waits in the kernel's queue."""
+    max_handshakes: int = 12_000
+    """Connections whose request is under way; where more come, the slowest make room."""
     handshake_s: float = 10.0
     """From a connection's beginning to the end of its request, TLS included."""
     max_message_bytes: int = 65_536
@@ -35,9 +32,6 @@ class Bounds:
     """The same for one that has answered a ping on this connection, and so will again."""
     close_s: float = 5.0
     """How long we wait for the other side's part of a close."""
-    wrong_keys: Rate = WRONG_KEYS
-    """Tries with a wrong key, of one address for one charger."""
-    wrong_keys_of_address: Rate = WRONG_KEYS_OF_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)

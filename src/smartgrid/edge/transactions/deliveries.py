@@ -5,7 +5,8 @@ are on the disk. So after a crash nothing is missing, and what was told and not 
 
 A connector has one order under way at a time; its next is looked for when that is answered. A substation gets `ABREAST`
 at a time, so that the return of one after an outage is no flood. What is not taken now is tried again after a
-time that doubles up to `MOST_DELAY_S`, jittered, for ever.
+time that doubles up to `MOST_DELAY_S`, jittered, for ever. But what cannot be said, or is not understood, is set aside
+after `MOST_UNUSABLE` tries, as if it had been refused: else it would stand before all that follow at its connector.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from smartgrid.runtime import logs
 log = logging.getLogger(__name__)
 ABREAST = 8
 FIRST_DELAY_S, MOST_DELAY_S = 0.5, 30.0
+MOST_UNUSABLE = 160
+"""About an hour: a substation that is of an older version, as all are replaced, is not for so long."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class _Lane:
     charger: ChargerId
     connector: int
     tries: int = 0
+    unusable: int = 0
+    """Tries one after the other whose order was `Outcome.UNUSABLE`."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ class Deliveries:
 
     def _start(self, substation: _Substation, lane: _Lane, transaction: Transaction) -> None:
         def done(outcome: Outcome, session: OpenSession | None, why: str) -> None:
+            outcome = self._settled(lane, outcome)
             if outcome is Outcome.DONE and session is not None:
                 transaction.session_id = session.session_id
             elif outcome is Outcome.REFUSED:
@@ -102,6 +108,7 @@ class Deliveries:
         energy_kwh = transaction.energy_kwh
 
         def done(outcome: Outcome, why: str) -> None:
+            outcome = self._settled(lane, outcome)
             if outcome is not Outcome.LATER and transaction.energy_kwh == energy_kwh:
                 transaction.is_end_delivered, transaction.told_wall_s = True, self._wall()
             if outcome is Outcome.REFUSED:
@@ -120,6 +127,14 @@ class Deliveries:
             done,
         )
 
+    def _settled(self, lane: _Lane, outcome: Outcome) -> Outcome:
+        """DONE, REFUSED or LATER: what is unusable again and again is as good as refused."""
+        if outcome is not Outcome.UNUSABLE:
+            lane.unusable = 0
+            return outcome
+        lane.unusable += 1
+        return Outcome.LATER if lane.unusable < MOST_UNUSABLE else Outcome.REFUSED
+
     def _answered(
         self,
         substation: _Substation,
@@ -136,7 +151,7 @@ class Deliveries:
             lane.tries += 1
             self._later(delay_s * self._rng.uniform(0.5, 1.0), lambda: self._queue(lane))
         else:
-            lane.tries = 0
+            lane.tries = lane.unusable = 0
             self._told(transaction, session, why if outcome is Outcome.REFUSED else "")
             substation.queue.append(lane)
         self._later(0.0, lambda: self._pump(substation))

@@ -8,6 +8,9 @@ and a later one makes up for all that are lost. Registers are of three kinds, to
 * of the meter's life, while the start was told as 0: no car takes `MOST_KWH` in one session, so the first such value
   is the start.
 
+Where no start is told (in OCPP 2 it may come without a value), the first value is the start; unless it shows no more
+than a car may have taken since, soon after: then it began at 0, and what came before the first value is not lost.
+
 Energy never falls. The register at the stop is the charger's last word: it may still raise what is known of an ended
 transaction, values that come after the stop may not.
 """
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from smartgrid.edge.ports import CarState, ChargerId
 
 MOST_KWH = 1000.0
+SOON_S, LIKELY_KW = 900.0, 22.0
 _ROUNDING_KWH = 0.002
 _HIGHEST_ID = 2**31 - 2
 
@@ -106,14 +110,14 @@ class Transaction:
         """The register showed this at that time; in any order, any number of times."""
         if not self.is_open:
             return
-        self._count(register_kwh)
+        self._count(register_kwh, wall_s)
         self.measured_wall_s = max(wall_s, self.measured_wall_s or wall_s)
 
     def end(self, wall_s: float, reason: str, register_kwh: float | None = None) -> bool:
         """It is over; returns whether that changes anything that its substation should know."""
         was_open, known_kwh = self.is_open, self.energy_kwh
         if register_kwh is not None:
-            self._count(register_kwh, is_last=True)
+            self._count(register_kwh, wall_s, is_last=True)
         if was_open:
             self.ended_wall_s, self.reason = wall_s, reason
         is_news = was_open or self.energy_kwh != known_kwh
@@ -125,12 +129,14 @@ class Transaction:
         last_kwh = self.start_kwh
         self.start_kwh, self.energy_kwh = start_kwh, None
         if last_kwh is not None:
-            self._count(last_kwh, is_last=True)
+            self._count(last_kwh, self.ended_wall_s or self.started_wall_s, is_last=True)
 
-    def _count(self, register_kwh: float, *, is_last: bool = False) -> None:
+    def _count(self, register_kwh: float, wall_s: float, *, is_last: bool = False) -> None:
         known_kwh = self.energy_kwh or 0.0
         if self.start_kwh is None:
-            self.start_kwh = register_kwh
+            passed_s = wall_s - self.started_wall_s
+            has_begun_at_0 = 0 <= passed_s <= SOON_S and register_kwh <= LIKELY_KW * passed_s / 3600
+            self.start_kwh = 0.0 if has_begun_at_0 else register_kwh
         since_kwh = register_kwh - self.start_kwh
         if since_kwh > MOST_KWH:
             self.start_kwh, since_kwh = register_kwh - known_kwh, known_kwh
