@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := balancer edge loadtest simulation tracing
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 8
 
 .DEFAULT_GOAL := help
 
@@ -38,7 +38,7 @@ up: $(VENV)/run.stamp ## Run the grid until Ctrl-C
 
 test: test-local test-cluster ## Run all the tests
 
-# Most tests wait for processes, so four workers keep two cores busy. A hundred processes start, so compiled code is kept.
+# Many tests wait, for a minute some of them, so eight workers keep two cores busy. They start processes: compiled code is kept.
 test-local: $(VENV)/dev.stamp ## Run the tests that need no cluster
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS)
 

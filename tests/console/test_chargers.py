@@ -90,6 +90,26 @@ def test_who_does_not_obey_is_said_in_red(charging: Grid, open_page: Open) -> No
         charger.stop(transaction_id, 200)
 
 
+def test_one_that_waits_for_power_is_said_so_at_its_charger(charging: Grid, open_page: Open) -> None:
+    with HandCharger(charging.edge, "CP-first") as first, HandCharger(charging.edge, "CP-second") as second:
+        charging.substations[0].call("PUT", "/capacity", json={"capacity_kw": 6})
+        transactions = []
+        for number, charger in enumerate((first, second)):
+            ready(charger)
+            charger.status("Charging")
+            transactions.append(charger.start(f"EV-{number}"))
+            charger.meter(transactions[number], 100, 0)
+        page = open_page(charging.balancer.url + "/#substation-0")
+
+        expect(row(page, "CP-second")).to_contain_text("waits, place 1")
+        expect(row(page, "CP-second")).to_contain_text("3 \u00d7 0.0 A")
+        expect(row(page, "CP-first")).to_contain_text("offered 6.0 kW")
+        expect(page.locator("#waiting-rows tr")).to_contain_text("once there is room")
+        for charger, transaction_id in zip((first, second), transactions, strict=True):
+            charger.stop(transaction_id, 200)
+        charging.substations[0].call("PUT", "/capacity", json={"capacity_kw": 22})
+
+
 def test_an_edge_that_does_not_answer_is_said_so_and_the_sessions_are_shown(charging: Grid, open_page: Open) -> None:
     page = open_page(charging.balancer.url + "/#substation-0")
     expect(page.locator("#chargers")).to_be_visible()

@@ -27,7 +27,9 @@ def gateway(balancer: Process, tmp_path: Path) -> Iterator[Process]:
 
 @pytest.fixture
 def page(gateway: Process, open_page: Callable[..., Page]) -> Page:
-    return open_page(gateway.url + "/")
+    page = open_page(gateway.url + "/")
+    page.wait_for_load_state("networkidle")  # the page itself has all that it asks for, before a gateway is killed
+    return page
 
 
 def test_it_is_told_what_changes_and_does_not_come_back_after_the_end(gateway: Process, page: Page) -> None:

@@ -118,8 +118,10 @@ def test_the_answer_to_head_does_not_go_on(served: Served) -> None:
 def test_many_streams_hold_no_thread(served: Served) -> None:
     before = threading.active_count()
     with ExitStack() as open_ones:
-        readers = [open_ones.enter_context(closing(served.connect())) for _ in range(200)]
-        streams = [served.opened(each) for each in readers]
+        readers, streams = [], []
+        for _ in range(200):  # one after the other: a connection that says nothing for long is given up
+            readers.append(open_ones.enter_context(closing(served.connect())))
+            streams.append(served.opened(readers[-1]))
         assert threading.active_count() < before + 10
         for stream in streams:
             assert stream.send(b"news")

@@ -19,7 +19,7 @@ ALERTS = {rule["alert"]: rule for rule in queries.alerts()}
 
 
 def run(*command: object) -> None:
-    done = subprocess.run(["promtool", *map(str, command)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["promtool", *map(str, command)], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

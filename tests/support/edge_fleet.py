@@ -276,6 +276,7 @@ class World:
         self._data_dir = data_dir
         self._default = ChargerSpec(connectors=ChargerSpec().connectors * connectors)
         self._revisions, self._has_offered = itertools.count(1), False
+        self.last_number = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -325,7 +326,7 @@ class World:
     ) -> None:
         """The substation offers its sessions this, in the order of their starts; those that have ended get nothing."""
         revision, self._has_offered = next(self._revisions), True
-        number = revision if number is None else number
+        number = self.last_number = revision if number is None else number
         open_sessions = [each for each in self.grid.sessions.values() if each.state != "Idle"]
         sessions = tuple(
             replace(session, **{"number": number, "offer_kw": power_kw, **changes})

@@ -1,6 +1,7 @@
 """Processes of services for tests, started without the half second that each would spend on its imports.
 
-Where that cannot be (it takes Linux), they are started as usual.
+Where that cannot be (it takes Linux), they are started as usual. So they are for benchmarks and torture too, which are
+no tests: there a process is to be just what it really is.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class _Forker:
 
 @functools.cache
 def _forker() -> _Forker | None:
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or "PYTEST_VERSION" not in os.environ:
         return None
     libc = ctypes.CDLL(None, use_errno=True)
     return _Forker() if libc.prctl(TAKES_ORPHANS, 1, 0, 0, 0) == 0 else None

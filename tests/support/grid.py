@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from smartgrid.auth.scopes import GRID_READ
+from smartgrid.protocol.headers import UNREACHABLE
 from support.http import Reply
 from support.identity import Identities
 from support.ports import free_port
@@ -23,6 +25,7 @@ PATIENT_GATEWAY = {"balancer_timeout_s": 40}
 TOLERANCE_KW = 1e-6
 ANSWER_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 60.0
+LIST_TRIES = 3
 GIVEN_UP = ("Stopped", "Superseded")
 
 
@@ -187,11 +190,16 @@ def _all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
 def sessions(target: Process, limit: int = 1000, who: Mapping[str, str] = {}, **query: object) -> list[dict[str, Any]]:
     """All sessions of a service that one may see, page by page; `who` are headers that say who asks."""
     path = "/sessions" if target.service == "gateway" else "/charge"
+    ask = functools.partial(target.call, "GET", headers=who)
     found: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
         asked = {"limit": limit, **query, **({"cursor": cursor} if cursor else {})}
-        page = target.call("GET", f"{path}?{urlencode(asked)}", headers=who).json()
+        for _ in range(LIST_TRIES):
+            reply = ask(f"{path}?{urlencode(asked)}")
+            if UNREACHABLE not in reply.headers:  # on a busy machine one that lives may not have answered in time
+                break
+        page = reply.json()
         found += page["sessions"]
         cursor = page["next_cursor"]
     return found

@@ -55,6 +55,7 @@ def become(order: dict[str, Any]) -> None:
     logs._hash_key = secrets.token_bytes(32)
     conversation._PREFIX = secrets.token_hex(5)
     sys.argv = ["smartgrid", order["service"]]
+    Path("/proc/self/comm").write_text(order["service"])  # as `ps` and `top` name it
 
 
 if __name__ == "__main__":

@@ -220,11 +220,10 @@ def _charger_test(settings: ChargerSettings, output: Path | None, html: Path | N
         check_writable(output)
     _require_reachable(settings.target)
     try:
-        from smartgrid.loadtest.chargers.drive import drive_chargers
+        from smartgrid.loadtest.chargers.drive import NotLetInError, drive_chargers
     except ModuleNotFoundError as problem:
         raise RefusalError(f"Simulated chargers need {problem.name}: pip install 'smartgrid[loadtest]'.") from None
     from smartgrid.loadtest.chargers.grid import GridView, NoAnswerError
-    from smartgrid.loadtest.chargers.reach import why_not
     from smartgrid.loadtest.chargers.report import report_of as charger_report
     from smartgrid.loadtest.chargers.table import result_text as charger_text
     from smartgrid.loadtest.chargers.thresholds import missed_thresholds as missed
@@ -236,13 +235,14 @@ def _charger_test(settings: ChargerSettings, output: Path | None, html: Path | N
         raise RefusalError(f"The gateway does not say which substations there are: {problem}.") from None
     if not capacities_kw:
         raise RefusalError(f"There are no substations behind {settings.target}.")
-    if (refusal := why_not(settings.edge, next(iter(capacities_kw)))) is not None:
-        raise RefusalError(refusal)
     click.echo(
         f"Scenario chargers: {settings.chargers} chargers at {len(capacities_kw)} substations "
         f"for {settings.duration_s:.0f} s, {settings.edge}"
     )
-    run, stopped_by = drive_chargers(settings, grid, capacities_kw, sys.stdout)
+    try:
+        run, stopped_by = drive_chargers(settings, grid, capacities_kw, sys.stdout)
+    except NotLetInError as problem:
+        raise RefusalError(str(problem)) from None
     grid.close()
     report = charger_report(settings, run)
     click.echo(f"\n{charger_text(report, run)}")

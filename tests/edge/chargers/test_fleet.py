@@ -9,9 +9,10 @@ import pytest
 
 from smartgrid.edge.chargers.desk import FOUND_AFTER_S
 from smartgrid.edge.chargers.safe_plans import RAISE_SPACING_S
+from smartgrid.edge.limits.pace import RISE_SPACING_S
 from smartgrid.edge.ports import CallFailure, CarState, ChargerSpec, ConnectorSpec, OcppVersion, Outcome
 from smartgrid.edge.transactions.deliveries import MOST_DELAY_S, MOST_UNUSABLE
-from support.edge_fleet import SUBSTATION, ScriptedLink, World
+from support.edge_fleet import LEASE_S, SUBSTATION, ScriptedLink, World
 
 V201 = OcppVersion.V201
 TAG = {"idToken": "TAG", "type": "ISO14443"}
@@ -348,6 +349,35 @@ def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_con
     assert world.last_report().held_kw is not None
 
 
+def test_offers_of_before_are_done_with_also_while_the_charger_is_away(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.offer(5.0)
+    report = world.last_report()
+    assert (report.number, report.held_kw) == (world.last_number, pytest.approx(10.97, abs=0.01))
+
+    world.clock.run(LEASE_S)
+    world.offer(5.0)
+    report = world.last_report()
+    assert (report.number, report.held_kw) == (world.last_number, report.fallback_kw)
+
+
+def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:
+    world.has_peers = True
+    world.restart()
+    link, transaction = charging(world)
+    world.offer(20.0)
+    world.fleet.disconnected(link)
+    world.clock.run(1)
+    link = world.connect()
+    link.profiles()
+    world.clock.run(RISE_SPACING_S)
+    assert link.profiles() == []
+
+    world.offer(20.0)
+    assert link.profiles() == [("TxProfile", 28.9, transaction)]
+
+
 def test_with_peers_an_answer_that_was_asked_for_before_the_connection_is_not_acted_on(world: World) -> None:
     link, _ = charging(world)
     world.has_peers = True
@@ -566,13 +596,6 @@ def test_a_charger_that_was_registered_anew_has_its_new_rating(world: World) -> 
     link = world.connect()
     world.start(link)
     assert world.grid.starts[0].rating_kw == pytest.approx(3.68)
-
-
-@pytest.mark.parametrize("version", list(OcppVersion))
-def test_what_only_we_may_ask_is_recognized_and_not_supported(world: World, version: OcppVersion) -> None:
-    link = world.connect(version=version)
-    link.say("Reset", type="Soft")
-    assert link.refused == {"1": "NotSupported"}
 
 
 @pytest.mark.parametrize("version", list(OcppVersion))

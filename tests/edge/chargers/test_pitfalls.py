@@ -374,6 +374,45 @@ def test_pitfall_09_one_that_ends_before_it_began_is_nothing_to_its_substation(w
     assert world.grid.starts == world.grid.ends == []
 
 
+def test_pitfall_09_its_status_tells_of_the_plug_where_no_event_does(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000)
+    assert world.grid.starts == []
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+
+
+def test_pitfall_09_also_where_it_came_before(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    link.say("StatusNotification", evseId=1, connectorId=1, connectorStatus="Occupied", timestamp=world.time())
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+
+
+def test_pitfall_09_energy_has_a_session_also_where_no_event_told_of_a_plug(world: World) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=1000, ago_s=500, offline=True)
+    world.event(link, "Ended", trigger="StopAuthorized", seq=1, wh=2500, ago_s=100, offline=True)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+    assert [end.energy_kwh for end in world.grid.ends] == [1.5]
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+def test_pitfall_09_a_start_may_come_after_its_end(world: World, is_given_up: bool) -> None:
+    link = world.connect(version=V201)
+    world.offer()
+    world.event(link, "Ended", trigger="EVDeparted", seq=2, evse=1, wh=3500, ago_s=10, offline=True)
+    if is_given_up:
+        world.clock.run(5)
+        world.offer()
+    world.event(link, "Started", trigger="Authorized", token=TAG, evse=1, wh=2500, ago_s=60, offline=True)
+    assert [order.vehicle_id for order in world.grid.starts] == ["TAG"]
+    assert [end.energy_kwh for end in world.grid.ends] == [1.0]
+
+
 def test_pitfall_09_no_authorization_with_an_empty_token_is_accepted(world: World) -> None:
     link = world.connect(version=V201)
     nobody = {"idToken": "", "type": "NoAuthorization"}
@@ -470,6 +509,27 @@ def test_pitfall_21_a_car_that_is_back_within_the_grace_goes_on(world: World) ->
     world.status(link, "Charging")
     world.clock.run(120)
     assert world.grid.ends == []
+
+
+# ---------------------------------------------------------------------- 22: measurands
+
+
+@pytest.mark.parametrize("step_wh", [100, 1000])
+def test_pitfall_22_the_steps_of_a_coarse_register_are_no_peaks_of_power(world: World, step_wh: int) -> None:
+    link = world.connect()
+    world.offer()
+    transaction = world.start(link, meter=50_000)
+    world.offer(11.0)
+    register_wh = 50_000.0
+    for _ in range(80):
+        link.profiles()
+        world.clock.run(10)
+        register_wh += 10_500 / 360
+        world.value(link, transaction, wh=register_wh // step_wh * step_wh)
+        report = world.last_report()
+        assert report.held_kw is not None
+        assert report.held_kw < 11.0
+        assert report.power_kw is None or report.power_kw == pytest.approx(10.5, rel=0.2)
 
 
 # ---------------------------------------------------------------------- 25: time

@@ -14,10 +14,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from smartgrid.edge.ocpp import listener
+from smartgrid.edge.ocpp.connection import Connection
 from smartgrid.edge.ocpp.handshake import MAX_HEAD
 from smartgrid.edge.ocpp.settings import Bounds
 from smartgrid.edge.ports import Answer, CallFailure
-from support.charger_sockets import SUBSTATION, Edge, heard, is_alive, request, run, running, say, until
+from support.charger_sockets import LONGEST_S, SUBSTATION, Edge, heard, is_alive, request, run, running, say, until
 
 PATH = f"/ocpp/{SUBSTATION}/CP-1"
 
@@ -297,6 +298,44 @@ def test_what_is_no_websocket_ends_the_connection(tmp_path: Path, sent: bytes) -
             writer.write(sent)
             await reader.read()
             await until(lambda: edge.fleet.told == [("connected", "CP-1"), ("disconnected", "CP-1")])
+            writer.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("begin", [frame(b"[", fin=False), b"\x81\xfe\xff\x00" + bytes(4)])
+def test_a_message_that_never_ends_does_not_stay(tmp_path: Path, begin: bytes) -> None:
+    """Not even where something comes now and then, so that it is no silence."""
+
+    async def story() -> None:
+        async with running(tmp_path, bounds=Bounds(message_s=0.2, ping_s=0.1)) as edge:
+            reader, writer = await entered(edge)
+            writer.write(frame(b"[]") + begin)
+            ended = asyncio.create_task(reader.read())
+            while not ended.done():
+                writer.write(frame(b"", opcode=9))
+                await asyncio.sleep(0.05)
+            assert edge.listener.counters.closed["slow"] == 1
+            writer.close()
+
+    run(story)
+
+
+def test_a_charger_that_is_idle_between_messages_may_take_its_time_for_the_next(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, bounds=Bounds(message_s=LONGEST_S)) as edge:
+            reader, writer = await entered(edge)
+            link = edge.link()
+            assert isinstance(link, Connection)
+            link._begun_s -= 2 * LONGEST_S
+            writer.write(frame(b"[", fin=False))
+            await until(link._is_amid_message)
+            link.check(time.monotonic())
+            assert link.is_open
+            link._begun_s -= 2 * LONGEST_S
+            link.check(time.monotonic())
+            assert not link.is_open
+            await reader.read()
             writer.close()
 
     run(story)

@@ -66,6 +66,32 @@ def test_also_where_it_grows_beyond_the_start() -> None:
     assert found.energy_kwh == 3.0
 
 
+@pytest.mark.parametrize("fault_kwh", [0.0, -0.005, 0.01])
+def test_one_faulty_reading_below_the_start_makes_no_register_of_the_session(fault_kwh: float) -> None:
+    found = transaction(90.0)
+    for register in (90.5, fault_kwh, 91.0):
+        found.measure(register, 1100.0)
+    assert found.energy_kwh == 1.0
+    found.end(1300.0, "Local", 91.5)
+    assert found.energy_kwh == 1.5
+
+
+def test_nor_does_a_0_before_the_first_reading() -> None:
+    found = transaction(90.0)
+    found.measure(0.0, 1100.0)
+    found.measure(90.5, 1200.0)
+    assert found.energy_kwh == 0.5
+
+
+def test_who_has_drawn_energy_has_begun() -> None:
+    found = transaction()
+    found.is_authorized = found.is_plugged = False
+    found.measure(100.01, 1100.0)
+    assert not found.has_begun
+    found.measure(100.03, 1200.0)
+    assert found.has_begun
+
+
 def test_a_register_of_the_meters_life_with_a_start_told_as_0_counts_from_its_first_value() -> None:
     found = transaction(0.0)
     found.measure(54_321.0, 1100.0)

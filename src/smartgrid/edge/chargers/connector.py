@@ -21,6 +21,8 @@ MOST_OF_RATING = 2.0
 off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
+SURE_KW, SURE_SHARE = 0.5, 0.1
+"""A register tells a power once its last step makes no more than so much of it: some count in steps of 1 kWh."""
 
 
 class Connector:
@@ -162,11 +164,17 @@ class Connector:
             reading = self._with_power(reading)
         if reading.energy_kwh is not None:
             before = self.last_energy
-            if before is None or reading.wall_s - before[0] >= LEAST_BETWEEN_S or reading.energy_kwh < before[1]:
+            passed_s = math.inf if before is None else reading.wall_s - before[0]
+            is_used = reading.power_kw is not None and passed_s >= LEAST_BETWEEN_S
+            if before is None or is_used or passed_s > MOST_BETWEEN_S or reading.energy_kwh < before[1]:
                 self.last_energy = reading.wall_s, reading.energy_kwh
         most_kw = self.most_kw
-        is_too_much = reading.power_kw is not None and reading.power_kw > most_kw
-        self.reading, self.reading_s = replace(reading, power_kw=most_kw) if is_too_much else reading, now_s
+        if reading.power_kw is not None and reading.power_kw > most_kw:
+            self.reading, self.reading_s = replace(reading, power_kw=most_kw), now_s
+        elif reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= FRESH_S:
+            self.reading = replace(reading, power_kw=self.reading.power_kw)  # for as long as that was told
+        else:
+            self.reading, self.reading_s = reading, now_s
         return reading
 
     def power_kw(self, now_s: float) -> float | None:
@@ -180,7 +188,7 @@ class Connector:
         self.offer, self.was_ours = None, False
         self.is_known = self.is_known and not may_have_been_elsewhere
         if self.limit is not None:
-            self.limit.reconnected(now_s)
+            self.limit.reconnected(now_s, may_have_been_elsewhere=may_have_been_elsewhere)
 
     def no_transaction(self, now_s: float) -> None:
         """What was of the last one is over: there is no safe current without a session."""
@@ -207,8 +215,18 @@ class Connector:
             return reading
         power_kw = (reading.energy_kwh - before_kwh) / passed_s * 3600
         if power_kw > MAX_CHARGER_KW:
+            self.last_energy = reading.wall_s, reading.energy_kwh
             return reading  # the register has jumped
+        step_kw = _step_kwh(before_kwh, reading.energy_kwh) / passed_s * 3600
+        if step_kw > SURE_KW + SURE_SHARE * power_kw:
+            return reading  # its steps are too coarse to say so soon
         return replace(reading, power_kw=power_kw)
+
+
+def _step_kwh(*registers_kwh: float) -> float:
+    """In which steps a register counts, by what it shows: up to 1 kWh, at least 1 Wh."""
+    shown_wh = [round(1000 * each) for each in registers_kwh]
+    return next((step for step in (1000, 100, 10) if all(each % step == 0 for each in shown_wh)), 1) / 1000
 
 
 def kw_of(current_a: float, phases: int) -> float:

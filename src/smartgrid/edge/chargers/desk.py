@@ -155,8 +155,12 @@ class Desk:
             transaction.is_refused = not self.allows(told.id_tag)
         if transaction.is_orphan and is_news:
             self._note_orphan(charger, transaction)
+        elif not transaction.is_orphan:
+            self.orphans_noted.pop(transaction.key, None)
         connector = charger.connector(transaction.connector) or connector
+        had_begun = transaction.has_begun
         self._readings(charger, connector, transaction, told.readings)
+        is_news |= transaction.has_begun and not had_begun
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
         if not is_news and transaction.is_kept:

@@ -142,7 +142,10 @@ class Sessions:
         return self._times.wall() - transaction.told_wall_s > IN_VAIN_S
 
     def _apply(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
-        if charger.link is None or connector.limit is None or not self.has_offers(charger):
+        if charger.link is None:
+            self._adopt_for_later(charger, connector, session, offers)
+            return
+        if connector.limit is None or not self.has_offers(charger):
             return
         if not session.is_ours:
             self._not_ours(charger, connector, session)
@@ -162,6 +165,12 @@ class Sessions:
         if session.state == STOPPING:
             self.steering.stop(charger, connector)
         self.steering.look(charger, connector)
+
+    def _adopt_for_later(self, charger: Charger, connector: Connector, session: OpenSession, offers: Offers) -> None:
+        """Its charger is away: earlier offers are done with all the same, so no more is booked than it still has."""
+        if session.is_ours and connector.limit is not None and connector.limit_for is not None:
+            connector.limit.offered(Offer(session.number, session.offer_kw, offers.lease_end_s), self._times.now())
+            self.steering.look(charger, connector)
 
     def _not_ours(self, charger: Charger, connector: Connector, session: OpenSession) -> None:
         if not connector.was_ours:

@@ -67,9 +67,9 @@ class ConnectorLimit:
 
     __slots__ = (
         "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
-        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_lease_end_s", "_limit_again",
-        "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks", "_retry_s",
-        "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_lease_end_s",
+        "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks",
+        "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
         "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
@@ -101,6 +101,7 @@ class ConnectorLimit:
         self._is_first = False
         self._offer: Offer | None = None
         self._lease_end_s = -math.inf
+        self._is_void = False
         self._margin_s = MARGIN_S
         self._worthwhile_s = 0.0
         self._safe_a: float | None = None
@@ -135,7 +136,7 @@ class ConnectorLimit:
 
     def end(self, now_s: float) -> None:
         """The transaction is over, and its TxProfile with it."""
-        self._has_car = False
+        self._has_car = self._is_void = False
         self.transaction_id = None
         self._offer = None
         self._tx.empty()
@@ -146,7 +147,7 @@ class ConnectorLimit:
 
     def offered(self, offer: Offer | None, now_s: float) -> None:
         """What the substation offers the session. None: it does not know it; what was offered falls to 0 at once."""
-        self._offer = offer
+        self._offer, self._is_void = offer, False
         if offer is not None:
             self.adopted_number = offer.number
             self._lease_end_s = offer.lease_end_s
@@ -252,12 +253,14 @@ class ConnectorLimit:
         for slot in (self._tx, self._base):
             slot.lost(None, ANSWER_S if self._is_relative else 0.0)
 
-    def reconnected(self, now_s: float, *, rebooted: bool = False) -> None:
+    def reconnected(self, now_s: float, *, rebooted: bool = False, may_have_been_elsewhere: bool = False) -> None:
         """It is there again; after a reboot its profiles are written again, whatever it should have kept.
 
         What it has refused before says nothing then: until its BootNotification is answered a charger may refuse all.
+        May another edge have told it something since, no limit is written by what was offered before.
         """
         self._is_connected = True
+        self._is_void |= may_have_been_elsewhere and self._has_car
         self._failures, self._retry_s = 0, now_s
         if rebooted:
             self._boot_sequence = self._sequence
@@ -384,7 +387,9 @@ class ConnectorLimit:
         carrier = self._ways.carrier
         kind = ProfileKind.TX_DEFAULT if carrier is None else _BASE[carrier]
         unit = self._ways.unit_of(kind)
-        if self._safe_a is None or unit is None or (kind is carrier and self._life_of_limit_s(now_s) is not None):
+        if self._safe_a is None or unit is None:
+            return None
+        if kind is carrier and (self._is_void or self._life_of_limit_s(now_s) is not None):
             return None
         limit = self._safe_limit(self._safe_a, unit)
         latest = self._base.in_flight
@@ -401,7 +406,7 @@ class ConnectorLimit:
         kind = self._ways.carrier
         unit = None if kind is None else self._ways.unit_of(kind)
         life_s = self._life_of_limit_s(now_s)
-        if kind is None or unit is None or life_s is None:
+        if kind is None or unit is None or life_s is None or self._is_void:
             return None
         slot = self._slot(kind)
         slot.forget_ended(now_s)

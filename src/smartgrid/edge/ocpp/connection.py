@@ -61,8 +61,9 @@ class Connection(asyncio.BufferedProtocol):
     """A `Link`; see `ports`."""
 
     __slots__ = (
-        "_due_s", "_excess_s", "_fragments", "_has_ponged", "_host", "_is_over", "_is_reading", "_last_in_s",
-        "_pinged_s", "_talk", "_transport", "_ws", "charger", "check_at_s", "descriptor", "opened_s", "version",
+        "_begun_s", "_due_s", "_excess_s", "_fragments", "_has_ponged", "_host", "_is_over", "_is_reading",
+        "_last_in_s", "_pinged_s", "_talk", "_transport", "_ws", "charger", "check_at_s", "descriptor", "opened_s",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +75,7 @@ class Connection(asyncio.BufferedProtocol):
         self.descriptor: int = transport.get_extra_info("socket").fileno()
         self._talk = Conversation(version, host.counters)
         self._fragments: list[bytes] | None = None
-        self._last_in_s = self._pinged_s = self._due_s = now_s
+        self._last_in_s = self._pinged_s = self._due_s = self._begun_s = now_s
         self._excess_s = math.inf
         self._has_ponged = self._is_reading = self._is_over = False
         self.check_at_s = now_s + host.bounds.ping_s
@@ -141,8 +142,10 @@ class Connection(asyncio.BufferedProtocol):
     def feed(self, data: bytes) -> None:
         """Take bytes of the charger."""
         ws = self._ws
-        ws.receive_data(data)
         self._last_in_s = now_s = time.monotonic()
+        if not self._is_amid_message():
+            self._begun_s = now_s
+        ws.receive_data(data)
         self._is_reading = True
         events = ws.events_received()
         for event in events:
@@ -188,7 +191,12 @@ class Connection(asyncio.BufferedProtocol):
             self._fragments = None
             self._send_away("fragments", POLICY, "too many fragments")
 
+    def _is_amid_message(self) -> bool:
+        """Whether a part of a message, or of a frame, is kept until the rest comes."""
+        return self._fragments is not None or len(self._ws.reader.buffer) > 0
+
     def _message(self, data: bytes, now_s: float) -> None:
+        self._begun_s = now_s  # of the next, whose beginning may have come with it
         if self._is_over:
             return
         host = self._host
@@ -281,6 +289,9 @@ class Connection(asyncio.BufferedProtocol):
         ends_s = self._last_in_s + (bounds.pong_silence_s if self._has_ponged else bounds.silence_s)
         if now_s >= ends_s:
             self._send_away("silent", GOING_AWAY, "nothing was heard for too long")
+            return
+        if now_s - self._begun_s > bounds.message_s and self._is_amid_message():
+            self._send_away("slow", POLICY, "a message took too long")
             return
         ping_s = max(self._last_in_s, self._pinged_s) + bounds.ping_s
         if now_s >= ping_s and self.is_open:

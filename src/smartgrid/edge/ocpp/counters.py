@@ -19,7 +19,7 @@ ERRORS = (
     "unanswered", "unasked", "unknown_action", "unreadable",
 )  # fmt: skip
 """What is not as OCPP has it; `ours` and `own` are programming errors, `full` and `timeout` calls without a result."""
-CLOSED = ("fragments", "protocol_error", "replaced", "silent", "too_many_messages", "unread")
+CLOSED = ("fragments", "protocol_error", "replaced", "silent", "slow", "too_many_messages", "unread")
 """Why we end a connection of ourselves, but for the end of the edge."""
 IN, OUT = "in", "out"
 

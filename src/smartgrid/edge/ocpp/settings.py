@@ -17,6 +17,8 @@ class Bounds:
     handshake_s: float = 10.0
     """From a connection's beginning to the end of its request, TLS included."""
     max_message_bytes: int = 65_536
+    message_s: float = 120.0
+    """From a message's first byte to its last: the longest comes in it at 5 kbit/s. Else parts would be kept."""
     messages_per_s: float = 10.0
     burst: int = 100
     """Messages of one charger: after as many at once it is read no faster than the rate."""

@@ -8,8 +8,8 @@ Messages come late, twice, in a wrong order and with ids that no one has given. 
   is of the open one on its connector; a stop names no connector, so it is of the one with its tag and the nearest
   register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
 * Nothing revives what has ended. A stop that comes after the end (of a stale one, or again) may raise its energy.
-* 2.x: any event may be the first that is seen of its transaction. It begins with the first authorization and plug;
-  an update of one that is not known must have begun before we came.
+* 2.x: any event may be the first that is seen of its transaction, also its end. It begins with the first authorization
+  and plug; an update of one that is not known must have begun before we came.
 * A substation tells of sessions that are not known here (the disk was lost, or another edge had the charger): they
   are taken over. An orphan whose id it tells is no orphan any more.
 
@@ -148,6 +148,9 @@ class ChargerTransactions:
         found, ended, is_new = self.by_id(told.transaction_id), None, False
         if found is None:
             found, ended, is_new = *self._first_of(told, connector), True
+        elif found.is_orphan and told.kind is EventKind.STARTED:
+            self._start_of_orphan(found, told, connector)
+            return found, None, True
         is_news = is_new or ended is not None or self._learn(found, told)
         if told.kind is EventKind.ENDED:
             registers = [r.energy_kwh for r in told.readings if r.energy_kwh is not None]
@@ -174,6 +177,16 @@ class ChargerTransactions:
             )
         )
         return new, self._succeeded(current, new)
+
+    def _start_of_orphan(self, found: Transaction, told: EventTold, connector: int) -> None:
+        """Its start comes after its end, from a queue."""
+        found.is_orphan = found.is_refused = False
+        found.connector, found.started_wall_s = connector, told.wall_s
+        found.vehicle_id = told.id_tag or self._name_of(connector)
+        found.is_authorized, found.is_plugged = told.is_authorized, told.is_plugged
+        registers = [r.energy_kwh for r in told.readings if r.energy_kwh is not None]
+        if registers:
+            found.started_at(min(registers))
 
     def _learn(self, found: Transaction, told: EventTold) -> bool:
         """From an event of one that is known; returns whether it has begun by it."""

@@ -4,7 +4,9 @@ Its energy is what the register shows now less what it showed at the start: abso
 and a later one makes up for all that are lost. Registers are of three kinds, told apart by what they show:
 
 * of the meter's life: begins at `start_kwh`, never falls;
-* of the session alone: the values are below the start that StartTransaction told, so they are the energy themselves;
+* of the session alone: the values are below the start that StartTransaction told, so they are the energy themselves.
+  They are from the first on: once a register of the meter's life has counted, a lower value, and a 0 at any time (of a
+  meter that has not been read since a reboot), is a fault and says nothing of those that follow;
 * of the meter's life, while the start was told as 0: no car takes `MOST_KWH` in one session, so the first such value
   is the start.
 
@@ -23,6 +25,8 @@ from dataclasses import dataclass
 from smartgrid.edge.ports import CarState, ChargerId
 
 MOST_KWH = 1000.0
+DRAWN_KWH = 0.02
+"""Who has drawn so much is plugged in and charges, whether the charger has said so or not: energy has its session."""
 SOON_S, LIKELY_KW = 900.0, 22.0
 _ROUNDING_KWH = 0.002
 _HIGHEST_ID = 2**31 - 2
@@ -45,8 +49,8 @@ def number_of(key: str) -> int:
 class Transaction:
     """As far as it is known; `transaction_id` is empty where neither side has given one.
 
-    It *begins*, for its substation, once the car is plugged in and may charge. `is_closed`: its substation has to be
-    told nothing more.
+    It *begins*, for its substation, once the car is plugged in and may charge, or has drawn energy. `is_closed`: its
+    substation has to be told nothing more.
     """
 
     key: str
@@ -143,8 +147,10 @@ class Transaction:
         is_of_session = since_kwh < -_ROUNDING_KWH or (
             self.is_session_register and not (is_last and since_kwh >= known_kwh - _ROUNDING_KWH)
         )
-        if is_of_session and not is_last:
+        if is_of_session and not is_last and register_kwh > 0 and known_kwh <= _ROUNDING_KWH:
             self.is_session_register = True
         energy_kwh = register_kwh if is_of_session else max(0.0, since_kwh)
         if energy_kwh <= MOST_KWH:
             self.energy_kwh = max(known_kwh, energy_kwh)
+        if energy_kwh >= DRAWN_KWH:
+            self.is_authorized = self.is_plugged = True

@@ -23,6 +23,7 @@ from smartgrid.chargersim.dialect_201 import Dialect201
 from smartgrid.chargersim.street import Handle, Street
 from smartgrid.loadtest.chargers.grid import GridView, NoAnswerError
 from smartgrid.loadtest.chargers.plan import SAMPLE_INTERVAL_S, ChargerSettings, PlannedCharger, Visit, planned
+from smartgrid.loadtest.chargers.reach import why_not
 from smartgrid.loadtest.chargers.report import CarSeen, ChargerRun, SessionSeen
 
 SETTLE_TIMEOUT_S = 60.0
@@ -33,10 +34,17 @@ TICK_S = 5.0
 DIALECTS: dict[str, type[Dialect16] | type[Dialect201]] = {"1.6": Dialect16, "2.0.1": Dialect201}
 
 
+class NotLetInError(Exception):
+    """The edge does not take the chargers; the message is a sentence."""
+
+
 def drive_chargers(
     settings: ChargerSettings, grid: GridView, capacities_kw: dict[str, float], out: TextIO
 ) -> tuple[ChargerRun, int | None]:
-    """Run it; the second is the signal that has ended it early. `capacities_kw` names the substations."""
+    """Run it; the second is the signal that has ended it early. `capacities_kw` names the substations.
+
+    Raises NotLetInError before anything has begun.
+    """
     return _Drive(settings, grid, capacities_kw, out).run()
 
 
@@ -50,6 +58,8 @@ class _Drive:
         self._street = Street(f"{settings.edge}/ocpp", keeps_history=False, seed=settings.seed)
 
     def run(self) -> tuple[ChargerRun, int | None]:
+        if (refusal := why_not(self._settings.edge, self._plan[0].substation, self._plan[0].name)) is not None:
+            raise NotLetInError(refusal)
         started_at, begun_s = datetime.now(UTC), time.monotonic()
         with self._street, self._signals():
             handles = [(planned, self._add(planned)) for planned in self._plan]

@@ -9,13 +9,12 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 TIMEOUT_S = 5.0
-CHARGER = "loadtest"
 NOT_FOUND, UNAUTHORIZED = 404, 401
 
 
-def why_not(edge: str, substation: str) -> str | None:
-    """Connect once as a charger of this substation; why that fails, in a sentence, or None."""
-    url = f"{edge.rstrip('/')}/ocpp/{quote(substation, safe='')}/{CHARGER}"
+def why_not(edge: str, substation: str, charger: str) -> str | None:
+    """Connect once as this charger; why that fails, in a sentence, or None."""
+    url = f"{edge.rstrip('/')}/ocpp/{quote(substation, safe='')}/{quote(charger, safe='')}"
     try:
         connect(url, subprotocols=[Subprotocol("ocpp1.6")], open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S).close()
     except InvalidStatus as problem:

@@ -9,11 +9,13 @@ const INTERVAL_MS = 2000;
 const TIMEOUT_MS = 4000;
 const OBEDIENCE = { ignores: "does not obey", rejects: "refuses limits", unknown: "", obeys: "" };
 
+const STATUS = { SuspendedEVSE: "paused", SuspendedEV: "car takes nothing" };
+
 export class Chargers {
   constructor() {
-    this.vehicles = new Map();
+    this.sessions = new Map();
     this.rows = new Rows(byId("chargers-rows"), (each) => `${each.charger}\n${each.connector}`, makeRow, (row, each) =>
-      fill(row, each, this.vehicles.get(each.session_id)),
+      fill(row, each, this.sessions.get(each.session_id)),
     );
     this.poll = new Poll(INTERVAL_MS, TIMEOUT_MS, (body) => this.show(body), (why) => this.fail(why));
     this.name = null;
@@ -30,9 +32,9 @@ export class Chargers {
     else this.poll.start(`/console/chargers/${encodeURIComponent(wanted)}`);
   }
 
-  // Whose cars these are, the sessions say.
+  // Whose cars these are, and what they wait for, the sessions say.
   know(sessions) {
-    this.vehicles = new Map(sessions.map((session) => [session.session_id, session.vehicle_id]));
+    this.sessions = new Map(sessions.map((session) => [session.session_id, session]));
   }
 
   show({ columns, connectors, more }) {
@@ -56,28 +58,40 @@ export class Chargers {
 function makeRow(each) {
   const made = Object.fromEntries(["status", "car", "amps", "limit", "power", "held", "obeys"].map((part) => [part, element("span", part)]));
   const small = (node) => element("small", "", node);
-  const name = element("td", "vehicle", each.connector === null ? each.charger : `${each.charger} · ${each.connector}`, small(made.status));
+  const name = element("td", "vehicle", each.connector === null ? each.charger : `${each.charger}\u00a0·\u00a0${each.connector}`, small(made.status));
   const root = element("tr", "", name, element("td", "vehicle", made.car), element("td", "", made.amps, small(made.limit)));
   root.append(element("td", "", made.power, small(made.held), small(made.obeys)));
   root.dataset.charger = each.charger;
   return { root, ...made };
 }
 
-function fill(row, each, vehicle) {
+function fill(row, each, session) {
+  const hasCar = each.session_id !== null;
   setData(row.root, "obedience", each.obedience);
   setData(row.root, "connected", String(each.connected));
-  setText(row.status, each.connected ? (each.status ?? "") : "not connected");
-  setText(row.car, vehicle ?? (each.session_id === null ? "–" : "a car"));
-  const amps = (each.currents_a ?? []).map((value) => (value === null ? "–" : format.amps(value)));
-  setText(row.amps, amps.some((text) => text !== "–") ? `${amps.join(" / ")} A` : "–");
-  setText(row.limit, each.limit_a === null ? "" : `limit ${format.amps(each.limit_a)} A`);
+  setData(row.root, "waits", String(session?.state === "Waiting"));
+  setText(row.status, each.connected ? (STATUS[each.status] ?? each.status ?? "") : "not connected");
+  setText(row.car, session?.vehicle_id ?? (hasCar ? "a car" : "–"));
+  setText(row.amps, ampsByPhase(each.currents_a ?? []));
+  setText(row.limit, hasCar && each.limit_a !== null ? `limit ${format.amps(each.limit_a)} A` : "");
   setText(row.power, each.power_kw === null ? "–" : `${format.power(each.power_kw)} kW`);
-  setText(row.held, each.offer_kw === null ? "" : offer(each));
+  setText(row.held, each.offer_kw === null ? "" : offer(each, session));
   setText(row.obeys, OBEDIENCE[each.obedience] ?? each.obedience);
 }
 
-// What may be drawn until the charger has confirmed less is shown only where it is more than what is offered.
-function offer({ offer_kw, held_kw }) {
+// "3 × 16.0 A" where all phases have the same.
+function ampsByPhase(currents) {
+  const amps = currents.map((value) => (value === null ? "–" : format.amps(value)));
+  if (amps.every((text) => text === "–")) return "–";
+  const same = amps.length > 1 && amps.every((text) => text === amps[0]);
+  return same ? `${amps.length} × ${amps[0]} A` : `${amps.join(" / ")} A`;
+}
+
+// Why there is nothing, or what is offered. What may be drawn until the charger has confirmed less is shown only where it
+// is more than that.
+function offer({ offer_kw, held_kw }, session) {
   const held = held_kw !== null && held_kw > offer_kw + 0.05 ? `, may still draw ${format.power(held_kw)}` : "";
-  return `offered ${format.power(offer_kw)} kW${held}`;
+  if (session?.state === "Waiting") return `waits, place\u00a0${session.position}${held}`;
+  if (session?.state === "SuspendedEV") return `the car takes nothing${held}`;
+  return offer_kw > 0 ? `offered ${format.power(offer_kw)} kW${held}` : `paused${held}`;
 }

@@ -126,11 +126,12 @@ function fillWaiting(row, session) {
   const energy = session.energy_kwh === null ? "" : `${format.energy(session.energy_kwh)} kWh, `;
   setText(row.asks, `${energy}up to ${format.power(session.max_power_kw)} kW`);
   setText(row.age, format.duration((Date.now() - Date.parse(session.joined_at)) / 1000));
-  setText(row.start, startText(session.expected_start));
+  setText(row.start, startText(session));
 }
 
-function startText(expected) {
-  if (!expected) return "not before it leaves";
+// When a car at a charger leaves that has named no energy nobody knows, nor who starts then.
+function startText({ expected_start: expected, charger }) {
+  if (!expected) return charger ? "once there is room" : "not before it leaves";
   const inS = (Date.parse(expected) - Date.now()) / 1000;
   return inS > 0 ? `${format.shortTime(Date.parse(expected))}, in ${format.duration(inS)}` : "any moment";
 }
