@@ -198,9 +198,9 @@ Claim(e) ==
 
 (* It holds the session, and the charger is not here: a claim for nobody, so that the lease runs out. *)
 GiveBack(e) ==
-    /\ Knows(e) /\ edge[e].offer.ours /\ "given back" \in Faults
+    /\ Knows(e) /\ edge[e].offer.ours /\ Fault("given back")
     /\ claims' = claims \cup {[edge |-> None, n |-> edge[e].offer.n]} /\ claims' # claims
-    /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, reports, faults>>
+    /\ UNCHANGED <<now, sub, disk, requests, answers, edge, charger, calls, reports>>
 
 (* A profile, no greater than the offer, that does not outlive the lease.  A shorter one would only draw less. *)
 MaySend(e, power) ==

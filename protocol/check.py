@@ -287,7 +287,7 @@ COVERS = ("BookedCoversDrawn",)
 OFFERS_QUICK = {
     "an edge": OffersInstance(),
     "an edge, and a crash": OffersInstance(time=1, faults=1, kinds=CRASH),
-    "an edge that gives back": OffersInstance(time=1, numbers=3, kinds=BACK),
+    "an edge that gives back": OffersInstance(time=1, numbers=3, faults=1, kinds=BACK),
 }
 
 TWO_EDGES = OffersInstance(edges=2, time=0, numbers=4, checks=COVERS, fine=False)
@@ -319,7 +319,7 @@ OFFERS_LARGER = {
     "an edge, and messages twice": OffersInstance(numbers=3, faults=1, kinds=TWICE),
     "two edges": replace(TWO_EDGES, numbers=5, faults=1, kinds=TWICE),
     "two edges, and late answers": replace(TWO_EDGES, faults=1, kinds=LATE),
-    "two edges that give back": replace(TWO_EDGES, numbers=5, kinds=BACK),
+    "two edges that give back": replace(TWO_EDGES, numbers=5, faults=1, kinds=BACK),
     "an edge after another": OffersInstance(edges=2, time=1, faults=1, kinds=("edge dies",)),
 }
 
