@@ -70,9 +70,9 @@ class ConnectorLimit:
     __slots__ = (
         "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
         "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_late_s",
-        "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks",
-        "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
-        "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
+        "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
+        "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx",
+        "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
