@@ -293,6 +293,15 @@ class ConnectorLimit:
         return self._last_kw if self.is_controlled else self.rating_kw
 
     @property
+    def safe_a(self) -> float | None:
+        """The safe current that the charger has confirmed, for each phase; None where it is not known to have one."""
+        slot = self._base if self._base.is_known else self._tx
+        standing = slot.standing
+        if not slot.is_known or standing is None or standing.last is None:
+            return None
+        return amps.to_amperes(standing.last, standing.unit, amps.NOMINAL_V, self.spec.phases)
+
+    @property
     def _last_kw(self) -> float:
         if not self._has_base:
             return self.rating_kw
