@@ -100,7 +100,7 @@ class ChargerLedger(Ledger):
                 told = book.withdraw()
         if all(offer.position is None for offer in told.offers):
             return told, {}
-        return told, {id_: self._clock.to_wall_s(start_s) for id_, start_s in self._outlook.starts_s().items()}
+        return told, {id_: self._clock.first_wall_s(start_s) for id_, start_s in self._outlook.starts_s().items()}
 
     def charger_totals(self) -> Totals:
         with self._lock:

@@ -471,7 +471,7 @@ class Ledger:
             return records
         starts_s = self._outlook.starts_s()
         return [
-            record._replace(expected_start_wall_s=self._clock.to_wall_s(starts_s[record.session_id]))
+            record._replace(expected_start_wall_s=self._clock.first_wall_s(starts_s[record.session_id]))
             if record.position is not None and record.session_id in starts_s
             else record
             for record in records
