@@ -62,7 +62,27 @@ def test_one_that_leaves_is_seen_to_be_away(charging: Grid, open_page: Open) -> 
         page = open_page(charging.balancer.url + "/#substation-0")
         expect(row(page, "CP-away")).to_contain_text("Available")
 
-    expect(row(page, "CP-away")).to_contain_text("not connected")
+    expect(row(page, "CP-away")).to_contain_text("offline since")
+
+
+def test_what_chargers_may_draw_above_the_capacity_is_said_in_red(charging: Grid, open_page: Open) -> None:
+    with HandCharger(charging.edge, "CP-cut") as charger:
+        ready(charger)
+        charger.status("Charging")
+        transaction_id = charger.start("EV-cut")
+        charger.wait_limit(lambda amps: amps > 6, "its share")
+        charger.silent.add("SetChargingProfile")
+        charger.meter(transaction_id, 100, 30)
+        charging.substations[0].call("PUT", "/capacity", json={"capacity_kw": 9})
+        page = open_page(charging.balancer.url + "/#substation-0")
+
+        expect(page.locator("#details-over")).to_contain_text("Above its capacity")
+        expect(page.locator(".substation .state")).to_contain_text("kW too much")
+        charging.substations[0].call("PUT", "/capacity", json={"capacity_kw": 100})
+        expect(page.locator("#details-over")).to_be_hidden()
+        charging.substations[0].call("PUT", "/capacity", json={"capacity_kw": 22})
+        charger.silent.clear()
+        charger.stop(transaction_id, 200)
 
 
 def test_who_does_not_obey_is_said_in_red(charging: Grid, open_page: Open) -> None:

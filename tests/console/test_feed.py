@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -46,7 +47,15 @@ def test_a_row_has_what_a_bar_needs() -> None:
         "waiting": 3,
         "waiting_kw": 33.5,
         "age_s": 10.0,
+        "booked_kw": None,
+        "metered_kw": None,
+        "overbooked_kw": None,
     }
+
+
+def test_a_row_says_what_chargers_may_draw_above_the_capacity() -> None:
+    found = row(seen(replace(STATUS, booked_kw=121.9, metered_kw=119.504, overbooked_kw=21.9)))
+    assert (found["booked_kw"], found["metered_kw"], found["overbooked_kw"]) == (121.9, 119.5, 21.9)
 
 
 def test_a_substation_that_has_not_answered_yet_has_no_numbers() -> None:

@@ -326,6 +326,14 @@ class TestConnectors:
         assert reserved(fleet).name == "a"
         assert fleet.totals().capacity_kw == 200
 
+    def test_the_totals_say_what_chargers_may_draw_above_a_capacity_though_others_have_room(self) -> None:
+        fleet = self.fleet_of(a=None, b=3)
+        assert fleet.totals().booked_kw is None
+        over = replace(with_connectors(a_status(50, 2), 3), booked_kw=121.0, metered_kw=119.0, overbooked_kw=21.0)
+        fleet.update("b", over, 0)
+        totals = fleet.totals()
+        assert (totals.booked_kw, totals.metered_kw, totals.overbooked_kw) == (121, 119, 21)
+
     def test_the_totals_are_of_those_that_know_of_chargers(self) -> None:
         fleet = self.fleet_of(a=None, b=3, c=0)
         assert (fleet.totals().connectors, fleet.totals().free_connectors) == (8, 3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.domain.ceiling import REST_S
-from smartgrid.domain.charger_sessions import Reading
+from smartgrid.domain.charger_sessions import METER_LIFE_S, Reading
 from smartgrid.domain.held_power import Report
 from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.substation import Connectors
@@ -164,6 +164,51 @@ def test_a_charger_that_does_not_obey_does_not_wait(books: Books) -> None:
     assert second.state == "Charging"
     totals = books.ledger.charger_totals()
     assert (totals.uncontrolled_kw, totals.overbooked_kw) == (44, 22)
+
+
+def test_the_status_says_what_chargers_may_draw_above_the_capacity(books: Books) -> None:
+    plug_in(books)
+    confirm(books, offers(books)[0], Reading(21.9))
+    books.ledger.set_capacity(9)
+    status = books.ledger.status()
+    assert (status.load_kw, status.capacity_kw) == (9, 9), "what is given of it"
+    assert (status.booked_kw, status.metered_kw, status.overbooked_kw) == (22, 21.9, 13)
+    confirm(books, offers(books)[0], Reading(9.0))
+    status = books.ledger.status()
+    assert (status.booked_kw, status.metered_kw, status.overbooked_kw) == (9, 9, 0)
+
+
+def test_the_status_says_what_is_drawn_where_there_is_no_capacity_at_all(books: Books) -> None:
+    plug_in(books, fallback_kw=4.14, held_kw=4.14)
+    books.ledger.set_capacity(0)
+    status = books.ledger.status()
+    assert (status.load_kw, status.overbooked_kw) == (0, status.booked_kw)
+    assert status.booked_kw is not None
+    assert status.booked_kw >= 4.14
+
+
+def test_the_status_says_nothing_of_chargers_where_there_are_none(books: Books) -> None:
+    status = books.ledger.status()
+    assert (status.booked_kw, status.metered_kw, status.overbooked_kw) == (None, None, 0)
+
+
+def test_what_a_meter_said_is_believed_for_a_while(books: Books, clock: SetClock) -> None:
+    session_id = plug_in(books).record.session_id
+    read_s = clock.wall_s()
+    confirm(books, offers(books)[0], Reading(20.0, 1.0, read_s))
+    clock.pass_s(METER_LIFE_S - 1)
+    confirm(books, offers(books)[0], Reading(20.0, 1.0, read_s))  # told again, and no newer by that
+    assert shown_kw(books, session_id) == 20
+    clock.pass_s(2)
+    assert shown_kw(books, session_id) is None
+    assert books.ledger.charger_totals().metered_kw == 0
+
+
+def shown_kw(books: Books, session_id: str) -> float | None:
+    record = books.record(session_id)
+    assert record is not None
+    assert record.metered is not None
+    return record.metered.metered_kw
 
 
 def test_a_new_start_on_a_connector_ends_the_session_there(books: Books) -> None:

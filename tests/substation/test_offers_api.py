@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from smartgrid.auth.scopes import GRID_SERVICE
+from smartgrid.protocol import status_header
+from smartgrid.protocol.headers import STATUS
 from support.http import Reply
 from support.identity import Identities
 from support.processes import Process
@@ -199,6 +201,20 @@ def test_the_meter_is_shown(substation: Process) -> None:
     report(substation, confirmed(offer, power_kw=20.9, energy_kwh=1.25, car="Charging"))
     shown = substation.call("GET", f"/charge/{session_id}").json()
     assert (shown["delivered_kwh"], shown["metered_kw"], shown["held_kw"]) == (1.25, 20.9, 22)
+
+
+def test_what_chargers_may_draw_above_the_capacity_is_in_the_status_and_in_its_header(substation: Process) -> None:
+    before = substation.call("GET", "/status").json()
+    assert "overbooked_kw" not in before, "no chargers are known"
+    plug_in(substation)
+    (offer,) = offers(substation)["sessions"]
+    report(substation, confirmed(offer, power_kw=21.9, energy_kwh=1.25, car="Charging"))
+    substation.call("PUT", "/capacity", json={"capacity_kw": 9})
+    reply = substation.call("GET", "/status", headers={STATUS: status_header.WANTED})
+    shown, known = reply.json(), status_header.decode(reply.headers[STATUS], 0.0)
+    assert (shown["load_kw"], shown["booked_kw"], shown["metered_kw"], shown["overbooked_kw"]) == (9, 22, 21.9, 13)
+    assert known is not None
+    assert (known[1].booked_kw, known[1].metered_kw, known[1].overbooked_kw) == (22, 21.9, 13)
 
 
 def test_an_edge_is_told_which_sessions_are_not_here(substation: Process) -> None:

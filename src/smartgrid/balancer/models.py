@@ -36,6 +36,9 @@ class SubstationBody(WireModel):
     revision: int | None
     connectors: int | None = Field(description="Connectors of chargers; null where no chargers are known.")
     free_connectors: int | None = Field(description="How many of them a car can still be promised.")
+    booked_kw: float | None = Field(description="The most that chargers may draw; null where none are known.")
+    metered_kw: float | None = Field(description="What they draw, as far as their meters have said so lately.")
+    overbooked_kw: float | None = Field(description="By how much booked_kw is above the capacity.")
     host: str | None = Field(description="What requests name as their host, where that is not the URL's.")
 
 

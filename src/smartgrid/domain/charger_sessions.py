@@ -35,6 +35,8 @@ from smartgrid.domain.targets import Need, targets_kw
 
 LEAST_RISE_KW = 0.2
 """A smaller one waits for more to come, so that numbers of offers, and writes to chargers, are few."""
+METER_LIFE_S = 300.0
+"""For so long what a meter has said counts as what is drawn: chargers are told to send it every minute or oftener."""
 NOTHING = PowerRange(0.0, 0.0)
 STOPPING = "Stopping"
 """The state of a session that has ended for all but its charger, between edge and substation."""
@@ -63,6 +65,7 @@ class ChargerSession:
         "is_stopping",
         "measured_wall_s",
         "metered_kw",
+        "metered_s",
         "power",
         "session",
         "session_id",
@@ -85,6 +88,8 @@ class ChargerSession:
         self.energy_kwh, self.ceiling, self.is_stopping = energy_kwh, ceiling or Ceiling(), is_stopping
         self.session: Session | None = None
         self.metered_kw: float | None = None
+        """What its meter said last, and since when that is known here, in wall time."""
+        self.metered_s = -math.inf
         self.measured_wall_s: float | None = None
         self.is_car_idle = False
 
@@ -174,16 +179,23 @@ class ChargerSession:
         """Take over what the meter says, at `now_s` of wall time; returns by how much the energy has grown."""
         if reading.wall_s is not None and reading.wall_s < (self.measured_wall_s or -math.inf):
             return 0.0
+        is_new = reading.wall_s is None or reading.wall_s != self.measured_wall_s
         self.measured_wall_s = reading.wall_s if reading.wall_s is not None else self.measured_wall_s
         grown_kwh = max(0.0, (reading.energy_kwh or 0.0) - self.energy_kwh)
         self.energy_kwh += grown_kwh
         self.is_car_idle = reading.is_car_idle
         if reading.power_kw is not None:
+            if is_new or self.metered_kw is None:
+                self.metered_s = now_s
             self.metered_kw = reading.power_kw
         if reading.power_kw is not None or reading.is_car_idle:
             limit_kw = 0.0 if reading.is_paused else self.supply.confirmed_kw
             self.ceiling.observe(now_s, reading.power_kw or 0.0, limit_kw, self.power)
         return grown_kwh
+
+    def metered_kw_at(self, now_s: float) -> float | None:
+        """What it draws by its meter; None where that has said nothing for so long that nobody knows."""
+        return self.metered_kw if now_s - self.metered_s <= METER_LIFE_S else None
 
     def pass_time(self, now_s: float) -> bool:
         """Whether it has just begun to rest, or to rest anew."""
@@ -223,10 +235,9 @@ class ChargerSessions:
     def offered_kw(self) -> float:
         return sum(each.supply.offer_kw for each in self)
 
-    @property
-    def metered_kw(self) -> float:
-        """What their meters said last."""
-        return sum(each.metered_kw or 0.0 for each in self)
+    def metered_kw_at(self, now_s: float) -> float:
+        """What their meters have said lately."""
+        return sum(each.metered_kw_at(now_s) or 0.0 for each in self)
 
     @property
     def uncontrolled_kw(self) -> float:

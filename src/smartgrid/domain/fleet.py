@@ -201,6 +201,9 @@ class Fleet:
             connectors=sums.connectors if sums.with_connectors else None,
             free_connectors=sums.free_connectors if sums.with_connectors else None,
             reserved_kw=microwatts.to_kw(sums.reserved_uw),
+            booked_kw=microwatts.to_kw(sums.booked_uw) if sums.with_chargers else None,
+            metered_kw=microwatts.to_kw(sums.metered_uw) if sums.with_chargers else None,
+            overbooked_kw=microwatts.to_kw(sums.overbooked_uw),
         )
 
     def largest_room_kw(self) -> float:

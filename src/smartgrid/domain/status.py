@@ -22,6 +22,9 @@ class Status:
     `demand_kw`), `waiting_kwh` the energy that they want. A substation where one waits has no room for others.
     `connectors` is how many connectors of chargers are there, and `free_connectors` how many of them a car can still be
     promised; None where no chargers are known, so that cars need none.
+    `booked_kw` is the most that chargers may draw, `metered_kw` what their meters have said lately that they do, and
+    `overbooked_kw` by how much the first is above the capacity; None and 0 where no chargers are known. `load_kw` is
+    what of the capacity is given, so never more than that.
     `reserved_kw` is how much of `committed_kw` a balancer only holds for cars that have not been admitted yet, so that
     it may come free at any moment; a substation holds nothing.
     """
@@ -42,6 +45,9 @@ class Status:
     connectors: int | None = None
     free_connectors: int | None = None
     reserved_kw: float = 0.0
+    booked_kw: float | None = None
+    metered_kw: float | None = None
+    overbooked_kw: float = 0.0
 
     @property
     def load_percentage(self) -> float:
@@ -59,6 +65,9 @@ class Status:
             and -ROUNDING_KW <= self.largest_free_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.waiting_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.reserved_kw <= MAX_POWER_KW
+            and -ROUNDING_KW <= (self.booked_kw or 0.0) <= MAX_POWER_KW
+            and -ROUNDING_KW <= (self.metered_kw or 0.0) <= MAX_POWER_KW
+            and -ROUNDING_KW <= self.overbooked_kw <= MAX_POWER_KW
             and -ROUNDING_KW <= self.waiting_kwh <= MAX_ENERGY_KWH
             and self.next_release_s == self.next_release_s
         )
@@ -92,4 +101,7 @@ class Status:
             self.connectors,
             self.free_connectors,
             self.reserved_kw,
+            self.booked_kw,
+            self.metered_kw,
+            self.overbooked_kw,
         )

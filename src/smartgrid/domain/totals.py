@@ -31,6 +31,11 @@ class Sums(NamedTuple):
     """Members that know of chargers."""
     connectors: int = 0
     free_connectors: int = 0
+    with_chargers: int = 0
+    """Members that say what chargers may draw."""
+    booked_uw: int = 0
+    metered_uw: int = 0
+    overbooked_uw: int = 0
 
 
 class Share(NamedTuple):
@@ -103,5 +108,9 @@ def _share(belief: Belief) -> Share:
         int(known),
         status.connectors or 0,
         free,
+        int(status.booked_kw is not None),
+        microwatts.from_kw(status.booked_kw or 0.0),
+        microwatts.from_kw(status.metered_kw or 0.0),
+        microwatts.from_kw(status.overbooked_kw),
     )
     return Share(sums, status.next_release_s)

@@ -15,7 +15,10 @@ _WORST = (Obedience.IGNORES, Obedience.REJECTS, Obedience.UNKNOWN, Obedience.OBE
 
 @dataclass(frozen=True, slots=True)
 class ConnectorState:
-    """One connector. `limit_a` is what the charger was last told, per phase; `held_kw` what it may still draw."""
+    """One connector. `limit_a` is what the charger was last told, per phase; `held_kw` what it may still draw.
+
+    `fallback_a` is the safe current that it has confirmed.
+    """
 
     connector: int
     status: str | None = None
@@ -33,7 +36,7 @@ class ConnectorState:
 
 @dataclass(frozen=True, slots=True)
 class ChargerState:
-    """One charger that is, or was, connected since the edge started."""
+    """One charger that is, or was, connected since the edge started; `since_wall_s` is when it came, or left."""
 
     id: ChargerId
     connected: bool = False

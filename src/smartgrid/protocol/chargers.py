@@ -66,7 +66,9 @@ class ConnectorBody(WireModel):
     power_kw: float | None = Field(description="By its meter.")
     currents_a: list[float | None] = Field(description="By phase, L1 first, by its meter.")
     held_kw: float | None = Field(description="The most that it may still draw.")
-    fallback_a: float | None = Field(description="Its safe current, with no word from the edge.")
+    fallback_a: float | None = Field(
+        description="Its safe current, with no word from the edge, as it has confirmed it."
+    )
     obedience: Literal["unknown", "obeys", "rejects", "ignores"]
 
 
@@ -77,7 +79,7 @@ class ChargerBody(WireModel):
     charger: str
     registered: bool
     connected: bool
-    since: AwareDatetime | None = Field(description="When it connected, or was last connected.")
+    since: AwareDatetime | None = Field(description="When it connected; of one that is not connected when it left.")
     version: str | None = Field(description="ocpp1.6, ocpp2.0.1 or ocpp2.1.")
     vendor: str | None
     model: str | None

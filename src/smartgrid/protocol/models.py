@@ -206,7 +206,9 @@ class SessionBody(WireModel):
     connector: int | None = Field(None, description="Of that charger.")
     offer_kw: float | None = Field(None, description="What the charger may be told to let it draw.")
     held_kw: float | None = Field(None, description="The most that it may still draw, whatever it was offered last.")
-    metered_kw: float | None = Field(None, description="What it draws, by the charger's meter.")
+    metered_kw: float | None = Field(
+        None, description="What it draws, by the charger's meter; null where that has said nothing for five minutes."
+    )
     is_controlled: bool | None = Field(None, description="False of a charger that does not do what it is told.")
     superseded_by: str = Field("", description="The session that counts in its place; absent where there is none.")
     as_of: str | None = Field(
@@ -251,8 +253,11 @@ class StatusBody(WireModel):
     name: str
     state: Literal["Available", "Draining"]
     capacity_kw: float
-    load_kw: float
-    load_percentage: float
+    load_kw: float = Field(
+        description="What of the capacity is given, so never more than that. What chargers may draw against their "
+        "orders, or until they have confirmed a cut, is in booked_kw, and above the capacity in overbooked_kw."
+    )
+    load_percentage: float = Field(description="load_kw of capacity_kw, at most 100.")
     committed_kw: float = Field(description="Sum of the guaranteed minimums.")
     demand_kw: float = Field(description="Sum of the maximums.")
     active_sessions: int
@@ -262,6 +267,11 @@ class StatusBody(WireModel):
     epoch: int = Field(description="Drawn when the process starts: revisions of two epochs do not compare.")
     connectors: int | None = Field(None, description="Connectors of chargers; absent where no chargers are known.")
     free_connectors: int | None = Field(None, description="How many of them a car can still be promised.")
+    booked_kw: float | None = Field(
+        None, description="The most that chargers may draw; absent where no chargers are known."
+    )
+    metered_kw: float | None = Field(None, description="What they draw, as far as their meters have said so lately.")
+    overbooked_kw: float | None = Field(None, description="By how much booked_kw is above the capacity.")
     keys: dict[str, Any] | None = Field(None, description="With `keys`: a page of the log of keys (docs/protocol.md).")
 
 

@@ -45,6 +45,9 @@ class StatusHeader(BaseModel):
     connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
     free_connectors: int | None = Field(None, ge=0, le=MAX_SESSIONS)
     reserved_kw: PowerKw = 0.0
+    booked_kw: PowerKw | None = None
+    metered_kw: PowerKw | None = None
+    overbooked_kw: PowerKw = 0.0
 
     @model_validator(mode="after")
     def _room_within_capacity(self) -> StatusHeader:
@@ -72,6 +75,9 @@ class StatusHeader(BaseModel):
             connectors=self.connectors,
             free_connectors=self.free_connectors,
             reserved_kw=self.reserved_kw,
+            booked_kw=self.booked_kw,
+            metered_kw=self.metered_kw,
+            overbooked_kw=self.overbooked_kw,
         )
 
 
@@ -87,7 +93,7 @@ def encode(name: str, status: Status, release_in_s: float | None) -> str:
 
 
 def wire_status(name: str, status: Status) -> dict[str, Any]:
-    """`GET /status` as the design fixes it, and the connectors where there are chargers."""
+    """`GET /status` as the design fixes it, and where there are chargers their connectors and what they draw."""
     shown: dict[str, Any] = {
         "name": name,
         "state": "Draining" if status.draining else "Available",
@@ -104,6 +110,9 @@ def wire_status(name: str, status: Status) -> dict[str, Any]:
     }
     if status.connectors is not None:
         shown["connectors"], shown["free_connectors"] = status.connectors, status.free_connectors or 0
+    if status.booked_kw is not None:
+        shown["booked_kw"], shown["metered_kw"] = round(status.booked_kw, 9), round(status.metered_kw or 0.0, 9)
+        shown["overbooked_kw"] = round(status.overbooked_kw, 9)
     return shown
 
 

@@ -277,6 +277,13 @@ class Book:
         found = self._substation.status()
         full = found.active_sessions >= self._limits.most_active(found.capacity_kw)
         has_room = not full and self.fault is None and not self._line.holds_room(self._substation)
+        if self._chargers or found.connectors is not None:
+            found = replace(
+                found,
+                booked_kw=self._substation.held_kw,
+                metered_kw=self._chargers.sessions.metered_kw_at(self.wall_s),
+                overbooked_kw=max(0.0, self._substation.held_kw - found.capacity_kw),
+            )
         return replace(
             found,
             epoch=self.epoch,
@@ -300,7 +307,7 @@ class Book:
 
     def shown(self, holding: Holding) -> Record:
         """A session as it is now; it is in memory."""
-        return to_record(holding, self._line.position(holding.session_id) if holding.waits else None)
+        return to_record(holding, self.wall_s, self._line.position(holding.session_id) if holding.waits else None)
 
     def waiting(self, limit: int) -> list[Holding]:
         """The first in the list, as far as they are on the disk; none while it takes no changes: that they have been

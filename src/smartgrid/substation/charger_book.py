@@ -207,7 +207,8 @@ class ChargerBook(Book):
     def totals(self) -> Totals:
         sessions = self._chargers.sessions
         over_kw = max(0.0, sessions.booked_kw - self._substation.capacity_kw)
-        return Totals(sessions.offered_kw, sessions.metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
+        metered_kw = sessions.metered_kw_at(self.wall_s)
+        return Totals(sessions.offered_kw, metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
 
     # ------------------------------------------------------------------ within
 

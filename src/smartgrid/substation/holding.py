@@ -113,8 +113,8 @@ def to_waiting_car(session_id: str, live: Live, scale: TimeScale) -> WaitingCar:
     return WaitingCar(session_id, live.request, scale.to_grid_s(live.joined_wall_s or 0.0), until_s)
 
 
-def to_record(holding: Holding, position: int | None = None) -> Record:
-    """A session as it is now; it is in memory. `position` is its place in the list, if it waits."""
+def to_record(holding: Holding, wall_s: float, position: int | None = None) -> Record:
+    """A session as it is at this time; it is in memory. `position` is its place in the list, if it waits."""
     live = holding.live
     assert live is not None, "only the disk has its record"
     session, request, charger = live.session, live.request, live.charger
@@ -149,9 +149,9 @@ def to_record(holding: Holding, position: int | None = None) -> Record:
         holding.state.value,
         0.0 if session is None else session.power_kw,
         position,
-        metered=_metered(charger) if charger is not None and holding.ended_wall_s is None else None,
+        metered=_metered(charger, wall_s) if charger is not None and holding.ended_wall_s is None else None,
     )
 
 
-def _metered(charger: ChargerSession) -> Metered:
-    return Metered(charger.supply.booked_kw, charger.metered_kw, charger.supply.is_controlled)
+def _metered(charger: ChargerSession, wall_s: float) -> Metered:
+    return Metered(charger.supply.booked_kw, charger.metered_kw_at(wall_s), charger.supply.is_controlled)

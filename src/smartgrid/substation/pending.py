@@ -39,7 +39,7 @@ def taken(pending: Pending, checkpoint: Checkpoint | None, wall_s: float, charge
     whole = [holding for holding in pending.changed.values() if holding.live is not None]
     marked = [holding for holding in pending.changed.values() if holding.live is None]
     batch = Batch(
-        [to_record(holding) for holding in whole],
+        [to_record(holding, wall_s) for holding in whole],
         [(encode(holding.number), holding.superseded_by, holding.seq) for holding in marked],
         pending.capacity_changes if checkpoint is None else [],
         checkpoint,

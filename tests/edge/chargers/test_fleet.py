@@ -706,6 +706,29 @@ def test_rubbish_in_every_field_breaks_nothing(world: World, version: OcppVersio
 # ---------------------------------------------------------------------- pictures
 
 
+def test_the_safe_current_in_a_picture_is_the_one_that_the_charger_has_confirmed(world: World) -> None:
+    link, _ = charging(world)
+    charger = world.fleet.roster.known(link.charger)
+    (connector,) = charger.connectors.values()
+    connector.planned_a = 16.0
+    state = world.fleet.state(link.charger)
+    assert state is not None
+    assert state.connectors[0].fallback_a == 6.0
+
+
+def test_a_picture_of_a_charger_that_is_gone_has_since_when(world: World) -> None:
+    link, _ = charging(world)
+    connected = world.fleet.state(link.charger)
+    world.clock.run(100)
+    world.fleet.disconnected(link)
+    gone = world.fleet.state(link.charger)
+    assert connected is not None
+    assert connected.since_wall_s is not None
+    assert gone is not None
+    assert (gone.connected, gone.since_wall_s) == (False, world.clock.wall_s())
+    assert gone.since_wall_s >= connected.since_wall_s + 100
+
+
 def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World) -> None:
     link, transaction = charging(world)
     link.say("BootNotification", chargePointVendor="V", chargePointModel="M", firmwareVersion="1.2")

@@ -93,14 +93,16 @@ class Charging(RuleBasedStateMachine):
         rejected=st.sampled_from([frozenset(), frozenset({ProfileKind.TX}), frozenset({ProfileKind.TX_DEFAULT})]),
         before=st.sampled_from([None, 6.0, 32.0]),
         relative=st.booleans(),
+        lease_s=st.sampled_from([LEASE_S, LEASE_S, 60.0, 20.0]),
         kinds=st.sampled_from([*DEFAULT.kinds, ProfileKind.CHARGE_POINT_MAX]).map(lambda kind: (kind,))
         | st.just(DEFAULT.kinds),
     )
     def start(
         self, phases: int, clock_s: float, unit: RateUnit | None, rejected: frozenset[ProfileKind],
         before: float | None, relative: bool, kinds: tuple[ProfileKind, ...],
+        lease_s: float,
     ) -> None:  # fmt: skip
-        self.now_s = 1000.0
+        self.now_s, self.lease_s = 1000.0, lease_s
         self.charger = ModelCharger(phases, clock_s, ignores=self.ignores, rejected=rejected)
         if before is not None:
             self.charger.tx = Profile(before, RateUnit.AMPERES, self.now_s + 800, None)
@@ -171,7 +173,7 @@ class Charging(RuleBasedStateMachine):
     @rule(kw=st.floats(0, 25), delay_s=st.floats(0, 30))
     def the_substation_offers(self, kw: float, delay_s: float) -> None:
         self.number += 1
-        self.offered_kw, self.lease_end_s = kw, self.now_s - delay_s + LEASE_S
+        self.offered_kw, self.lease_end_s = kw, self.now_s - delay_s + self.lease_s
         self.limit.offered(Offer(self.number, kw, self.lease_end_s), self.now_s)
         self.pump()
 

@@ -273,6 +273,34 @@ def test_pitfall_15_a_relative_profile_that_comes_late_is_held_until_it_ends() -
     assert charger.held_kw == SAFE_KW
 
 
+@pytest.mark.parametrize("lease_s", [20.0, 40.0, 60.0, 80.0])
+def test_pitfall_15_with_a_short_lease_there_is_time_left_for_a_relative_profile(lease_s: float) -> None:
+    charger = Charger(Quirks(is_relative=True)).car()
+    charger.limit.offered(Offer(1, 11.04, charger.now_s + lease_s), charger.now_s)
+    order = charger.limit.next_order(charger.now_s)
+    assert order is not None
+    assert order.limit == 16
+    assert lease_s / 2 <= (order.duration_s or 0) <= lease_s * 3 / 4
+
+
+def test_pitfall_15_as_long_as_a_relative_profile_may_still_begin_it_is_held() -> None:
+    charger = Charger(Quirks(is_relative=True)).car()
+    charger.limit.offered(Offer(1, 11.04, charger.now_s + 60), charger.now_s)
+    order = charger.limit.next_order(charger.now_s)
+    assert order is not None
+    assert order.duration_s == 39
+    sent_s = charger.now_s
+    charger.limit.sent(order, sent_s)
+    charger.now_s = sent_s + 15 + 39  # it may have begun after a quarter of the lease
+    assert charger.held_kw == 11.04
+    charger.now_s = sent_s + 59.5  # and it answers later still
+    charger.limit.answered(order, True, charger.now_s)
+    charger.now_s = sent_s + 59.5 + 39
+    assert charger.held_kw == 11.04
+    charger.now_s += 30
+    assert charger.held_kw == SAFE_KW
+
+
 def test_pitfall_15_a_clock_that_is_put_right_has_the_profile_written_anew() -> None:
     charger = Charger().car()
     charger.limit.clock(-1.8e9)

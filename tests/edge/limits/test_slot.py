@@ -49,11 +49,25 @@ def test_a_refused_order_leaves_what_was_there() -> None:
 
 def test_what_comes_late_ends_late() -> None:
     slot = Slot()
-    slot.sent(1, Written(16, A, 100))
+    slot.sent(1, Written(16, A, 120, late_s=20))  # 100 s, from when the charger takes it
     slot.lost(1, 50)
     assert limits(slot, 149) == {16}
     slot.forget_ended(151)
     assert limits(slot, 151) == set()
+
+
+def test_what_was_lost_early_may_still_begin_as_late_as_was_reckoned_with() -> None:
+    slot = Slot()
+    slot.sent(1, Written(16, A, 120, late_s=20))
+    slot.lost(1, 5)
+    assert limits(slot, 119) == {16}
+
+
+def test_what_was_taken_early_ends_early() -> None:
+    slot = Slot()
+    slot.sent(1, Written(16, A, 120, late_s=20))
+    slot.accepted(1, 5)
+    assert (limits(slot, 104), limits(slot, 106)) == ({16}, {None})
 
 
 def test_a_profile_of_two_periods_goes_on_after_its_end() -> None:

@@ -104,3 +104,55 @@ def test_nothing_ever_happened_in_the_future(told: list[tuple[float, bool]], las
     for n, (time_s, is_live) in enumerate(told):
         clock.told(time_s, NOW_S + n, is_live=is_live)
     assert clock.right(last, NOW_S + len(told)) <= NOW_S + len(told)
+
+
+def test_a_clock_that_is_set_back_is_seen_by_the_next_event_of_a_transaction() -> None:
+    clock = ChargerClock()
+    clock.told_of("tx", 4, NOW_S, NOW_S, is_queued=False)
+    back_s = NOW_S + 10 - 5 * HOUR_S
+    clock.told_of("tx", 5, back_s, NOW_S + 10, is_queued=False)
+    assert clock.right(back_s, NOW_S + 10) == NOW_S + 10
+    assert not clock.is_late(back_s, NOW_S + 10)
+
+
+def test_an_earlier_event_that_comes_after_a_later_one_is_of_a_queue() -> None:
+    clock = ChargerClock()
+    clock.told_of("tx", 5, NOW_S, NOW_S, is_queued=False)
+    clock.told_of("tx", 4, NOW_S - HOUR_S, NOW_S + 1, is_queued=False)
+    assert clock.is_late(NOW_S - HOUR_S, NOW_S + 1)
+    assert clock.off_s == 0
+
+
+def test_an_older_transaction_that_comes_from_a_queue_sets_no_clock_back() -> None:
+    clock = ChargerClock()
+    clock.told_of("new", 3, NOW_S, NOW_S, is_queued=False)
+    clock.told_of("old", 0, NOW_S - HOUR_S, NOW_S + 1, is_queued=False)
+    clock.told_of("old", 1, NOW_S - HOUR_S + 60, NOW_S + 2, is_queued=False)
+    assert clock.off_s == 0
+
+
+def test_an_event_of_a_queue_does_not_say_by_how_much_the_clock_was_set_back_and_the_next_one_does() -> None:
+    clock = ChargerClock()
+    clock.told_of("tx", 4, NOW_S, NOW_S, is_queued=False)
+    clock.told_of("tx", 5, NOW_S - 3 * HOUR_S, NOW_S + HOUR_S, is_queued=True)
+    assert clock.off_s == 0
+    back_s = NOW_S - 2 * HOUR_S
+    clock.told(back_s, NOW_S + HOUR_S, is_live=True)
+    assert clock.right(back_s, NOW_S + HOUR_S) == NOW_S + HOUR_S
+
+
+def test_a_guess_that_the_clock_was_set_back_too_far_is_mended_by_the_next_message() -> None:
+    """A queue that does not say that it is one."""
+    clock = ChargerClock()
+    clock.told_of("tx", 4, NOW_S, NOW_S, is_queued=False)
+    clock.told_of("tx", 5, NOW_S - 3 * HOUR_S, NOW_S + HOUR_S, is_queued=False)
+    clock.told_of("tx", 6, NOW_S - 2 * HOUR_S, NOW_S + HOUR_S, is_queued=False)
+    assert clock.off_s == 3 * HOUR_S
+
+
+def test_of_many_transactions_the_last_ones_are_kept() -> None:
+    clock = ChargerClock()
+    for number in range(1000):
+        clock.told_of(str(number), 0, NOW_S + number, NOW_S + number, is_queued=False)
+    clock.told_of("999", 1, NOW_S - HOUR_S, NOW_S + 1000, is_queued=False)
+    assert clock.off_s == HOUR_S + 1000

@@ -90,6 +90,20 @@ def test_an_event_of_before_the_connection_is_late_as_it_says_so() -> None:
     assert not event(offline="yes").is_late
 
 
+def test_a_clock_that_is_set_back_amid_a_transaction_makes_no_event_late() -> None:
+    clock = ChargerClock()
+    info = {"transactionId": "abc"}
+    first = {"eventType": "Started", "seqNo": 0, "timestamp": utc_text(NOW_S), "transactionInfo": info}
+    back = utc_text(NOW_S - 7200)
+    values = [{"timestamp": back, "sampledValue": [{"value": 11_000, "measurand": "Power.Active.Import"}]}]
+    then = {"eventType": "Updated", "seqNo": 1, "timestamp": back, "transactionInfo": info, "meterValue": values}
+    assert v2x.event(first, clock, NOW_S) is not None
+    told = v2x.event(then, clock, NOW_S + 30)
+    assert told is not None
+    assert (told.is_late, told.wall_s) == (False, NOW_S + 30)
+    assert [(reading.is_late, reading.power_kw) for reading in told.readings] == [(False, 11)]
+
+
 @pytest.mark.parametrize("more", [{"transactionInfo": None}, {"transactionInfo": {}}, {"eventType": "Paused"}])
 def test_an_event_of_nothing_is_none(more: dict[str, Any]) -> None:
     assert event(**more) is None

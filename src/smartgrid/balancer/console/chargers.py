@@ -36,6 +36,7 @@ COLUMNS = (
     "offer_kw",
     "held_kw",
     "obedience",
+    "since",
 )
 
 
@@ -118,7 +119,7 @@ def _page(answer: Answer) -> _Page:
 def _rows(substation: str, charger: ChargerBody) -> list[list[Any]]:
     """The charger's connectors; one row without a connector where none is known yet."""
     if not charger.connectors:
-        return [[charger.charger, None, charger.connected, *[None] * 7, charger.obedience]]
+        return [[charger.charger, None, charger.connected, *[None] * 7, charger.obedience, charger.since]]
     return [
         [
             charger.charger,
@@ -132,6 +133,7 @@ def _rows(substation: str, charger: ChargerBody) -> list[list[Any]]:
             each.offer_kw,
             each.held_kw,
             each.obedience,
+            charger.since,
         ]
         for each in charger.connectors
     ]

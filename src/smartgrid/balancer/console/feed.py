@@ -19,6 +19,9 @@ COLUMNS = (
     "waiting",
     "waiting_kw",
     "age_s",
+    "booked_kw",
+    "metered_kw",
+    "overbooked_kw",
 )
 SILENT, DRAINING, AVAILABLE, UNKNOWN = "Silent", "Draining", "Available", "Unknown"
 
@@ -51,8 +54,9 @@ def row(seen: Seen, now_s: float) -> list[Any]:
     age_s = None if updated_at_s is None else round(max(0.0, now_s - updated_at_s), 1)
     powers = (None,) * 4 if status is None else _powers_kw(status)
     sessions = None if status is None else status.active_sessions
+    drawn = (None, None, None) if status is None else _drawn_kw(status)
     waiting = (None, None) if status is None else (status.waiting_sessions, round(status.waiting_kw, 2))
-    return [seen.member.name, state(seen), *powers, sessions, *waiting, age_s]
+    return [seen.member.name, state(seen), *powers, sessions, *waiting, age_s, *drawn]
 
 
 def state(seen: Seen) -> str:
@@ -67,3 +71,10 @@ def state(seen: Seen) -> str:
 def _powers_kw(status: Status) -> tuple[float, ...]:
     powers = (status.capacity_kw, status.load_kw, status.committed_kw, status.demand_kw)
     return tuple(round(power_kw, 2) for power_kw in powers)
+
+
+def _drawn_kw(status: Status) -> tuple[float | None, ...]:
+    """By chargers; null where none are known."""
+    if status.booked_kw is None:
+        return None, None, None
+    return round(status.booked_kw, 2), round(status.metered_kw or 0.0, 2), round(status.overbooked_kw, 2)

@@ -40,6 +40,9 @@ _STATUS_FIELDS = (
     "revision",
     "connectors",
     "free_connectors",
+    "booked_kw",
+    "metered_kw",
+    "overbooked_kw",
 )
 log = logging.getLogger(__name__)
 

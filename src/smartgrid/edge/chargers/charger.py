@@ -32,7 +32,6 @@ class Charger:
         "booted",
         "booted_s",
         "clock",
-        "connected_wall_s",
         "connectors",
         "facts",
         "id",
@@ -42,6 +41,7 @@ class Charger:
         "link",
         "pace",
         "quirks",
+        "since_wall_s",
         "spec",
         "transactions",
         "version",
@@ -53,7 +53,8 @@ class Charger:
         self.version: OcppVersion | None = None
         self.is_stranger = False
         """Let in by an open edge, and not registered when it was first here."""
-        self.connected_wall_s: float | None = None
+        self.since_wall_s: float | None = None
+        """When it connected, or left."""
         self.left_s = -math.inf
         """When its last connection was over, by the monotonic clock."""
         self.booted = Booted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from smartgrid.domain.charger_sessions import METER_LIFE_S
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
 from smartgrid.edge.ports import CarState, ConnectorSpec, Obedience, Offer, Reading, SessionReport
@@ -15,8 +16,6 @@ NOMINAL_V = 230.0
 LEAST_A = 6.0
 LET_GO_S = 10.0
 NEVER = -1, -1
-FRESH_S = 300.0
-"""How long a reading says what is drawn now."""
 MOST_OF_RATING = 2.0
 """A breaker lets 1.45 of its rating pass for an hour (IEC 60898), at 253 V in place of 230: 1.6, and the meter may be
 off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
@@ -175,7 +174,7 @@ class Connector:
         most_kw = self.most_kw
         if reading.power_kw is not None and reading.power_kw > most_kw:
             self.reading, self.reading_s = replace(reading, power_kw=most_kw), now_s
-        elif reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= FRESH_S:
+        elif reading.power_kw is None and self.reading is not None and now_s - self.reading_s <= METER_LIFE_S:
             self.reading = replace(reading, power_kw=self.reading.power_kw)  # for as long as that was told
         else:
             self.reading, self.reading_s = reading, now_s
@@ -183,7 +182,7 @@ class Connector:
 
     def power_kw(self, now_s: float) -> float | None:
         """What is drawn now, if the meter has said so lately."""
-        if self.reading is None or now_s - self.reading_s > FRESH_S:
+        if self.reading is None or now_s - self.reading_s > METER_LIFE_S:
             return None
         return self.reading.power_kw
 

@@ -52,7 +52,6 @@ log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 COUNT_EVERY_S = 5.0
 KEEP_EVERY_S = 60.0
-MOST_UNTOLD = 100_000
 _LETS_IN = frozenset({"Authorize", "StartTransaction", "TransactionEvent"})
 _SAYS_LITTLE = frozenset(
     {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification"}
@@ -69,12 +68,12 @@ class Fleet:
         registry: Registry,
         times: Times,
         *,
+        most_untold: int,
         allows: Callable[[str], bool] = lambda id_tag: True,
         heartbeat_s: float = HEARTBEAT_S,
         table: Table | None = None,
         meter_interval_s: int | None = None,
         has_peers: bool = False,
-        most_untold: int = MOST_UNTOLD,
     ) -> None:
         """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
@@ -173,7 +172,7 @@ class Fleet:
         now_s = self._times.now()
         if charger.link is not None:
             self._lose(charger, now_s)
-        charger.link, charger.connected_wall_s, charger.is_heard = link, self._times.wall(), False
+        charger.link, charger.since_wall_s, charger.is_heard = link, self._times.wall(), False
         self.roster.refresh(charger)
         if charger.version is not link.version:
             charger.version = link.version
@@ -257,7 +256,7 @@ class Fleet:
         """Its connection is over; what it has been told goes on until it runs out."""
         if charger.link is not None:
             self.set_up.lost(charger.link)
-        charger.link, charger.connected_wall_s, charger.left_s = None, None, now_s
+        charger.link, charger.since_wall_s, charger.left_s = None, self._times.wall(), now_s
         for connector in charger.connectors.values():
             if connector.limit is not None:
                 connector.limit.disconnected(now_s)

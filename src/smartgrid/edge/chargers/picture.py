@@ -50,7 +50,7 @@ def state_of(charger: Charger, now_s: float) -> ChargerState:
     return ChargerState(
         id=charger.id,
         connected=charger.link is not None,
-        since_wall_s=charger.connected_wall_s,
+        since_wall_s=charger.since_wall_s,
         version=charger.version,
         vendor=charger.booted.vendor or None,
         model=charger.booted.model or None,
@@ -76,6 +76,6 @@ def _connector(charger: Charger, connector: Connector, now_s: float) -> Connecto
         power_kw=connector.power_kw(now_s),
         currents_a=(None, None, None) if reading is None else reading.currents_a,
         held_kw=limit.held_kw(now_s) if limit is not None and has_car else None,
-        fallback_a=connector.planned_a,
+        fallback_a=None if limit is None else limit.safe_a,
         obedience=connector.obedience,
     )

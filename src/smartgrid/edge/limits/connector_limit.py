@@ -47,7 +47,9 @@ LEAST_LIFE_S = 5.0
 MARGIN_S = 15.0
 """A profile ends so long before its lease, or by a tenth of it if that is less: clocks differ, and cars take time."""
 ANSWER_S = 60.0
-"""How long an answer is waited for; a relative profile may begin that much late, so it is made that much shorter."""
+"""How long an answer is waited for; a relative profile may begin that much late, so it is made that much shorter, or
+by a quarter of its lease if that is less: else a short lease would leave it no life. Where the answer takes longer than
+that, it is held for that much longer."""
 LATE_RENEWAL_S = 90.0
 """Before the end of a profile, where the charger has been written to too often today."""
 RISE_A = 1.0
@@ -67,10 +69,10 @@ class ConnectorLimit:
 
     __slots__ = (
         "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
-        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_lease_end_s",
-        "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s", "_phases", "_quirks",
-        "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx", "_voltage", "_ways",
-        "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_late_s",
+        "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
+        "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx",
+        "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +105,7 @@ class ConnectorLimit:
         self._lease_end_s = -math.inf
         self._is_void = False
         self._margin_s = MARGIN_S
+        self._late_s = ANSWER_S
         self._worthwhile_s = 0.0
         self._safe_a: float | None = None
         self._limit_again = self._safe_again = False
@@ -153,6 +156,7 @@ class ConnectorLimit:
             self._lease_end_s = offer.lease_end_s
             lease_s = max(offer.lease_end_s - now_s, 0.0)
             self._margin_s = min(MARGIN_S, lease_s / 10)
+            self._late_s = min(ANSWER_S, lease_s / 4)
             self._worthwhile_s = min(LIFE_S, lease_s) / 4
 
     def fallback(self, current_a: float, now_s: float) -> None:
@@ -214,10 +218,11 @@ class ConnectorLimit:
     def sent(self, order: LimitOrder, now_s: float) -> None:
         """It is on its way, or in the queue to the charger."""
         ends_s = math.inf
+        late_s = self._late_s if order.is_relative else 0.0
         if order.duration_s is not None:
-            ends_s = now_s + order.duration_s + self._margin_s + REACTION_S
+            ends_s = now_s + late_s + order.duration_s + self._margin_s + REACTION_S
         duration_s = math.inf if order.duration_s is None else order.duration_s
-        written = Written(order.limit, order.unit, ends_s, order.then_limit, duration_s, now_s)
+        written = Written(order.limit, order.unit, ends_s, order.then_limit, duration_s, now_s, late_s)
         self._slot(order.kind).sent(order.sequence, written)
         self._pace.wrote(now_s)
         if order.sequence == self._rise_sequence:
@@ -231,12 +236,11 @@ class ConnectorLimit:
         written = slot.find(order.sequence)
         if written is None:
             return
-        late_s = now_s - written.written_s if order.is_relative else 0.0
         if accepted is None:
-            slot.lost(order.sequence, late_s)
+            slot.lost(order.sequence, now_s)
             self._failed(now_s)
         elif accepted:
-            self._accepted(order, slot, late_s, now_s)
+            self._accepted(order, slot, now_s)
         else:
             slot.refused(order.sequence)
             self._refused(order, now_s)
@@ -251,7 +255,7 @@ class ConnectorLimit:
         """What the charger has goes on until it runs out."""
         self._is_connected = False
         for slot in (self._tx, self._base):
-            slot.lost(None, ANSWER_S if self._is_relative else 0.0)
+            slot.lost(None, now_s)
 
     def reconnected(self, now_s: float, *, rebooted: bool = False, may_have_been_elsewhere: bool = False) -> None:
         """It is there again; after a reboot its profiles are written again, whatever it should have kept.
@@ -287,6 +291,15 @@ class ConnectorLimit:
     def fallback_kw(self) -> float:
         """What may be drawn once every profile with an end has ended. The rating, where no TxDefaultProfile is sure."""
         return self._last_kw if self.is_controlled else self.rating_kw
+
+    @property
+    def safe_a(self) -> float | None:
+        """The safe current that the charger has confirmed, for each phase; None where it is not known to have one."""
+        slot = self._base if self._base.is_known else self._tx
+        standing = slot.standing
+        if not slot.is_known or standing is None or standing.last is None:
+            return None
+        return amps.to_amperes(standing.last, standing.unit, amps.NOMINAL_V, self.spec.phases)
 
     @property
     def _last_kw(self) -> float:
@@ -431,7 +444,7 @@ class ConnectorLimit:
                 return None
         elif self._offer is None or self._is_relative:
             return None  # relative periods would be counted from nobody knows when: the safe current rules
-        late_s = ANSWER_S if self._is_relative else 0.0
+        late_s = self._late_s if self._is_relative else 0.0
         life_s = math.floor(min(LIFE_S, self._lease_end_s - now_s - self._margin_s - late_s))
         return life_s if life_s >= LEAST_LIFE_S else None
 
@@ -551,9 +564,9 @@ class ConnectorLimit:
     def _slot(self, kind: ProfileKind) -> Slot:
         return self._tx if kind is ProfileKind.TX else self._base
 
-    def _accepted(self, order: LimitOrder, slot: Slot, late_s: float, now_s: float) -> None:
+    def _accepted(self, order: LimitOrder, slot: Slot, now_s: float) -> None:
         before_kw, before = self._before_kw(now_s), slot.standing
-        slot.accepted(order.sequence, late_s)
+        slot.accepted(order.sequence, now_s)
         self._is_cleared = False
         self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0

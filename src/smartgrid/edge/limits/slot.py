@@ -18,7 +18,10 @@ MOST_LOST = 8
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A limit until `ends_s`, then `then_limit`; None then: this profile is over, and says nothing any more."""
+    """A limit until `ends_s`, then `then_limit`; None then: this profile is over, and says nothing any more.
+
+    One that begins when its charger takes it has in `ends_s` that it may do so `late_s` after it was written.
+    """
 
     limit: float
     unit: RateUnit
@@ -26,12 +29,21 @@ class Written:
     then_limit: float | None = None
     duration_s: float = math.inf
     written_s: float = 0.0
+    late_s: float = 0.0
 
     def at(self, now_s: float) -> float | None:
         return self.limit if now_s < self.ends_s else self.then_limit
 
-    def later(self, late_s: float) -> Written:
-        return replace(self, ends_s=self.ends_s + late_s)
+    def taken(self, by_s: float) -> Written:
+        """It has begun, at this time at the latest."""
+        if not self.late_s:
+            return self
+        late_s = by_s - self.written_s
+        return replace(self, ends_s=self.ends_s + late_s - self.late_s, late_s=late_s)
+
+    def lost(self, now_s: float) -> Written:
+        """It may have begun, at this time at the latest, or within what was reckoned with."""
+        return self.taken(max(now_s, self.written_s + self.late_s))
 
     @property
     def last(self) -> float | None:
@@ -61,7 +73,7 @@ class Slot:
     def empty(self) -> None:
         """There is no profile here, but for what is under way: not every charger looks for which car that was."""
         self.is_known, self.standing = True, None
-        self.lost(None, 0.0)
+        self.lost(None, -math.inf)
 
     def restore(self, written: Written) -> None:
         self.is_known, self.standing = True, written
@@ -82,19 +94,19 @@ class Slot:
         """What was ordered so, if it still matters."""
         return next((sent.written for sent in self._sent if sent.sequence == sequence), None)
 
-    def accepted(self, sequence: int, late_s: float) -> None:
-        """It holds, and nothing before it; `late_s` after it was written at the latest."""
+    def accepted(self, sequence: int, now_s: float) -> None:
+        """It holds, and nothing before it."""
         written = next(sent.written for sent in self._sent if sent.sequence == sequence)
-        self.is_known, self.standing = True, written.later(late_s)
+        self.is_known, self.standing = True, written.taken(now_s)
         self._sent = [sent for sent in self._sent if sent.sequence > sequence]
 
     def refused(self, sequence: int) -> None:
         self._sent = [sent for sent in self._sent if sent.sequence != sequence]
 
-    def lost(self, sequence: int | None, late_s: float) -> None:
-        """No answer to this one, or to none (None): it may have been taken, up to `late_s` after it was written."""
+    def lost(self, sequence: int | None, now_s: float) -> None:
+        """No answer to this one, or to none (None), until now: it may have been taken."""
         self._sent = [
-            replace(sent, is_open=False, written=sent.written.later(late_s))
+            replace(sent, is_open=False, written=sent.written.lost(now_s))
             if sent.is_open and sequence in (None, sent.sequence)
             else sent
             for sent in self._sent

@@ -7,6 +7,9 @@ after an outage bears old times that are right. How the three are told apart:
 * A time in the future is of a clock that is ahead: nothing can be told before it happens.
 * A message that is hardly ever queued (StatusNotification) is told as it happens: what it is off by, the clock is off
   by, unless a message of the last ten minutes was off by less: being late only adds to it.
+* An event of a transaction (2.x) has a number. One with a greater number and an earlier time was told by a clock that
+  has been set back in between: what it was off by before says nothing any more, and if the event is not said to be of
+  a queue, the clock is off by what it is off by.
 * Where none of these come: a queue is emptied faster than it was filled. If messages are off by the same for two
   minutes, then it is the clock, and not the queue.
 
@@ -27,6 +30,8 @@ LATE_AFTER_S = 60.0
 STEADY_FOR_S = 120.0
 STEADY_WITHIN_S = 10.0
 LEAST_FOR_S = 600.0
+MOST_TRANSACTIONS = 16
+"""Of those that tell of a clock that is set back, the last ones."""
 
 
 def parse_time(value: Any) -> float | None:
@@ -49,7 +54,16 @@ def utc_text(wall_s: float) -> str:
 class ChargerClock:
     """What one charger's clock is off by; all times are wall times in seconds."""
 
-    __slots__ = ("_anchor_off_s", "_anchor_s", "_is_unset", "_least_off_s", "_least_s", "_unset_off_s", "off_s")
+    __slots__ = (
+        "_anchor_off_s",
+        "_anchor_s",
+        "_events",
+        "_is_unset",
+        "_least_off_s",
+        "_least_s",
+        "_unset_off_s",
+        "off_s",
+    )
 
     def __init__(self) -> None:
         self.booted()
@@ -62,6 +76,7 @@ class ChargerClock:
         self._is_unset = False
         self._anchor_s = self._anchor_off_s = float("-inf")
         self._least_s, self._least_off_s = float("-inf"), float("inf")
+        self._events: dict[str, tuple[int, float]] = {}
 
     def told(self, time_s: float | None, received_s: float, *, is_live: bool = False) -> None:
         """A message with this time has come now; `is_live` if it surely was not queued."""
@@ -81,6 +96,17 @@ class ChargerClock:
         is_steady = received_s - self._anchor_s >= STEADY_FOR_S
         if is_told_at_once or is_steady or off_s < self.off_s - TOLERANCE_S:
             self.off_s = off_s if abs(off_s) > TOLERANCE_S else 0.0
+
+    def told_of(self, transaction_id: str, number: int, time_s: float, received_s: float, *, is_queued: bool) -> None:
+        """An event of a transaction with this number has come now; `is_queued` if it says so."""
+        last_number, last_s = self._events.pop(transaction_id, (-1, EARLIEST_S))
+        self._events[transaction_id] = max((last_number, last_s), (number, time_s))
+        if len(self._events) > MOST_TRANSACTIONS:
+            self._events.pop(next(iter(self._events)))
+        is_set_back = number > last_number and time_s < last_s - TOLERANCE_S
+        if is_set_back:
+            self._least_s, self._least_off_s = float("-inf"), float("inf")
+        self.told(time_s, received_s, is_live=is_set_back and not is_queued)
 
     @property
     def ahead_s(self) -> float:

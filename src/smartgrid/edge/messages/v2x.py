@@ -60,7 +60,9 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         return None
     is_offline = payload.get("offline") is True
     told_s = parse_time(payload.get("timestamp"))
-    clock.told(told_s, received_s)
+    seq_no = integer(payload.get("seqNo")) or 0
+    if told_s is not None:
+        clock.told_of(transaction_id, seq_no, told_s, received_s, is_queued=is_offline)
     state = text(info.get("chargingState")).lower()
     car = _CAR_STATES.get(state)
     trigger = text(payload.get("triggerReason"))
@@ -69,7 +71,7 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
     return EventTold(
         kind=kind,
         transaction_id=transaction_id,
-        seq_no=integer(payload.get("seqNo")) or 0,
+        seq_no=seq_no,
         wall_s=clock.right(told_s, received_s),
         connector=evse if evse is not None and evse > 0 else None,
         id_tag=None if id_token is None else id_token[0],

@@ -70,13 +70,21 @@ function fill(row, each, session) {
   setData(row.root, "obedience", each.obedience);
   setData(row.root, "connected", String(each.connected));
   setData(row.root, "waits", String(session?.state === "Waiting"));
-  setText(row.status, each.connected ? (STATUS[each.status] ?? each.status ?? "") : "not connected");
+  setText(row.status, each.connected ? (STATUS[each.status] ?? each.status ?? "") : offline(each.since));
   setText(row.car, session?.vehicle_id ?? (hasCar ? "a car" : "–"));
   setText(row.amps, ampsByPhase(each.currents_a ?? []));
   setText(row.limit, hasCar && each.limit_a !== null ? `limit ${format.amps(each.limit_a)} A` : "");
   setText(row.power, each.power_kw === null ? "–" : `${format.power(each.power_kw)} kW`);
   setText(row.held, each.offer_kw === null ? "" : offer(each, session));
   setText(row.obeys, OBEDIENCE[each.obedience] ?? each.obedience);
+}
+
+// Its edge may have begun after it left: then nobody knows since when.
+function offline(since) {
+  if (since === null) return "not connected";
+  const [left, now] = [new Date(since), new Date()];
+  const isToday = left.toDateString() === now.toDateString();
+  return isToday ? `offline since ${format.shortTime(left)}` : `offline for ${format.duration((now - left) / 1000)}`;
 }
 
 // "3 × 16.0 A" where all phases have the same.

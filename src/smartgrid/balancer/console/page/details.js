@@ -32,6 +32,7 @@ export class Details {
     byId("waiting").hidden = byId("details-empty").hidden = byId("details-problem").hidden = byId("details-done").hidden = true;
     setText(byId("details-title"), name);
     setText(byId("details-state"), "");
+    byId("details-over").hidden = true;
     byId("details").hidden = false;
     document.body.classList.add("opened");
     byId("details-title").focus();
@@ -50,6 +51,8 @@ export class Details {
   update(substation, hasEdge) {
     this.chargers.follow(substation ? this.name : null, hasEdge);
     if (!substation || substation.capacity_kw === null) return;
+    byId("details-over").hidden = !(substation.overbooked_kw > 0);
+    setText(byId("details-over"), overText(substation));
     setText(
       byId("details-state"),
       `${format.power(substation.load_kw)} of ${format.power(substation.capacity_kw)} kW given, ` +
@@ -83,6 +86,15 @@ export class Details {
     problem.hidden = false;
     setText(problem, status === 404 ? "This substation has left the grid." : `No fresh sessions: ${why}`);
   }
+}
+
+// Chargers may draw more than there is: after a cut, until they have confirmed it, or where they do not obey.
+function overText({ booked_kw: booked, metered_kw: metered, overbooked_kw: over }) {
+  if (!(over > 0)) return "";
+  return (
+    `Above its capacity: chargers may draw ${format.power(booked)} kW, ${format.power(over)} kW too much. ` +
+    `Their meters show ${format.power(metered)} kW.`
+  );
 }
 
 function makeRow(session) {

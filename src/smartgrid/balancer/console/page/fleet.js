@@ -125,11 +125,13 @@ function makeCard(name) {
 
 function fill(card, substation, maxAgeS, scale) {
   const stale = substation.age_s !== null && substation.age_s > maxAgeS;
+  const over = substation.overbooked_kw ?? 0;
   const load = share(substation.load_kw, substation);
+  setData(card.root, "over", String(over > 0));
   setData(card.root, "state", substation.state);
   setData(card.root, "stale", String(stale));
   setData(card.root, "waiting", String(Boolean(substation.waiting)));
-  setData(card.root, "level", format.level(load));
+  setData(card.root, "level", over > 0 ? "red" : format.level(load));
   setShare(card.fill, load / scale);
   setShare(card.guaranteed, share(substation.committed_kw, substation) / scale);
   setShare(card.wanted, share(substation.demand_kw, substation) / scale);
@@ -142,7 +144,7 @@ function fill(card, substation, maxAgeS, scale) {
     setText(card.sessions, "");
     return;
   }
-  setText(card.load, format.power(substation.load_kw));
+  setText(card.load, format.power(over > 0 ? substation.booked_kw : substation.load_kw));
   setText(card.rest, ` of ${format.power(substation.capacity_kw)} kW · wants ${format.power(substation.demand_kw)}`);
   setText(card.sessions, format.cars(substation.sessions));
   const label = `${substation.name}, ${card.state.textContent}, ${card.numbers.textContent}, guaranteed ${format.power(
@@ -156,6 +158,8 @@ function stateText(substation, stale) {
     return `no answer for ${format.duration(substation.age_s)}`;
   }
   if (stale) return `${format.duration(substation.age_s)} old`;
+  // What may be drawn, until chargers have confirmed less or where they do not obey: a limit is broken, or may be.
+  if (substation.overbooked_kw > 0) return `${format.power(substation.overbooked_kw)} kW too much`;
   // Where cars wait there is no room: that it is available would say too much.
   if (substation.state === "Available" && substation.waiting) return format.waiting(substation.waiting);
   return STATES[substation.state] ?? substation.state;
