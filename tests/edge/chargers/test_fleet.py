@@ -667,6 +667,48 @@ def test_a_meter_that_shows_more_than_twice_the_rating_counts_as_that_and_is_cou
     assert world.fleet.desk.disbelieved["power"] == 1
 
 
+def test_a_register_that_shows_more_than_can_have_flowed_is_booked_at_that_and_counted(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    link, transaction = charging(world)
+    for count in range(1, 6):
+        world.clock.run(2)
+        world.value(link, transaction, wh=180_000 * count)
+    rating_kw = world.last_report().rating_kw
+    most_kwh = 2 * rating_kw * (12 / 3600 + 0.5) + 1
+    assert world.last_report().energy_kwh == pytest.approx(most_kwh, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 5
+    assert caplog.text.count("a register shows more energy") == 1
+
+    world.clock.run(60)
+    world.stop(link, transaction, 990_000)
+    world.clock.run(11)
+    assert world.grid.ends[-1].energy_kwh == pytest.approx(most_kwh + rating_kw / 30, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 6
+
+
+def test_so_are_events_of_2x(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", "T1", seq=0, car="Charging", token=TAG, wh=0)
+    world.clock.run(60)
+    world.event(link, "Ended", "T1", seq=1, wh=900_000)
+    assert world.grid.ends[-1].energy_kwh == pytest.approx(44.16 * (60 / 3600 + 0.5) + 1, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 1
+
+
+def test_energy_of_a_transaction_that_is_found_open_after_a_restart_is_booked_whole(world: World) -> None:
+    link, transaction = charging(world)
+    world.clock.run(60)
+    world.value(link, transaction, wh=300)
+    world.clock.run(61)
+    world.restart()
+    world.clock.run(4 * 3600)
+    link = world.connect()
+    world.stop(link, transaction, 88_000)
+    assert world.grid.ends[-1].energy_kwh == 88.0
+    assert world.fleet.desk.disbelieved["energy"] == 0
+
+
 def test_connectors_that_a_registered_charger_can_hardly_have_cost_nothing_and_are_counted(world: World) -> None:
     link = world.connect()
     for number in range(2, 40):
