@@ -652,6 +652,41 @@ def test_counts_for_the_metrics(world: World) -> None:
     assert counts.oldest_untold_s == pytest.approx(100, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("failure", "not_obeying"), [(CallFailure.TIMEOUT, 1), (CallFailure.REPLACED, 0), (CallFailure.CLOSED, 0)]
+)
+def test_one_that_never_answers_is_counted_as_not_obeying_until_it_does(
+    world: World, failure: CallFailure, not_obeying: int
+) -> None:
+    link = world.connect(is_settled=False)
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    for _ in range(8):
+        for call in link.take("SetChargingProfile"):
+            call.fail(failure)
+        world.clock.run(61)
+        world.offer(11.0)
+    assert world.fleet.counts().not_obeying == not_obeying
+    link.profiles()
+    assert world.fleet.counts().not_obeying == 0
+
+
+def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> None:
+    link = world.connect(is_settled=False)
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    for _ in range(8):
+        for call in link.take("SetChargingProfile"):
+            schedule = call.payload["csChargingProfiles"]["chargingSchedule"]
+            call.accept() if schedule["chargingRateUnit"] == "W" else call.reject()
+        world.clock.run(6)
+        world.offer(11.0)
+    (asked,) = link.take("GetCompositeSchedule")
+    assert asked.payload["chargingRateUnit"] == "W"
+
+
 # ---------------------------------------------------------------------- what is not to be believed
 
 
