@@ -62,7 +62,7 @@ FIRST = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Hand out whole files, or whole folders."""
+    """Hand out whole files, or whole folders, or what waits long test by test."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGrid(LoadScopeScheduling):

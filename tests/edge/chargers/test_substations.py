@@ -21,9 +21,9 @@ def test_a_plan_of_many_chargers_is_not_reckoned_anew_at_each_change_but_at_once
     seen.is_plan_due, seen.planned_s = False, 100.0  # as who reckons it notes
     assert not seen.wants_plan(200.0)
     seen.is_plan_due = True
-    assert not seen.wants_plan(100.9)
-    assert seen.wants_plan(101.0)
+    assert not seen.wants_plan(101.9)
+    assert seen.wants_plan(102.0)
     seen.take(offers(500.0))
-    assert not seen.wants_plan(100.9)
+    assert not seen.wants_plan(101.9)
     seen.take(offers(400.0))
-    assert seen.wants_plan(100.9)
+    assert seen.wants_plan(101.9)

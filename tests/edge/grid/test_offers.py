@@ -15,8 +15,8 @@ from smartgrid.protocol import status_header
 from support.processes import wait_until
 
 
-def test_answers_with_many_sessions_are_asked_for_less_often_but_every_two_seconds() -> None:
-    assert [interval_s(sessions) for sessions in (0, 20, 200, MAX_SESSIONS)] == [0.1, 0.1, 1.0, 2.0]
+def test_answers_with_many_sessions_are_asked_for_less_often_but_every_second() -> None:
+    assert [interval_s(sessions) for sessions in (0, 20, 200, MAX_SESSIONS)] == [0.1, 0.1, 1.0, 1.0]
 
 
 def test_what_is_offered_is_told_whole(substation: StrangeSubstation, edge: Running) -> None:

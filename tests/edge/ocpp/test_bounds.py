@@ -214,6 +214,20 @@ def test_the_address_with_most_connections_makes_room_first(tmp_path: Path, monk
     run(story)
 
 
+def test_whoever_has_spoken_and_was_not_read_yet_is_not_the_slow_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, bounds=Bounds(max_handshakes=1)) as edge:
+            _, writer = await edge.raw()
+            await until(lambda: len(edge.listener._handshakes) == 1)
+            (handshake,) = edge.listener._handshakes
+            assert not handshake.is_unread()
+            writer.get_extra_info("socket")._sock.send(b"G")  # and no turn of the loop in between
+            assert handshake.is_unread()
+            writer.close()
+
+    run(story)
+
+
 def test_a_thousand_chargers_at_once_all_get_in(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, bounds=Bounds(max_handshakes=20)) as edge, AsyncExitStack() as stack:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.ports import Offers, OpenSession
 
-A_CHARGER_S = 0.005
+A_CHARGER_S = 0.01
 
 
 @dataclass(slots=True)

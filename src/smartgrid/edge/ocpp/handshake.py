@@ -157,6 +157,12 @@ class Handshake(asyncio.BufferedProtocol):
         """The client is gone."""
         self._end()
 
+    def is_unread(self) -> bool:
+        """Whether it has said something that this edge has not come to read yet: then it is not the slow one."""
+        with suppress(OSError):
+            return bool(self._accepted.recv(1, socket.MSG_PEEK))
+        return False
+
     def expire(self, reason: str) -> None:
         """Its time is over, or the listener's."""
         if not self._is_over:

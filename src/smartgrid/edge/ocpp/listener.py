@@ -232,7 +232,9 @@ class Listener:
     def _slow(self) -> Handshake | None:
         """Who makes room for one more, if anybody has had its time."""
         before_s = time.monotonic() - GRACE_S
-        oldest = [each for each in islice(self._handshakes, OLDEST) if each.began_s <= before_s]
+        oldest = [
+            each for each in islice(self._handshakes, OLDEST) if each.began_s <= before_s and not each.is_unread()
+        ]
         return max(oldest, key=lambda each: self._of_address[each.address], default=None)
 
     def _pause_accepting(self) -> None:
