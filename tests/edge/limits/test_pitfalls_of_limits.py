@@ -48,6 +48,17 @@ def test_pitfall_11_who_draws_more_than_accepted_is_told_again_by_another_profil
     assert charger.held_kw == RATING_KW
 
 
+def test_pitfall_11_who_never_follows_is_found_out_by_three_times_two_readings() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    for _ in range(3):
+        assert charger.limit.obedience is Obedience.UNKNOWN
+        for _ in range(3):
+            charger.wait(15)
+            charger.meter(16)
+    assert charger.limit.obedience is Obedience.IGNORES
+
+
 def test_pitfall_11_two_readings_twenty_seconds_after_are_needed() -> None:
     charger = Charger().car()
     charger.offer(6.9)

@@ -171,7 +171,6 @@ class Trust:
         carrier = self.ways.carrier
         assert carrier is not None
         self.ways.had_no_effect(carrier)
-        self._was_repeated = False
         self._obeying.confirmed(now_s)
         return Remedy.WRITE_OTHERWISE
 
