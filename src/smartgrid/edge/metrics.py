@@ -96,7 +96,7 @@ class EdgeCollector(Collector):
             yield from _of_chargers(found.counts)
             yield _counted(
                 "charger_claims_disbelieved",
-                "What chargers said and cannot be: power beyond twice the rating, a connector that is not registered.",
+                "What chargers said and cannot be: beyond twice the rating (power, energy), an unregistered connector.",
                 "kind",
                 DISBELIEVED,
                 found.disbelieved,

@@ -191,6 +191,13 @@ class Obedience(StrEnum):
     IGNORES = "ignores"  # accepts, and its meter says otherwise
 
 
+class Heard(NamedTuple):
+    """When a message came, by our wall clock, and of when it is by its charger's clock, as it was told."""
+
+    received_s: float
+    told_s: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One moment of a meter, at the charger's time put right; None where the charger does not say.
@@ -209,6 +216,7 @@ class Reading:
     """From a queue: it counts for the energy, never for what is drawn now."""
     is_overall: bool = False
     """The current was told without a phase, and is in L1's place: it may be of each phase, or of all together."""
+    heard: Heard | None = field(default=None, compare=False)
 
 
 # ---------------------------------------------------------------------- between chargers/ and grid/

@@ -763,6 +763,41 @@ def test_counts_for_the_metrics(world: World) -> None:
     assert counts.oldest_untold_s == pytest.approx(100, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("failure", "not_obeying"), [(CallFailure.TIMEOUT, 1), (CallFailure.REPLACED, 0), (CallFailure.CLOSED, 0)]
+)
+def test_one_that_never_answers_is_counted_as_not_obeying_until_it_does(
+    world: World, failure: CallFailure, not_obeying: int
+) -> None:
+    link = world.connect(is_settled=False)
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    for _ in range(8):
+        for call in link.take("SetChargingProfile"):
+            call.fail(failure)
+        world.clock.run(61)
+        world.offer(11.0)
+    assert world.fleet.counts().not_obeying == not_obeying
+    link.profiles()
+    assert world.fleet.counts().not_obeying == 0
+
+
+def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> None:
+    link = world.connect(is_settled=False)
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    for _ in range(8):
+        for call in link.take("SetChargingProfile"):
+            schedule = call.payload["csChargingProfiles"]["chargingSchedule"]
+            call.accept() if schedule["chargingRateUnit"] == "W" else call.reject()
+        world.clock.run(6)
+        world.offer(11.0)
+    (asked,) = link.take("GetCompositeSchedule")
+    assert asked.payload["chargingRateUnit"] == "W"
+
+
 # ---------------------------------------------------------------------- what is not to be believed
 
 
@@ -776,6 +811,48 @@ def test_a_meter_that_shows_more_than_twice_the_rating_counts_as_that_and_is_cou
     world.value(link, transaction, wh=3000, w=1.9 * report.rating_kw * 1000)
     assert world.last_report().power_kw == pytest.approx(1.9 * report.rating_kw, abs=0.01)
     assert world.fleet.desk.disbelieved["power"] == 1
+
+
+def test_a_register_that_shows_more_than_can_have_flowed_is_booked_at_that_and_counted(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    link, transaction = charging(world)
+    for count in range(1, 6):
+        world.clock.run(2)
+        world.value(link, transaction, wh=180_000 * count)
+    rating_kw = world.last_report().rating_kw
+    most_kwh = 2 * rating_kw * (12 / 3600 + 0.5) + 1
+    assert world.last_report().energy_kwh == pytest.approx(most_kwh, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 5
+    assert caplog.text.count("a register shows more energy") == 1
+
+    world.clock.run(60)
+    world.stop(link, transaction, 990_000)
+    world.clock.run(11)
+    assert world.grid.ends[-1].energy_kwh == pytest.approx(most_kwh + rating_kw / 30, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 6
+
+
+def test_so_are_events_of_2x(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", "T1", seq=0, car="Charging", token=TAG, wh=0)
+    world.clock.run(60)
+    world.event(link, "Ended", "T1", seq=1, wh=900_000)
+    assert world.grid.ends[-1].energy_kwh == pytest.approx(44.16 * (60 / 3600 + 0.5) + 1, abs=0.1)
+    assert world.fleet.desk.disbelieved["energy"] == 1
+
+
+def test_energy_of_a_transaction_that_is_found_open_after_a_restart_is_booked_whole(world: World) -> None:
+    link, transaction = charging(world)
+    world.clock.run(60)
+    world.value(link, transaction, wh=300)
+    world.clock.run(61)
+    world.restart()
+    world.clock.run(4 * 3600)
+    link = world.connect()
+    world.stop(link, transaction, 88_000)
+    assert world.grid.ends[-1].energy_kwh == 88.0
+    assert world.fleet.desk.disbelieved["energy"] == 0
 
 
 def test_connectors_that_a_registered_charger_can_hardly_have_cost_nothing_and_are_counted(world: World) -> None:

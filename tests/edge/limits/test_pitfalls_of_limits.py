@@ -48,6 +48,17 @@ def test_pitfall_11_who_draws_more_than_accepted_is_told_again_by_another_profil
     assert charger.held_kw == RATING_KW
 
 
+def test_pitfall_11_who_never_follows_is_found_out_by_three_times_two_readings() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    for _ in range(3):
+        assert charger.limit.obedience is Obedience.UNKNOWN
+        for _ in range(3):
+            charger.wait(15)
+            charger.meter(16)
+    assert charger.limit.obedience is Obedience.IGNORES
+
+
 def test_pitfall_11_two_readings_twenty_seconds_after_are_needed() -> None:
     charger = Charger().car()
     charger.offer(6.9)
@@ -97,7 +108,7 @@ def test_pitfall_11_who_draws_just_the_safe_current_for_a_minute_gets_limits_by_
 def test_pitfall_11_the_composite_schedule_tells_it_at_once() -> None:
     charger = Charger().car()
     charger.offer(11.04)
-    assert charger.limit.is_to_ask()
+    assert charger.limit.unit_to_ask() is RateUnit.AMPERES
     charger.limit.schedule_told(6.0, RateUnit.AMPERES, charger.now_s)
     (order,) = charger.pump()
     assert (order.kind, order.limit) == (ProfileKind.TX_DEFAULT, 16.0)
@@ -109,7 +120,7 @@ def test_pitfall_11_a_composite_schedule_that_is_right_or_unclear_changes_nothin
     charger.offer(11.04)
     charger.limit.schedule_told(told, RateUnit.AMPERES, charger.now_s)
     assert charger.pump() == []
-    assert not charger.limit.is_to_ask()
+    assert charger.limit.unit_to_ask() is None
 
 
 def test_pitfall_11_who_ignores_is_tried_again_after_a_quarter_of_an_hour_by_a_limit_that_can_be_seen() -> None:
@@ -603,6 +614,64 @@ def test_pitfall_20_rises_of_two_connectors_of_a_charger_are_a_minute_apart() ->
 
 
 # ---------------------------------------------------------------------- and what these rules must not do
+
+
+def test_pitfall_17_the_composite_schedule_is_asked_for_in_the_unit_that_the_charger_takes() -> None:
+    charger = Charger(refuses=[RateUnit.AMPERES]).car()
+    charger.offer(11.04)
+    assert charger.limit.unit_to_ask() is RateUnit.WATTS
+
+
+def unanswering() -> tuple[Charger, LimitOrder]:
+    """One that has left three orders without an answer."""
+    charger = Charger()
+    charger.limit = ConnectorLimit(1, ConnectorSpec(), DEFAULT, OcppVersion.V16)
+    charger.limit.fallback(6.0, charger.now_s)
+    for _ in range(3):
+        assert charger.limit.obedience is Obedience.UNKNOWN
+        order = next_order(charger)
+        charger.limit.timed_out(order, charger.now_s)
+    return charger, next_order(charger)
+
+
+def next_order(charger: Charger) -> LimitOrder:
+    charger.now_s += 60
+    order = charger.limit.next_order(charger.now_s)
+    assert order is not None
+    charger.limit.sent(order, charger.now_s)
+    return order
+
+
+def test_one_that_answers_nothing_rejects_and_is_booked_at_its_rating() -> None:
+    charger, _ = unanswering()
+    assert charger.limit.obedience is Obedience.REJECTS
+    assert (charger.held_kw, charger.limit.fallback_kw) == (RATING_KW, RATING_KW)
+
+
+def test_until_it_answers() -> None:
+    charger, order = unanswering()
+    charger.limit.answered(order, True, charger.now_s)
+    assert (charger.limit.obedience, charger.limit.is_controlled) == (Obedience.UNKNOWN, True)
+    charger.pump()
+    assert charger.limit.fallback_kw == pytest.approx(SAFE_KW)
+    charger.limit.timed_out(order, charger.now_s)
+    assert charger.limit.obedience is Obedience.UNKNOWN, "they are counted from there"
+
+
+def test_what_it_refuses_is_an_answer_too_and_then_tried_otherwise() -> None:
+    charger, order = unanswering()
+    charger.limit.answered(order, False, charger.now_s)
+    assert charger.limit.obedience is Obedience.UNKNOWN
+    assert next_order(charger).unit is RateUnit.WATTS
+
+
+def test_that_its_car_follows_an_old_limit_makes_up_for_no_answers() -> None:
+    charger = Charger().car()
+    charger.offer(6.9)
+    for _ in range(3):
+        charger.limit.timed_out(charger.orders[-1], charger.now_s)
+    charger.draw(10, 60)
+    assert (charger.limit.obedience, charger.held_kw) == (Obedience.REJECTS, 6.9)
 
 
 def test_a_charger_is_not_judged_before_it_was_told_again() -> None:

@@ -21,7 +21,7 @@ CONNECTORS = 2
 
 @dataclass(frozen=True)
 class Message:
-    """Of one car: its start, a value, or its stop; `at` is its place in time."""
+    """Of one car: its start, a value, or its stop; `at` is the minute of it."""
 
     at: float
     car: int
@@ -82,7 +82,7 @@ class Charger16:
         return self._world.connect(version=OcppVersion.V16)
 
     def _say(self, message: Message) -> Any:
-        when = self._world.time(ago_s=self._world.clock.wall_s() - self._base_s + 7200 - message.at)
+        when = self._world.time(ago_s=self._world.clock.wall_s() - self._base_s + 3 * 3600 - 60 * message.at)
         tag = {"idTag": f"CAR-{message.car}"}
         if message.kind == "start":
             answer = self.link.say(
@@ -114,7 +114,7 @@ class Charger201(Charger16):
             car="Charging",
             token={"idToken": f"CAR-{message.car}", "type": "ISO14443"} if message.kind == "start" else None,
             wh=message.wh,
-            ago_s=self._world.clock.wall_s() - self._base_s + 7200 - message.at,
+            ago_s=self._world.clock.wall_s() - self._base_s + 3 * 3600 - 60 * message.at,
         )
 
 

@@ -62,7 +62,7 @@ class Charger:
         """When it has last sent a BootNotification, by the monotonic clock."""
         self.clock = ChargerClock()
         self.pace = Pace()
-        self.transactions = ChargerTransactions(charger)
+        self.transactions = ChargerTransactions(charger, self._most_kw)
         self.connectors = {number: Connector(number, each) for number, each in enumerate(spec.connectors, 1)}
         self.facts: Mapping[str, str] = {}
         """What is remembered of it in the registry."""
@@ -79,6 +79,11 @@ class Charger:
             if found.limit is not None:
                 found.limit.fallback(found.safe_a, 0.0)
         return found
+
+    def _most_kw(self, number: int) -> float:
+        """What a connector can carry; of a transaction whose connector is not known it is not known."""
+        found = self.connectors.get(number)
+        return math.inf if found is None else found.most_kw
 
     def tell_clock(self) -> None:
         """To its limits: what its clock is off by has changed."""

@@ -56,8 +56,8 @@ STOPS_ITSELF_S = 10.0
 FOUND_AFTER_S = 15.0
 FOUND_AGAIN_S = 300.0
 LEAST_DRAWN_KW = 0.5
-POWER, CONNECTOR = "power", "connector"
-DISBELIEVED = (POWER, CONNECTOR)
+POWER, ENERGY, CONNECTOR = "power", "energy", "connector"
+DISBELIEVED = (POWER, ENERGY, CONNECTOR)
 Then = Callable[[], None]
 _NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
@@ -82,7 +82,7 @@ class Desk:
         """Whether substations were not told of so many transactions that there may be no more."""
         self.refused_full = 0
         self.disbelieved: Counter[str] = Counter()
-        """What chargers said and cannot be, by `POWER` and `CONNECTOR`."""
+        """What chargers said and cannot be, by `POWER`, `ENERGY` and `CONNECTOR`."""
         self._unkept: dict[str, Transaction] = {}
         self._pace = LogPace(log, times.now)
 
@@ -306,6 +306,7 @@ class Desk:
 
     def _ended(self, charger: Charger, transaction: Transaction, then: Then) -> None:
         self._unkept.pop(transaction.key, None)
+        self._doubt_energy(charger, transaction)
         self._leave(charger, transaction)
 
         def kept() -> None:
@@ -330,7 +331,8 @@ class Desk:
         now_s = self._times.now()
         for reading in readings:
             if transaction is not None and reading.energy_kwh is not None and transaction.is_open:
-                transaction.measure(reading.energy_kwh, reading.wall_s)
+                transaction.measure(reading.energy_kwh, reading.wall_s, reading.heard, connector.most_kw)
+                self._doubt_energy(charger, transaction)
                 self._unkept[transaction.key] = transaction
             if not reading.is_late:
                 live = connector.measured(reading, now_s)
@@ -343,6 +345,20 @@ class Desk:
         self.disbelieved[POWER] += 1
         extra = {**_of(charger, connector.number), "power_kw": power_kw, "most_kw": connector.most_kw}
         self._pace.say(POWER, "a meter shows more than a connector can carry: it counts as that", extra)
+
+    def _doubt_energy(self, charger: Charger, transaction: Transaction) -> None:
+        """Where its register has told more than its connector can have carried."""
+        told_kwh, transaction.disbelieved_kwh = transaction.disbelieved_kwh, None
+        if told_kwh is not None:
+            self.disbelieved[ENERGY] += 1
+            extra = {
+                **_of(charger, transaction.connector),
+                "transaction_id": transaction.transaction_id,
+                "told_kwh": told_kwh,
+                "booked_kwh": transaction.energy_kwh,
+            }
+            text = "a register shows more energy than its connector can have carried: what it can have is booked"
+            self._pace.say(ENERGY, text, extra)
 
     def _found(self, charger: Charger, connector: Connector, told: ValuesTold) -> Transaction | None:
         """A car draws in a transaction that neither we nor its substation know: it has to be in the books."""

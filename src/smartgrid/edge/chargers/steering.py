@@ -36,7 +36,6 @@ from smartgrid.edge.ports import (
     OcppVersion,
     Offer,
     Payload,
-    RateUnit,
 )
 from smartgrid.edge.transactions.transaction import Transaction
 
@@ -169,6 +168,8 @@ class Steering:
             if connector.limit is limit and charger.link is link:
                 if self._is_early(charger, link, answer):
                     limit.not_yet(order, self._times.now())
+                elif answer.failure is CallFailure.TIMEOUT:
+                    limit.timed_out(order, self._times.now())
                 else:
                     limit.answered(order, is_accepted, self._times.now())
                 connector.is_known |= is_accepted is True and order.duration_s is not None
@@ -185,7 +186,8 @@ class Steering:
 
     def _ask(self, charger: Charger, connector: Connector, link: Link, limit: ConnectorLimit) -> None:
         """Which limit the charger says that it applies: accepted is not applied."""
-        if not limit.is_to_ask():
+        unit = limit.unit_to_ask()
+        if unit is None:
             return
 
         def answered(answer: Answer) -> None:
@@ -198,7 +200,6 @@ class Steering:
                 )
                 self.look(charger, connector)
 
-        unit = RateUnit.AMPERES
         action, payload = get_composite_schedule(connector.number, link.version, unit)
         link.call(action, payload, answered, slot=f"{action}/{connector.number}")
 

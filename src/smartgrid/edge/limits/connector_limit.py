@@ -245,6 +245,11 @@ class ConnectorLimit:
             slot.refused(order.sequence)
             self._refused(order, now_s)
 
+    def timed_out(self, order: LimitOrder, now_s: float) -> None:
+        """No answer to what was sent, although the charger is there."""
+        self.answered(order, None, now_s)
+        self._trust.unanswered()
+
     def not_yet(self, order: LimitOrder, now_s: float) -> None:
         """It has not taken it, for a reason that has nothing to do with what it takes."""
         self._slot(order.kind).refused(order.sequence)
@@ -619,12 +624,13 @@ class ConnectorLimit:
 
     # ------------------------------------------------------------------ asking the charger
 
-    def is_to_ask(self) -> bool:
-        """Whether to ask for the composite schedule: once, when it would tell whether a TxProfile is applied."""
+    def unit_to_ask(self) -> RateUnit | None:
+        """In which unit to ask for the composite schedule: once, when it would tell whether a TxProfile is applied."""
         standing = self._tx.standing
         if standing is None or not self._base.is_certain:
-            return False
-        return self._trust.is_to_ask(self._amperes(self._kw(standing, standing.limit)), self._amperes(self.fallback_kw))
+            return None
+        limit_a, safe_a = self._amperes(self._kw(standing, standing.limit)), self._amperes(self.fallback_kw)
+        return standing.unit if self._trust.is_to_ask(limit_a, safe_a) else None
 
     def schedule_told(self, limit: float | None, unit: RateUnit, now_s: float) -> None:
         """Its answer: the limit of now; None where it did not say."""

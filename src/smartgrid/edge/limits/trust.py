@@ -4,6 +4,9 @@ What it refuses is tried another way (`ways.py`) until there is none: then it *r
 (`obedience.py`) is written once more, then by another profile, and then it *ignores*. In both cases it is uncontrolled:
 what it may draw is its rating. Each `ANEW_S` it is tried again: who rejected is simply asked, who ignored has to follow
 a limit of half of what its car draws (a *trial*), as only that can be seen.
+
+Who does not answer at all, `UNANSWERED` times, counts as one who rejects until it answers: what it may draw is reckoned
+from what was written all the same, and it is written to as before.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from smartgrid.edge.ports import LimitOrder, Obedience, ProfileKind
 ANEW_S = 900.0
 TRIAL_FROM_A = 8.0
 """What a car must draw for it to be seen whether it follows a limit of half of that."""
+UNANSWERED = 3
 FELL = 0.98
 """What may be drawn has clearly fallen, if it is less than this of what it was."""
 
@@ -35,8 +39,8 @@ class Trust:
     """In one connector of a charger."""
 
     __slots__ = (
-        "_has_asked", "_has_chance", "_judged_a", "_minimum_a", "_obeying", "_was_repeated", "anew_s", "is_controlled",
-        "obedience", "trial_a", "ways",
+        "_has_asked", "_has_chance", "_judged_a", "_minimum_a", "_obeying", "_unanswered", "_was_repeated", "anew_s",
+        "is_controlled", "obedience", "trial_a", "ways",
     )  # fmt: skip
 
     def __init__(self, quirks: Quirks) -> None:
@@ -48,6 +52,7 @@ class Trust:
         self._minimum_a = quirks.minimum_a
         self._obeying = Obeying()
         self._judged_a = 0.0
+        self._unanswered = 0
         self._was_repeated = self._has_chance = self._has_asked = False
 
     @property
@@ -73,13 +78,30 @@ class Trust:
 
     def accepted(self, order: LimitOrder, *, is_other: bool, now_s: float) -> None:
         """It has taken an order; `is_other`: of another limit than the one before."""
+        self._heard()
         self.ways.accepted(order.unit, order.limit)
         if is_other:
             self._obeying.confirmed(now_s)
         if order.duration_s is not None and self.obedience is Obedience.REJECTS:
             self._regain(Obedience.UNKNOWN)
 
+    def unanswered(self) -> None:
+        """Its time for an answer to an order is over, on a connection that is there."""
+        self._unanswered += 1
+        if self._is_silent and self.is_controlled:
+            self.obedience = Obedience.REJECTS
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._unanswered >= UNANSWERED
+
+    def _heard(self) -> None:
+        if self._is_silent and self.is_controlled:
+            self.obedience = Obedience.UNKNOWN
+        self._unanswered = 0
+
     def refused(self, order: LimitOrder, now_s: float) -> None:
+        self._heard()
         self.ways.refused(order.kind, order.unit, order.limit)
         if self.ways.carrier is None:
             self._lose(Obedience.REJECTS, now_s)
@@ -112,7 +134,7 @@ class Trust:
             return self._disobeyed(now_s, is_pending=is_pending)
         if verdict is Verdict.STUCK:
             return self._not_applied(now_s)
-        if verdict is Verdict.FOLLOWS and (self.is_controlled or self.trial_a is not None):
+        if verdict is Verdict.FOLLOWS and not self._is_silent and (self.is_controlled or self.trial_a is not None):
             self._regain(Obedience.OBEYS)
             self._was_repeated = False
         return Remedy.NONE
@@ -149,7 +171,6 @@ class Trust:
         carrier = self.ways.carrier
         assert carrier is not None
         self.ways.had_no_effect(carrier)
-        self._was_repeated = False
         self._obeying.confirmed(now_s)
         return Remedy.WRITE_OTHERWISE
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
 from smartgrid.edge.messages.lenient import integer, items, mapping, number, text
-from smartgrid.edge.ports import Reading
+from smartgrid.edge.ports import Heard, Reading
 from smartgrid.protocol.offers import MAX_CHARGER_KW
 
 NOMINAL_V = 230.0
@@ -42,13 +42,14 @@ def readings(meter_values: Any, clock: ChargerClock, received_s: float) -> list[
     for moment in items(meter_values):
         told_s = parse_time(moment.get("timestamp"))
         clock.told(told_s, received_s)
-        reading = _reading(moment, clock.right(told_s, received_s), clock.is_late(told_s, received_s))
+        heard = Heard(received_s, told_s)
+        reading = _reading(moment, clock.right(told_s, received_s), clock.is_late(told_s, received_s), heard)
         if reading is not None:
             found.append(reading)
     return sorted(found, key=lambda reading: reading.wall_s)
 
 
-def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading | None:
+def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool, heard: Heard) -> Reading | None:
     samples = _Samples(moment.get("sampledValue"))
     currents = samples.by_phase("Current.Import", _MOST_A)
     voltages = samples.by_phase("Voltage", _MOST_V, least=_LEAST_V)
@@ -60,7 +61,7 @@ def _reading(moment: Mapping[str, Any], wall_s: float, is_late: bool) -> Reading
     if energy_kwh is None and power_kw is None and offered_a is None and currents == voltages == _NONE:
         return None
     is_overall = currents[0] is not None and samples.is_overall("Current.Import")
-    return Reading(wall_s, energy_kwh, power_kw, currents, voltages, offered_a, is_late, is_overall)
+    return Reading(wall_s, energy_kwh, power_kw, currents, voltages, offered_a, is_late, is_overall, heard)
 
 
 def _power_of(currents: _Phases, voltages: _Phases) -> float | None:

@@ -6,7 +6,7 @@ from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
 from smartgrid.edge.messages.lenient import integer, number, text
 from smartgrid.edge.messages.readings import readings
 from smartgrid.edge.messages.values import Booted, ConnectorStatus, StartTold, StatusTold, StopTold, ValuesTold
-from smartgrid.edge.ports import Payload
+from smartgrid.edge.ports import Heard, Payload
 
 MAX_ID_TAG = 64
 
@@ -51,6 +51,7 @@ def start(payload: Payload, clock: ChargerClock, received_s: float) -> StartTold
         meter_kwh=max(0.0, meter_wh or 0.0) / 1000,
         identity="|".join(text(each) for each in fields),
         is_late=clock.is_late(told_s, received_s),
+        heard=Heard(received_s, told_s),
     )
 
 
@@ -65,6 +66,7 @@ def stop(payload: Payload, clock: ChargerClock, received_s: float) -> StopTold:
         meter_kwh=None if meter_wh is None else max(0.0, meter_wh) / 1000,
         reason=text(payload.get("reason"), 64) or "Local",
         readings=readings(payload.get("transactionData"), clock, received_s),
+        heard=Heard(received_s, told_s),
     )
 
 

@@ -7,7 +7,7 @@ from smartgrid.edge.messages.lenient import integer, mapping, text
 from smartgrid.edge.messages.readings import readings
 from smartgrid.edge.messages.v16 import MAX_ID_TAG, connector_status
 from smartgrid.edge.messages.values import Booted, EventKind, EventTold, StatusTold, ValuesTold
-from smartgrid.edge.ports import CarState, Payload
+from smartgrid.edge.ports import CarState, Heard, Payload
 
 _AUTHORIZING = frozenset({"Authorized", "RemoteStart"})
 _PLUGGING = frozenset({"CablePluggedIn", "EVDetected"})
@@ -82,4 +82,5 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         readings=readings(payload.get("meterValue"), clock, received_s),
         is_late=is_offline or clock.is_late(told_s, received_s),
         may_be_plugged=not state and kind is not EventKind.ENDED,
+        heard=Heard(received_s, told_s),
     )

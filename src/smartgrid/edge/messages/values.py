@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smartgrid.edge.ports import CarState, Reading
+from smartgrid.edge.ports import CarState, Heard, Reading
 
 
 class ConnectorStatus(StrEnum):
@@ -64,6 +64,7 @@ class StartTold:
     meter_kwh: float
     identity: str
     is_late: bool = False
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class StopTold:
     meter_kwh: float | None
     reason: str
     readings: Sequence[Reading] = ()
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +119,4 @@ class EventTold:
     readings: Sequence[Reading] = ()
     is_late: bool = False
     may_be_plugged: bool = False
+    heard: Heard | None = None

@@ -19,7 +19,8 @@ Nothing here knows a clock, a disk or a socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from smartgrid.edge.messages.values import EventKind, EventTold, StartTold, StopTold, ValuesTold
@@ -47,12 +48,15 @@ class Started:
 
 
 class ChargerTransactions:
-    """All that are known of one charger, in the order in which they were heard of."""
+    """All that are known of one charger, in the order in which they were heard of.
 
-    __slots__ = ("_all", "charger")
+    `most_kw` is what a connector can carry.
+    """
 
-    def __init__(self, charger: ChargerId) -> None:
-        self.charger = charger
+    __slots__ = ("_all", "_most_kw", "charger")
+
+    def __init__(self, charger: ChargerId, most_kw: Callable[[int], float] = lambda _: math.inf) -> None:
+        self.charger, self._most_kw = charger, most_kw
         self._all: list[Transaction] = []
 
     def __iter__(self) -> Iterator[Transaction]:
@@ -105,6 +109,7 @@ class ChargerTransactions:
                 start_kwh=told.meter_kwh,
             )
         )
+        new.bound.note(0.0, told.heard, self._most_kw(new.connector))
         return Started(new, self._succeeded(current, new), is_new=True)
 
     def stop(self, told: StopTold) -> tuple[Transaction, bool]:
@@ -116,7 +121,8 @@ class ChargerTransactions:
             found = next((each for each in self._all if each.key == orphan.key), None) or self.add(orphan)
         if register_kwh is None and told.readings:
             register_kwh = max((r.energy_kwh for r in told.readings if r.energy_kwh is not None), default=None)
-        return found, found.end(told.wall_s, told.reason, register_kwh)
+        most_kw = self._most_kw(found.connector)
+        return found, found.end(told.wall_s, told.reason, register_kwh, told.heard, most_kw)
 
     def of_values(self, told: ValuesTold) -> Transaction | None:
         """Whose they are; None if there is no such transaction (any more)."""
@@ -154,7 +160,8 @@ class ChargerTransactions:
         is_news = is_new or ended is not None or self._learn(found, told)
         if told.kind is EventKind.ENDED:
             registers = [r.energy_kwh for r in told.readings if r.energy_kwh is not None]
-            is_news = found.end(told.wall_s, told.reason, max(registers, default=None)) or is_news
+            most_kw, last_kwh = self._most_kw(found.connector), max(registers, default=None)
+            is_news = found.end(told.wall_s, told.reason, last_kwh, told.heard, most_kw) or is_news
         return found, ended, is_news
 
     def _first_of(self, told: EventTold, connector: int) -> tuple[Transaction, Transaction | None]:
@@ -176,6 +183,8 @@ class ChargerTransactions:
                 car=told.car,
             )
         )
+        if told.kind is EventKind.STARTED:
+            new.bound.note(0.0, told.heard, self._most_kw(connector))
         return new, self._succeeded(current, new)
 
     def _start_of_orphan(self, found: Transaction, told: EventTold, connector: int) -> None:

@@ -89,7 +89,10 @@ def transaction_of(row: Sequence[object]) -> Transaction:
     for place in (8, 9, 10, 11, 14, 19):
         values[place] = bool(values[place])
     values[16] = None if values[16] is None else CarState(str(values[16]))
-    return Transaction(*values)  # type: ignore[arg-type]  # the columns are its fields, in their order
+    found = Transaction(*values)  # type: ignore[arg-type]  # the columns are its fields, in their order
+    if found.measured_wall_s is not None and found.energy_kwh is not None:
+        found.bound.resume(found.measured_wall_s, found.energy_kwh)
+    return found
 
 
 class InboxFile:

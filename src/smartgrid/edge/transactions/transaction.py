@@ -13,16 +13,18 @@ and a later one makes up for all that are lost. Registers are of three kinds, to
 Where no start is told (in OCPP 2 it may come without a value), the first value is the start; unless it shows no more
 than a car may have taken since, soon after: then it began at 0, and what came before the first value is not lost.
 
-Energy never falls. The register at the stop is the charger's last word: it may still raise what is known of an ended
-transaction, values that come after the stop may not.
+What is told is believed as far as it can have flowed (`energy_bound.py`). Energy never falls. The register at the stop
+is the charger's last word: it may still raise what is known of an ended transaction, values that come after may not.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
-from smartgrid.edge.ports import CarState, ChargerId
+from smartgrid.edge.ports import CarState, ChargerId, Heard
+from smartgrid.edge.transactions.energy_bound import EnergyBound
 
 MOST_KWH = 1000.0
 DRAWN_KWH = 0.02
@@ -80,6 +82,9 @@ class Transaction:
     changes: int = 0
     kept_changes: int = 0
     """How often it was given to the inbox, and which of these are on the disk; not kept."""
+    bound: EnergyBound = field(default_factory=EnergyBound, compare=False)
+    disbelieved_kwh: float | None = None
+    """What its register told last and cannot be, until that was said; neither is kept."""
 
     @property
     def is_open(self) -> bool:
@@ -110,18 +115,30 @@ class Transaction:
         """Whether all that its charger may forget is on the disk."""
         return self.changes == self.kept_changes
 
-    def measure(self, register_kwh: float, wall_s: float) -> None:
-        """The register showed this at that time; in any order, any number of times."""
+    def measure(
+        self, register_kwh: float, wall_s: float, heard: Heard | None = None, most_kw: float = math.inf
+    ) -> None:
+        """The register showed this at that time; in any order, any number of times.
+
+        No more is booked than `most_kw` makes since what was `heard` before.
+        """
         if not self.is_open:
             return
-        self._count(register_kwh, wall_s)
+        self._count(register_kwh, wall_s, heard, most_kw)
         self.measured_wall_s = max(wall_s, self.measured_wall_s or wall_s)
 
-    def end(self, wall_s: float, reason: str, register_kwh: float | None = None) -> bool:
-        """It is over; returns whether that changes anything that its substation should know."""
+    def end(
+        self,
+        wall_s: float,
+        reason: str,
+        register_kwh: float | None = None,
+        heard: Heard | None = None,
+        most_kw: float = math.inf,
+    ) -> bool:
+        """It is over; returns whether that changes anything that its substation should know. Else as `measure`."""
         was_open, known_kwh = self.is_open, self.energy_kwh
         if register_kwh is not None:
-            self._count(register_kwh, wall_s, is_last=True)
+            self._count(register_kwh, wall_s, heard, most_kw, is_last=True)
         if was_open:
             self.ended_wall_s, self.reason = wall_s, reason
         is_news = was_open or self.energy_kwh != known_kwh
@@ -135,7 +152,15 @@ class Transaction:
         if last_kwh is not None:
             self._count(last_kwh, self.ended_wall_s or self.started_wall_s, is_last=True)
 
-    def _count(self, register_kwh: float, wall_s: float, *, is_last: bool = False) -> None:
+    def _count(
+        self,
+        register_kwh: float,
+        wall_s: float,
+        heard: Heard | None = None,
+        most_kw: float = math.inf,
+        *,
+        is_last: bool = False,
+    ) -> None:
         known_kwh = self.energy_kwh or 0.0
         if self.start_kwh is None:
             passed_s = wall_s - self.started_wall_s
@@ -151,6 +176,8 @@ class Transaction:
             self.is_session_register = True
         energy_kwh = register_kwh if is_of_session else max(0.0, since_kwh)
         if energy_kwh <= MOST_KWH:
-            self.energy_kwh = max(known_kwh, energy_kwh)
+            self.energy_kwh = self.bound.believe(energy_kwh, known_kwh, heard, most_kw)
+            if self.energy_kwh < energy_kwh - _ROUNDING_KWH:
+                self.disbelieved_kwh = energy_kwh
         if energy_kwh >= DRAWN_KWH:
             self.is_authorized = self.is_plugged = True
