@@ -90,9 +90,30 @@ def test_whoever_gets_the_number_of_a_closed_one_is_prompt_again(
     for one, _ in pairs:
         selector.register(one, selectors.EVENT_READ)
         selector.put_behind(one.fileno())
+        selector.unregister(one)
         selector.forget(one.fileno())
         selector.register(one, selectors.EVENT_READ)
     assert len(ready(selector)) == MANY
+
+
+def test_whoever_has_the_number_already_when_its_end_is_told_stays_and_is_prompt(
+    selector: FairSelector, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    for one, _ in pairs:
+        selector.put_behind(one.fileno())
+        selector.register(one, selectors.EVENT_READ)
+        selector.forget(one.fileno())
+    assert len(ready(selector)) == MANY
+
+
+def test_its_map_finds_by_file_and_by_number_as_asyncio_looks_for_either(selector: FairSelector) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        key = selector.register(one, selectors.EVENT_READ)
+        found = selector.get_map()
+        assert found.get(one) is found.get(one.fileno()) is key
+        assert found.get(other) is None
+        assert list(found) == [one.fileno()]
 
 
 def test_an_end_of_the_other_side_is_read_and_what_was_closed_is_never_told_of(

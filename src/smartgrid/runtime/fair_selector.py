@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import select as system
 import selectors
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +37,7 @@ class FairSelector(selectors.BaseSelector):
 
     def __init__(self) -> None:
         self._keys: dict[int, selectors.SelectorKey] = {}
+        self._map = _ByFile(self._keys)
         self._prompt, self._patient = system.epoll(), system.epoll()
         self._prompt.register(self._patient.fileno(), EPOLLIN)
         self._patient_ones: set[int] = set()
@@ -52,10 +53,15 @@ class FairSelector(selectors.BaseSelector):
         self._patient_ones.add(descriptor)
 
     def forget(self, descriptor: int) -> None:
-        """It is about to be closed, so that its number may be another's next."""
-        if descriptor in self._keys:
-            self.unregister(descriptor)
+        """Its end is told, so its number may be another's next, or is already: over TLS the end of a connection is told
+        a turn after its socket was closed. Whoever has the number stays registered, and is prompt."""
+        if descriptor not in self._patient_ones:
+            return
         self._patient_ones.discard(descriptor)
+        key = self._keys.get(descriptor)
+        if key is not None:
+            self._patient.unregister(descriptor)
+            self._prompt.register(descriptor, _mask(key.events))
 
     # ------------------------------------------------------------------ as `selectors` has it
 
@@ -109,11 +115,25 @@ class FairSelector(selectors.BaseSelector):
         return self._keys[_descriptor(fileobj)]
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """By descriptor."""
-        return self._keys
+        """By descriptor or file: asyncio looks up either in it from Python 3.13 on."""
+        return self._map
 
     def _of(self, descriptor: int) -> system.epoll:
         return self._patient if descriptor in self._patient_ones else self._prompt
+
+
+class _ByFile(Mapping[Any, selectors.SelectorKey]):
+    def __init__(self, keys: dict[int, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys[_descriptor(fileobj)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 def _descriptor(fileobj: Any) -> int:
