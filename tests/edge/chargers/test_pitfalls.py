@@ -587,6 +587,22 @@ def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_
     assert link.profiles() == [("TxProfile", 6.5, "T1")]
 
 
+def test_pitfall_13_one_that_was_lost_before_it_has_cleared_the_first_one_is_asked_again(world: World) -> None:
+    link = world.connect(version=V201)
+    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
+    world.offer(11.0)
+    link.profiles()
+    world.offer(6.9)
+    link.take("SetChargingProfile")[0].reject()
+    link.take("ClearChargingProfile")[0].fail(CallFailure.CLOSED)
+    world.fleet.disconnected(link)
+
+    link = world.connect(version=V201)
+    world.offer(6.9)
+    link.take("ClearChargingProfile")[0].accept()
+    assert ("TxProfile", 10.0, "T1") in link.profiles()
+
+
 def test_pitfall_13_one_that_refuses_it_all_the_same_is_tried_another_way(world: World) -> None:
     link = world.connect(version=V201)
     world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)

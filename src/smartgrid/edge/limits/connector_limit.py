@@ -258,7 +258,7 @@ class ConnectorLimit:
 
     def disconnected(self, now_s: float) -> None:
         """What the charger has goes on until it runs out."""
-        self._is_connected = False
+        self._is_connected = self._is_cleared = False  # a clear without an answer says nothing
         for slot in (self._tx, self._base):
             slot.lost(None, now_s)
 
