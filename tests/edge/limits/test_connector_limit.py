@@ -57,6 +57,15 @@ def test_a_fall_is_held_for_half_a_minute_where_no_meter_tells() -> None:
     assert charger.held_kw == 6.9
 
 
+def test_the_number_of_an_offer_is_of_one_session_and_not_of_the_next() -> None:
+    charger = Charger().car()
+    charger.offer(11.0)
+    assert charger.limit.adopted_number > 0
+    charger.limit.end(charger.now_s)
+    charger.limit.begin("8", charger.now_s, is_new=True)
+    assert charger.limit.adopted_number == 0
+
+
 def test_a_fall_without_answer_holds_the_old_limit_until_its_profile_has_run_out() -> None:
     charger = Charger().car()
     charger.offer(11.0)

@@ -141,7 +141,7 @@ class ConnectorLimit:
         """The transaction is over, and its TxProfile with it."""
         self._has_car = self._is_void = False
         self.transaction_id = None
-        self._offer = None
+        self._offer, self.adopted_number = None, 0
         self._tx.empty()
         self._phases.reset()
         self._metered.reset()

@@ -395,7 +395,7 @@ class Registry:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    return sqlite3.connect(uri, BUSY_TIMEOUT_S, check_same_thread=False, uri=True)
+    return sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, check_same_thread=False, uri=True)
 
 
 def _writer(path: Path) -> sqlite3.Connection:

@@ -103,7 +103,9 @@ class InboxFile:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             keep_private(self.path)
-            self._file = sqlite3.connect(self.path, BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+            self._file = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+            )
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise StartError(f"{self.path} cannot be used as an edge's inbox: {error}") from error
