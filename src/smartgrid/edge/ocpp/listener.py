@@ -106,7 +106,7 @@ class Listener:
         `pass_on` is asked first of each charger that comes, before it has proved anything: who returns True has taken
         the connection for another edge, by setting another protocol on its transport. `vouched` tells what another edge
         has seen of a charger that it has passed on to us, if that is believed. `selector` is the loop's: chargers that
-        are in wait behind those that come.
+        are connected wait behind those that connect.
         """
         self.bounds, self.proxies = bounds or Bounds(), place.proxies
         self.counters = counters or Counters()
