@@ -93,6 +93,9 @@ class Inbox:
     def close(self) -> None:
         self._file.close()
 
+    def __del__(self) -> None:
+        self.close()  # Python 3.13 warns of a database that nobody has closed
+
 
 @dataclass
 class Known:
