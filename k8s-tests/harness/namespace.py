@@ -24,6 +24,6 @@ def restricted_namespace(api: KubeApi, name: str) -> Iterator[str]:
 
 
 def remove(api: KubeApi, path: str) -> None:
-    """Delete a namespace and wait until it is gone."""
+    """Delete a namespace, or another object, and wait until it is gone."""
     api.delete(path)
     wait_until(f"removal of {path}", lambda: not api.exists(path), timeout_s=120)

@@ -16,6 +16,7 @@ from cluster.shell import CommandFailedError, wait_until
 from harness.api import KubeApi
 from harness.images import PYTHON
 from harness.load import CONTAINER_SECURITY, POD_SECURITY
+from harness.namespace import remove
 
 Address = tuple[str, int]
 # All at once, as a blocked connection may take the whole timeout.
@@ -64,8 +65,9 @@ class Caller:
 
 @contextmanager
 def calling_pod(api: KubeApi, namespace: str, name: str, labels: Mapping[str, str]) -> Iterator[Caller]:
-    """A pod with these labels that does nothing by itself; removed afterwards."""
+    """A pod with these labels that does nothing by itself; removed afterwards, and before, if a killed run has left it."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
+    remove(api, f"{pods}/{name}")
     api.create(pods, pod_object(name, labels))
     try:
         wait_until(f"pod {name}", lambda: api.get(f"{pods}/{name}")["status"]["phase"] == "Running", timeout_s=60)
