@@ -65,7 +65,7 @@ class Caller:
 
 @contextmanager
 def calling_pod(api: KubeApi, namespace: str, name: str, labels: Mapping[str, str]) -> Iterator[Caller]:
-    """A pod with these labels that does nothing by itself; removed afterwards, and before, where a killed run left it."""
+    """A pod with these labels that does nothing by itself; removed afterwards, and before if it was left."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     remove(api, f"{pods}/{name}")
     api.create(pods, pod_object(name, labels))

@@ -39,7 +39,11 @@ class State:
             data_dir.mkdir(parents=True, exist_ok=True)
             keep_private(path)
             self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
-            _open(self._db, path)
+            try:
+                _open(self._db, path)
+            except BaseException:
+                self._db.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise StartError(
                 f"{path} cannot be used ({error}); nothing was changed. Move it away to begin anew"

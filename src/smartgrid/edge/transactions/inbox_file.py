@@ -106,18 +106,13 @@ class InboxFile:
             self._file = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
             )
+            try:
+                self._prepare()
+            except BaseException:
+                self._file.close()
+                raise
         except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-        try:
-            self._prepare()
-        except BaseException as error:
-            self._file.close()
-            if isinstance(error, sqlite3.Error):
-                raise self._unusable(error) from error
-            raise
-
-    def _unusable(self, error: Exception) -> StartError:
-        return StartError(f"{self.path} cannot be used as an edge's inbox: {error}")
+            raise StartError(f"{self.path} cannot be used as an edge's inbox: {error}") from error
 
     def _prepare(self) -> None:
         execute = self._file.execute
