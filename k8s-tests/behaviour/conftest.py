@@ -17,7 +17,7 @@ from harness import images
 from harness.api import KubeApi
 from harness.grid import CAPACITY_KW, OPERATED_BY_TESTS, Grid
 from harness.helm import Helm
-from harness.namespace import restricted_namespace
+from harness.namespace import remove_left, restricted_namespace
 
 Progress = Callable[[], AbstractContextManager[None]]
 HERE = Path(__file__).parent
@@ -65,8 +65,9 @@ def bring_up(cluster: Backend) -> bool:
 
 @pytest.fixture(scope="session")
 def api(cluster: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
-    """The Kubernetes API as administrator."""
+    """The Kubernetes API as administrator, of a cluster without what a killed run has left."""
     client = KubeApi(cluster, tmp_path_factory.mktemp("credentials"))
+    remove_left(client)
     yield client
     client.close()
 
