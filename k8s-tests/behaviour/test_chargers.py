@@ -174,6 +174,7 @@ def test_a_third_edge_gets_the_chargers_of_its_substations_no_other_moves_and_th
         )
         pause("others to move, if they would", 30)
         wait_until("all chargers to be connected", chargers.all_connected, timeout_s=60)
+        wait_until("all to be listed", lambda: len(edges_of(charging_grid)) == len(chargers.names), timeout_s=30)
         after, now_at = chargers.look(), edges_of(charging_grid)
     finally:
         charging_grid.scale("edge", 2)
