@@ -216,21 +216,24 @@ def test_or_after_a_while_and_at_once_if_the_charger_is_away(world: World, is_aw
     assert len(world.grid.ends) == 1
 
 
-def test_the_safe_currents_of_all_sessions_fit_the_firm_capacity_the_older_first(world: World) -> None:
+def two_cars(world: World) -> tuple[ScriptedLink, ScriptedLink]:
+    """Begun one after the other, at chargers whose names are the other way round."""
     older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
     world.start(older, tag="A")
     world.clock.run(1)
     world.start(newer, tag="B")
+    return older, newer
+
+
+def test_the_safe_currents_of_all_sessions_fit_the_firm_capacity_the_older_first(world: World) -> None:
+    older, newer = two_cars(world)
     world.offer(11.0, 11.0, firm_kw=6.0)
     world.clock.run(2)
     assert (safe_currents(older), safe_currents(newer)) == ([6.0], [])
 
 
 def test_they_fall_at_once_when_the_firm_capacity_falls(world: World) -> None:
-    older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
-    world.start(older, tag="A")
-    world.clock.run(1)
-    world.start(newer, tag="B")
+    older, newer = two_cars(world)
     world.offer(11.0, 11.0)
     world.clock.run(2)
     assert safe_currents(older) == safe_currents(newer) == [6.0]
@@ -239,10 +242,7 @@ def test_they_fall_at_once_when_the_firm_capacity_falls(world: World) -> None:
 
 
 def test_one_that_was_lowered_rises_after_an_hour_at_the_earliest(world: World) -> None:
-    older, newer = world.connect("Z-OLDER"), world.connect("A-NEWER")
-    world.start(older, tag="A")
-    world.clock.run(1)
-    world.start(newer, tag="B")
+    older, newer = two_cars(world)
     world.offer(11.0, 11.0)
     world.clock.run(2)
     world.offer(11.0, 11.0, firm_kw=6.0)

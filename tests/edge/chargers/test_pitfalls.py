@@ -564,13 +564,19 @@ def test_a_profile_that_gets_no_answer_is_counted_and_nothing_breaks(world: Worl
 # ---------------------------------------------------------------------- 13: a profile in place of another
 
 
-def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_the_first_one_cleared(
-    world: World,
-) -> None:
+def charging_with_11_kw(world: World) -> ScriptedLink:
+    """One of OCPP 2.0.1, whose car has had its first limit."""
     link = world.connect(version=V201)
     world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
     world.offer(11.0)
     link.profiles()
+    return link
+
+
+def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_the_first_one_cleared(
+    world: World,
+) -> None:
+    link = charging_with_11_kw(world)
 
     world.offer(6.9)
     (second,) = link.take("SetChargingProfile")
@@ -588,10 +594,7 @@ def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_
 
 
 def test_pitfall_13_one_that_was_lost_before_it_has_cleared_the_first_one_is_asked_again(world: World) -> None:
-    link = world.connect(version=V201)
-    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
-    world.offer(11.0)
-    link.profiles()
+    link = charging_with_11_kw(world)
     world.offer(6.9)
     link.take("SetChargingProfile")[0].reject()
     link.take("ClearChargingProfile")[0].fail(CallFailure.CLOSED)
@@ -604,10 +607,7 @@ def test_pitfall_13_one_that_was_lost_before_it_has_cleared_the_first_one_is_ask
 
 
 def test_pitfall_13_one_that_refuses_it_all_the_same_is_tried_another_way(world: World) -> None:
-    link = world.connect(version=V201)
-    world.event(link, "Started", seq=0, trigger="Authorized", car="Charging", token=TAG, evse=1)
-    world.offer(11.0)
-    link.profiles()
+    link = charging_with_11_kw(world)
 
     world.offer(6.9)
     link.take("SetChargingProfile")[0].reject()

@@ -89,11 +89,6 @@ def clear_profile(profile_id: int) -> tuple[str, dict[str, Any]]:
     return "ClearChargingProfile", {"chargingProfileId": profile_id}
 
 
-def is_accepted(payload: Payload | None) -> bool:
-    """Whether a charger has taken what it was told."""
-    return payload is not None and payload.get("status") == "Accepted"
-
-
 def _schedule(order: LimitOrder, start_s: int) -> dict[str, Any]:
     schedule: dict[str, Any] = {"chargingRateUnit": order.unit.value, "chargingSchedulePeriod": [_period(order, 0)]}
     lead_s = 0
