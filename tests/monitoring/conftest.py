@@ -52,11 +52,13 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         volume = stack.enter_context(small_volume(folder / "volume"))
         api_server = ApiServer(Script(Refusal(503)))
         stack.callback(api_server.stop)
-        on_volume: dict[str, object] = {} if volume is None else {"data_dir": volume}
         substations = [
-            Process("substation", folder / name, name=name, capacity_kw=100, time_scale=100, **settings)
-            for name, settings in (("substation-0", on_volume), ("substation-1", {}))
-        ]
+            Process(
+                "substation", folder / name, name=name, capacity_kw=100, time_scale=100,
+                **({} if volume is None else {"data_dir": volume / name}),
+            )
+            for name in ("substation-0", "substation-1")
+        ]  # fmt: skip
         fleet = ",".join(f"{each.settings['name']}={each.url}" for each in substations)
         balancer = Process("balancer", folder / "balancer", substations=fleet, poll_interval_s=0.1)
         gateway = Process("gateway", folder / "gateway", balancer_url=balancer.url, balancer_timeout_s=1.2, threads=2)

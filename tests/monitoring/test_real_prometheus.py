@@ -62,11 +62,12 @@ def test_the_alert_for_long_waits_fires_when_a_car_starts_that_has_waited_for_lo
     grid.prometheus.wait_quiet("SmartGridWaitsLong")
 
 
+@pytest.mark.needs_root
 def test_the_volume_alert_fires_when_it_fills_and_resolves_when_there_is_room_again(grid: Grid) -> None:
     if grid.volume is None:
         pytest.skip("only root may mount a small volume that can be filled")
     filler = grid.volume / "filler"
-    filler.write_bytes(bytes(int(0.88 * VOLUME_BYTES) - used_bytes(grid.volume)))
+    filler.write_bytes(bytes(int(0.88 * VOLUME_BYTES) - shutil.disk_usage(grid.volume).used))
     grid.prometheus.wait_firing("SmartGridVolumeFilling")
 
     filler.unlink()
@@ -128,9 +129,8 @@ def test_a_service_of_which_no_process_is_left_is_unavailable_until_one_is_back(
     grid.prometheus.wait_quiet("SmartGridServiceUnavailable", "SmartGridInstanceDown")
 
 
-@pytest.mark.needs_root
 def test_in_the_end_every_alert_has_resolved(grid: Grid) -> None:
-    grid.prometheus.wait_quiet(*(rule["alert"] for rule in queries.alerts()))
+    grid.prometheus.wait_quiet(*grid.all_alerts())
 
 
 def test_no_alert_was_left_out() -> None:
@@ -147,8 +147,3 @@ def start(substation: Process, key: str, number: int) -> None:
     headers = {KEY: key, NUMBER: str(number)}
     reply = substation.call("POST", "/charge", json={"vehicle_id": "EV-1", **RIGID_10_KW}, headers=headers)
     assert reply.status == 201
-
-
-def used_bytes(folder: Path) -> int:
-    disk = shutil.disk_usage(folder)
-    return disk.total - disk.free

@@ -75,7 +75,12 @@ class BooksCollector(Collector):
         yield CounterMetricFamily(
             "delivered_energy_kwh", "Energy delivered since the process started, in kWh.", self._ledger.metered_kwh()
         )
-        yield GaugeMetricFamily("data_volume_size_bytes", "Size of the volume that the sessions are on.", disk.total)
+        # As df reckons it: what a file system keeps for root is not room that a substation could use.
+        yield GaugeMetricFamily(
+            "data_volume_size_bytes",
+            "Size of the volume that the sessions are on, less what is kept for root.",
+            disk.used + disk.free,
+        )
         yield GaugeMetricFamily(
             "data_volume_free_bytes", "Room left on the volume that the sessions are on.", disk.free
         )

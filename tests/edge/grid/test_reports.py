@@ -19,6 +19,10 @@ def due_s(edge: Running) -> float:
     return edge.grid._substation("s0").box.due_s
 
 
+def are_told(edge: Running, session_ids: list[str]) -> bool:
+    return all(map(edge.grid._substation("s0").box.is_told, session_ids))
+
+
 @pytest.fixture
 def edge(substation: StrangeSubstation) -> Iterator[Running]:
     with running({"s0": substation.url}) as found:
@@ -138,13 +142,12 @@ def test_what_is_due_is_told_before_the_edge_ends(substation: StrangeSubstation)
         sessions = [f"s-{number}" for number in range(2 * MAX_BATCH)]
         for each in sessions:
             edge.report(report(each, power_kw=1.0))
-        wait_until(lambda: edge.do(due_s, edge) == math.inf, 20, "all is told")
-        before = len(substation.asked("POST /reports"))
+        wait_until(lambda: edge.do(are_told, edge, sessions), 20, "all is told")
         for each in sessions:
             edge.report(report(each, power_kw=2.0))
 
-    last = [told for asked in substation.asked("POST /reports")[before:] for told in asked.body["sessions"]]
-    assert [told["session_id"] for told in last if told["power_kw"] == 2.0] == sessions
+    told = [session for asked in substation.asked("POST /reports") for session in asked.body["sessions"]]
+    assert {each["session_id"]: each["power_kw"] for each in told} == dict.fromkeys(sessions, 2.0)
 
 
 def test_one_that_takes_no_reports_at_all_is_told_of_one_report_at_a_time_and_they_are_counted(
