@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from smartgrid.domain.charger_sessions import METER_LIFE_S
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.steering import Steering
@@ -40,6 +41,7 @@ from smartgrid.edge.messages.values import (
     ValuesTold,
 )
 from smartgrid.edge.ports import Reading, StartOrder
+from smartgrid.edge.tags import Tag
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
@@ -63,17 +65,17 @@ _NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
 
 class Desk:
-    """`connectors_changed` is told of a charger whose free connectors may have changed."""
+    """`connectors_changed` is told of a charger whose free connectors may have changed; `tag_of` what a tag may do."""
 
     def __init__(
         self,
         times: Times,
         inbox: Inbox,
         *,
-        allows: Callable[[str], bool],
+        tag_of: Callable[[str], Tag],
         connectors_changed: Callable[[Charger], None],
     ) -> None:
-        self._times, self._inbox, self.allows = times, inbox, allows
+        self._times, self._inbox, self.tag_of = times, inbox, tag_of
         self._connectors_changed = connectors_changed
         self.orphans = 0
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
@@ -118,7 +120,7 @@ class Desk:
             return
         transaction = started.transaction
         if started.is_new:
-            transaction.is_refused = not self.allows(told.id_tag)
+            transaction.is_refused = not self.tag_of(told.id_tag).may_charge
         if started.is_new and not told.is_late:
             connector.newcomer = transaction
         self._begun(charger, connector, transaction, started.ended, lambda: then(transaction), told.is_late)
@@ -152,7 +154,7 @@ class Desk:
             self._full(charger)
             return
         if told.id_tag and is_news and transaction.is_open and not transaction.session_id:
-            transaction.is_refused = not self.allows(told.id_tag)
+            transaction.is_refused = not self.tag_of(told.id_tag).may_charge
         if transaction.is_orphan and is_news:
             self._note_orphan(charger, transaction)
         elif not transaction.is_orphan:
@@ -198,13 +200,19 @@ class Desk:
     def status(self, charger: Charger, told: StatusTold) -> None:
         is_there = told.connector > 0 and self.has(charger, told.connector)
         connector = charger.connector(told.connector) if is_there else None
-        if connector is None or not connector.told_status(told.status, told.wall_s):
+        if connector is None or not connector.told_status(told.status, told.wall_s, told.plug):
             return
         transaction = charger.transaction_on(connector)
-        is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
+        is_vacant = (
+            connector.status in _NO_CAR
+            and transaction is not None
+            and transaction.is_plugged  # else it waits for its car
+            and told.wall_s >= transaction.started_wall_s
+        )
         connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
         self._connectors_changed(charger)
-        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+        is_occupied = connector.status is ConnectorStatus.OCCUPIED
+        if is_occupied and transaction is not None and not transaction.is_plugged:
             transaction.is_plugged = True
             self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
@@ -338,6 +346,9 @@ class Desk:
                 live = connector.measured(reading, now_s)
                 if live.power_kw is not None and live.power_kw > connector.most_kw:
                     self._disbelieve(charger, connector, live.power_kw)
+                is_since = connector.vacant_s < math.inf and reading.wall_s > connector.status_wall_s
+                if is_since and (reading.power_kw or 0.0) > LEAST_DRAWN_KW:
+                    connector.vacant_s = now_s + METER_LIFE_S  # whatever its status is said to be
                 if connector.limit is not None:
                     connector.limit.measured(live, now_s)
 

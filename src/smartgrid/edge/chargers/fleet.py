@@ -44,6 +44,7 @@ from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, Grid, Link, OcppVersion, Offers, Payload
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.state import ChargerState
+from smartgrid.edge.tags import ACCEPTED, Tag
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
 from smartgrid.runtime.log_pace import LogPace
@@ -69,13 +70,13 @@ class Fleet:
         times: Times,
         *,
         most_untold: int,
-        allows: Callable[[str], bool] = lambda id_tag: True,
+        tag_of: Callable[[str], Tag] = lambda id_tag: ACCEPTED,
         heartbeat_s: float = HEARTBEAT_S,
         table: Table | None = None,
         meter_interval_s: int | None = None,
         has_peers: bool = False,
     ) -> None:
-        """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
+        """`tag_of` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
         `meter_interval_s` is how often meters are read, None: by the number of connectors. With `most_untold`
         transactions that their substations were not told of, starts are not answered any more.
@@ -88,7 +89,7 @@ class Fleet:
         self._kept_s = self._counted_s = times.now()
         self.roster = Roster(grid, registry, table or Table.load())
         self.reporting = Reporting(grid, times)
-        self.desk = Desk(times, inbox, allows=allows, connectors_changed=self.roster.connectors_changed)
+        self.desk = Desk(times, inbox, tag_of=tag_of, connectors_changed=self.roster.connectors_changed)
         self.sessions = Sessions(grid, times, self.roster, self.desk, has_peers=has_peers)
         self.steering = Steering(times, changed=self.reporting.changed, vacated=self.desk.vacated)
         self.deliveries = Deliveries(

@@ -46,12 +46,13 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class StatusTold:
-    """StatusNotification; connector 0 is the charger itself."""
+    """StatusNotification; connector 0 is the charger itself. `plug` is which one of an EVSE's, in 2.x."""
 
     connector: int
     status: ConnectorStatus
     wall_s: float
     error: str = ""
+    plug: int = 0
 
 
 @dataclass(frozen=True, slots=True)
