@@ -537,6 +537,13 @@ def test_g01_a_plug_that_is_broken_leaves_the_other_one(charger: CaseCharger) ->
     assert charger.free == 1
 
 
+def test_g01_what_was_told_of_plugs_ends_with_a_boot(charger: CaseCharger) -> None:
+    charger.status("Occupied", plug=2)
+    charger.boot()
+    charger.status("Available", plug=1)
+    assert charger.free == 1
+
+
 def test_g01_after_a_restart_the_order_in_which_plugs_are_told_does_not_end_a_transaction(
     charger: CaseCharger,
 ) -> None:

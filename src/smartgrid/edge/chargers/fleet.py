@@ -248,6 +248,7 @@ class Fleet:
             self.safe_plans.connected(charger)
             self.sessions.apply(charger)
         for connector in charger.connectors.values():
+            connector.plugs.clear()  # it tells all of them now, and may have others than before
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
         self._look(charger)
