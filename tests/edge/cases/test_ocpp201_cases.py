@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smartgrid.edge import commands
-from smartgrid.edge.ports import OcppVersion
+from smartgrid.edge.ports import OcppVersion, Outcome
 from smartgrid.edge.tags import Tag
 from support.case_charger import CaseCharger
 
@@ -180,9 +180,61 @@ def test_c01_e05_a_token_that_may_not_charge(charger: CaseCharger, status: str) 
     assert charger.authorize("THIEF") == {"status": status}
     plugged(charger)
     assert charger.event("Updated", "Authorized", tag="THIEF")["idTokenInfo"] == {"status": status}
+    charger.run(15)
     assert charger.sessions == []
+    assert charger.asked_for("RequestStopTransaction") == []  # nothing flows, and another token may come
+    charger.event("Updated", "ChargingStateChanged", "Charging")
     charger.run(15)
     assert charger.asked_for("RequestStopTransaction") == [{"transactionId": "T1"}]
+
+
+@pytest.mark.parametrize("after_s", [2, 120])
+def test_e05_the_right_token_after_a_wrong_one(charger: CaseCharger, after_s: float) -> None:
+    charger.world.refused_tags.add("THIEF")
+    plugged(charger)
+    charger.event("Updated", "Authorized", "EVConnected", tag="THIEF")
+    charger.event("Updated", "Deauthorized", "EVConnected")
+    charger.run(after_s)
+    assert charger.event("Updated", "Authorized", tag="TAG")["idTokenInfo"] == {"status": "Accepted"}
+    charger.event("Updated", "ChargingStateChanged", "Charging", wh=0)
+    charger.offer(11.0)
+    charger.run(30)
+    assert charger.sessions == [("TAG", 1)]
+    assert charger.profiles()[-1]["transactionId"] == "T1"
+    assert charger.asked_for("RequestStopTransaction") == []
+
+
+def test_e05_one_that_draws_all_the_same_is_stopped(charger: CaseCharger) -> None:
+    charger.world.refused_tags.add("THIEF")
+    plugged(charger)
+    charger.event("Updated", "Authorized", "EVConnected", tag="THIEF")
+    sample = {"value": 10_500, "measurand": "Power.Active.Import", "unitOfMeasure": {"unit": "W"}}
+    charger.event(
+        "Updated", "MeterValuePeriodic", meterValue=[{"timestamp": charger.world.time(), "sampledValue": [sample]}]
+    )
+    charger.run(15)
+    assert charger.asked_for("RequestStopTransaction") == [{"transactionId": "T1"}]
+
+
+def test_e05_it_comes_before_the_car_too(charger: CaseCharger) -> None:
+    charger.world.refused_tags.add("THIEF")
+    charger.event("Started", "Authorized", tag="THIEF")
+    charger.event("Updated", "Authorized", tag="TAG")
+    charger.event("Updated", "CablePluggedIn", "EVConnected")
+    charger.run(30)
+    assert charger.sessions == [("TAG", 1)]
+    assert charger.asked_for("RequestStopTransaction") == []
+
+
+def test_e05_a_right_token_does_not_revive_what_the_substation_has_refused(charger: CaseCharger) -> None:
+    charger.world.grid.outcome = Outcome.REFUSED
+    plugged(charger)
+    charger.event("Updated", "Authorized", "Charging", tag="TAG")
+    charger.world.grid.outcome = Outcome.DONE
+    charger.event("Updated", "Authorized", tag="HER TAG")
+    charger.run(60)
+    assert charger.sessions == []
+    assert charger.asked_for("RequestStopTransaction")
 
 
 def test_c02_a_start_button(charger: CaseCharger) -> None:

@@ -40,7 +40,7 @@ from smartgrid.edge.messages.values import (
     StopTold,
     ValuesTold,
 )
-from smartgrid.edge.ports import Reading, StartOrder
+from smartgrid.edge.ports import CarState, Reading, StartOrder
 from smartgrid.edge.tags import Tag
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
@@ -153,8 +153,7 @@ class Desk:
         except TooManyError:
             self._full(charger)
             return
-        if told.id_tag and is_news and transaction.is_open and not transaction.session_id:
-            transaction.is_refused = not self.tag_of(told.id_tag).may_charge
+        has_another_tag = self._judge(transaction, told.id_tag, is_news=is_news)
         if transaction.is_orphan and is_news:
             self._note_orphan(charger, transaction)
         elif not transaction.is_orphan:
@@ -162,11 +161,14 @@ class Desk:
         connector = charger.connector(transaction.connector) or connector
         had_begun = transaction.has_begun
         self._readings(charger, connector, transaction, told.readings)
-        is_news |= transaction.has_begun and not had_begun
+        is_news |= has_another_tag or (transaction.has_begun and not had_begun)
+        if has_another_tag:
+            connector.is_stopping, connector.stop_s = False, math.inf
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
         if not is_news and transaction.is_kept:
             then(transaction)
+            self._stop_if_refused(charger, connector, transaction)
             self.steering.look(charger, connector)
         elif transaction.is_open:
             if told.kind is EventKind.STARTED and not told.is_late:
@@ -306,11 +308,31 @@ class Desk:
                 connector.unanswered = None
             self.deliveries.look(charger.id, connector.number)
             self._connectors_changed(charger)
-            if transaction.is_refused and charger.transaction_on(connector) is transaction:
-                self.steering.stop(charger, connector, STOPS_ITSELF_S)
+            self._stop_if_refused(charger, connector, transaction)
             self.steering.look(charger, connector)
 
         self.keep(*((transaction,) if before is None else (before, transaction)), then=kept)
+
+    def _judge(self, transaction: Transaction, id_tag: str | None, *, is_news: bool) -> bool:
+        """Whether its driver may charge, by the tag of an event; returns whether one may whose first tag might not."""
+        if not id_tag or not transaction.is_open or transaction.session_id:
+            return False
+        may_charge = self.tag_of(id_tag).may_charge
+        if is_news:
+            transaction.is_refused = not may_charge
+            return False
+        by_its_substation = transaction.has_begun and self.tag_of(transaction.vehicle_id).may_charge
+        if not (transaction.is_refused and may_charge) or by_its_substation:
+            return False
+        transaction.vehicle_id, transaction.is_refused = id_tag, False
+        return True
+
+    def _stop_if_refused(self, charger: Charger, connector: Connector, transaction: Transaction) -> None:
+        """Unless its charger waits for another tag: then the car is connected, and nothing flows (2.x, E05)."""
+        is_there = transaction.is_refused and charger.transaction_on(connector) is transaction
+        is_drawing = (connector.power_kw(self._times.now()) or 0.0) > LEAST_DRAWN_KW
+        if is_there and (is_drawing or transaction.car is not CarState.EV_CONNECTED):
+            self.steering.stop(charger, connector, STOPS_ITSELF_S)
 
     def _ended(self, charger: Charger, transaction: Transaction, then: Then) -> None:
         self._unkept.pop(transaction.key, None)
