@@ -422,6 +422,38 @@ def test_e10_the_cable_is_pulled_at_the_car_and_plugged_in_again(charger: CaseCh
     assert charger.ended == [(1.0, "Local")]
 
 
+def test_e10_also_where_its_connector_was_free_meanwhile(charger: CaseCharger) -> None:
+    charging(charger)
+    charger.event("Updated", "EVCommunicationLost", "Idle", wh=500)
+    charger.status("Available")
+    charger.event("Updated", "MeterValuePeriodic", wh=500)
+    charger.run(60)
+    charger.event("Updated", "MeterValuePeriodic", wh=500)
+    assert charger.sessions == [("TAG", 1)]
+    assert charger.ended == [(0.5, "EVDisconnected")]
+
+    charger.status("Occupied")
+    charger.event("Updated", "CablePluggedIn", "EVConnected")
+    charger.event("Updated", "ChargingStateChanged", "Charging")
+    assert charger.sessions == [("TAG", 1)] * 2
+    charger.offer(11.0)
+    assert charger.profiles()[-1]["transactionId"] == "T1"
+    charger.run(600)
+    charger.event("Ended", "StopAuthorized", wh=1500)
+    assert charger.ended == [(0.5, "EVDisconnected"), (1.0, "Local")]
+
+
+def test_e10_a_word_of_before_revives_nothing(charger: CaseCharger) -> None:
+    charging(charger)
+    charger.status("Available")
+    charger.run(60)
+    charger.event("Updated", "ChargingStateChanged", "EVConnected", ago_s=90, offline=True)
+    charger.event("Started", "Authorized", "Charging", tag="NEXT", transaction="T2")
+    charger.event("Updated", "ChargingStateChanged", "EVConnected")
+    assert charger.sessions == [("TAG", 1), ("NEXT", 1)]
+    assert [why for _, why in charger.ended] == ["EVDisconnected"]
+
+
 def test_e11_the_network_is_lost_while_a_car_charges(charger: CaseCharger) -> None:
     charging(charger)
     charger.world.fleet.disconnected(charger.link)
