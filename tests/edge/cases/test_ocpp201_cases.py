@@ -347,6 +347,36 @@ def test_e03_a_status_that_comes_late_does_not_end_one_that_waits_for_its_car(ch
     assert charger.ended == []
 
 
+def test_e03_a_tag_is_remembered_over_a_restart_until_its_car_is_plugged_in(charger: CaseCharger) -> None:
+    charger.event("Started", "EVDetected", "Idle")
+    charger.event("Updated", "Authorized", "Idle", tag="TAG")
+    charger.world.restart()
+    charger.connect()
+    charger.event("Updated", "CablePluggedIn", "EVConnected")
+    assert charger.sessions == [("TAG", 1)]
+
+
+def test_e02_a_cable_that_is_pulled_before_the_tag_is_no_car(charger: CaseCharger) -> None:
+    charger.event("Started", "EVDetected", "Idle")
+    charger.event("Updated", "CablePluggedIn", "EVConnected")
+    charger.event("Updated", "EVCommunicationLost", "Idle")
+    charger.run(60)
+    charger.event("Updated", "Authorized", "Idle", tag="TAG")
+    assert charger.sessions == []
+    charger.event("Updated", "CablePluggedIn", "EVConnected")
+    assert charger.sessions == [("TAG", 1)]
+
+
+def test_e03_one_whose_end_never_comes_keeps_its_connector_for_a_quarter_of_an_hour(charger: CaseCharger) -> None:
+    charger.status("Available")
+    charger.event("Started", "Authorized", tag="TAG")
+    charger.boot()
+    charger.status("Available")
+    assert charger.free == 0
+    charger.run(910)
+    assert charger.free == 1
+
+
 def test_e04_begun_offline(charger: CaseCharger) -> None:
     charger.event("Started", "Authorized", "Charging", tag="TAG", wh=0, ago_s=600, offline=True)
     charger.event("Updated", "MeterValuePeriodic", wh=500, ago_s=300, offline=True)

@@ -163,13 +163,14 @@ class Connector:
         return transaction is None and self.status is ConnectorStatus.AVAILABLE
 
     def told_status(self, status: ConnectorStatus, wall_s: float, plug: int = 0) -> bool:
-        """Returns whether it is news; what is older than the last of that plug is not."""
+        """Returns whether it is news, as the first after a boot is; what is older than the last of that plug is not."""
+        is_first = not self.plugs
         if wall_s < self.plugs.get(plug, (status, -math.inf))[1]:
             return False
         if plug in self.plugs or len(self.plugs) < MOST_PLUGS:
             self.plugs[plug] = status, wall_s
         status = min((each for each, _ in self.plugs.values()), key=lambda each: _RANK.get(each, 0))
-        is_news = status is not self.status
+        is_news = is_first or status is not self.status
         self.status, self.status_wall_s = status, max(wall_s, self.status_wall_s)
         self.car = CAR_OF_STATUS.get(status, self.car if status is ConnectorStatus.OCCUPIED else None)
         return is_news

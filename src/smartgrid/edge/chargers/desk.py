@@ -52,6 +52,8 @@ from smartgrid.runtime.log_pace import LogPace
 log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
 """A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
+WAITS_FOR_CAR_S = 900.0
+"""One in which no car has charged may wait for it for so long: chargers give drivers a few minutes to plug in."""
 SETTLE_S = 10.0
 STOPS_ITSELF_S = 10.0
 """A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
@@ -206,12 +208,13 @@ class Desk:
             return
         transaction = charger.transaction_on(connector)
         is_vacant = (
-            connector.status in _NO_CAR
-            and transaction is not None
-            and transaction.is_plugged  # else it waits for its car
-            and told.wall_s >= transaction.started_wall_s
+            connector.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
         )
-        connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
+        has_begun = transaction is not None and transaction.has_begun
+        if transaction is not None and is_vacant and not has_begun:
+            transaction.is_plugged = False
+        after_s = VACANT_AFTER_S if has_begun else WAITS_FOR_CAR_S
+        connector.vacant_s = self._times.now() + after_s if is_vacant else math.inf
         self._connectors_changed(charger)
         is_occupied = connector.status is ConnectorStatus.OCCUPIED
         if is_occupied and transaction is not None and not transaction.is_plugged:

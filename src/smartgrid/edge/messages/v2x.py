@@ -111,5 +111,6 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         readings=readings(payload.get("meterValue"), clock, received_s),
         is_late=is_offline or clock.is_late(told_s, received_s),
         may_be_plugged=not state and kind is not EventKind.ENDED,
+        is_unplugged=state == "idle",
         heard=Heard(received_s, told_s),
     )

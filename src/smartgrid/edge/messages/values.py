@@ -104,7 +104,7 @@ class EventTold:
 
     `id_tag` is None where no token was told. `is_authorized` and `is_plugged` are what the event shows by itself.
     `may_be_plugged`: it tells nothing of the car, as the events of some chargers never do; then the EVSE's status or
-    the meter may. One that says that there is no car (Idle) is believed.
+    the meter may. One that says that there is no car (Idle, `is_unplugged`) is believed.
     """
 
     kind: EventKind
@@ -120,4 +120,5 @@ class EventTold:
     readings: Sequence[Reading] = ()
     is_late: bool = False
     may_be_plugged: bool = False
+    is_unplugged: bool = False
     heard: Heard | None = None

@@ -226,15 +226,17 @@ class ChargerTransactions:
         """From an event of one that is known; returns whether it has begun by it."""
         if not found.is_open:
             return False
-        had_begun = found.has_begun
+        had_begun, known = found.has_begun, (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged)
         if told.connector is not None and not had_begun:
             found.connector = told.connector
         if told.id_tag and not had_begun:
             found.vehicle_id = told.id_tag
         found.is_authorized |= told.is_authorized
-        found.is_plugged |= told.is_plugged
+        found.is_plugged = (found.is_plugged and (had_begun or not told.is_unplugged)) or told.is_plugged
         if told.seq_no >= found.seq_no:
             found.seq_no, found.car = told.seq_no, told.car or found.car
+        if (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged) != known:
+            found.changes += 1  # to be kept: the tag, or the plug, is told but once
         return found.has_begun and not had_begun
 
     # ------------------------------------------------------------------ both
@@ -345,4 +347,4 @@ class ChargerTransactions:
 def _is_back(found: Transaction, told: EventTold) -> bool:
     """Whether the car of one that was taken as over is there, by its charger's word."""
     is_told = told.kind is EventKind.UPDATED and told.car is not None and not told.is_late
-    return is_told and found.is_presumed_over and told.wall_s > (found.ended_wall_s or 0.0)
+    return is_told and found.is_presumed_over and told.wall_s >= (found.ended_wall_s or 0.0) - _EARLIER_S
