@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ POINTS = ("ParkingBayOccupancy", "EVConnected", "Authorized", "PowerPathClosed",
 WATT_HOURS_A_MINUTE = 180
 STEPS = st.sampled_from(
     ["park", "leave", "plug", "unplug", "tag", "wrong tag", "stop", "charge", "suspend", "meter", "wait", "statuses",
-     "reconnect", "restart", "boot"]
+     "reconnect", "restart", "boot", "lose the network", "find the network"]
 )  # fmt: skip
 Points = st.sets(st.sampled_from(POINTS), min_size=1)
 
@@ -37,6 +38,8 @@ class Driven:
         self._count = 0
         self.register_wh = 1000
         self.drawn_wh = 0
+        self._queue: list[tuple[float, dict[str, Any]]] | None = None
+        """While it is offline: what it will say of its transactions, and since when."""
 
     @property
     def _points(self) -> set[str]:
@@ -63,18 +66,18 @@ class Driven:
             self._tell("EVDeparted", before)
         elif name == "plug" and not self.is_plugged:
             self.is_plugged = True
-            self.charger.status("Occupied")
+            self._status("Occupied")
             self._tell("CablePluggedIn", before)
         elif name == "unplug" and self.is_plugged:
             self.is_plugged = self.is_charging = False
             self._tell("EVCommunicationLost", before, is_over=self._ends_at_unplug)
-            self.charger.status("Available")
+            self._status("Available")
         elif name == "tag" and not self.is_authorized:
-            assert self.charger.authorize()["status"] == "Accepted"
+            assert self._queue is not None or self.charger.authorize()["status"] == "Accepted"
             self.is_authorized = True
             self._tell("Authorized", before, tag="TAG")
         elif name == "wrong tag" and not self.is_authorized:
-            assert self.charger.authorize("WRONG")["status"] == "Invalid"
+            assert self._queue is not None or self.charger.authorize("WRONG")["status"] == "Invalid"
         elif name == "stop" and self.is_authorized:
             self.is_authorized = self.is_charging = False
             self._tell("StopAuthorized", before, tag="TAG")
@@ -93,20 +96,32 @@ class Driven:
             self._pass_minute()
         elif name == "meter" and self.transaction is not None:
             self._event("Updated", "MeterValuePeriodic")
-        elif name == "reconnect":
+        elif name == "lose the network" and self._queue is None:
             self.charger.world.fleet.disconnected(self.charger.link)
-            self._pass_minute()
-            self.charger.connect()
-            self._statuses()
-        elif name == "restart":
+            self._queue = []
+        elif name == "find the network" and self._queue is not None:
+            self._find_network()
+        elif name == "restart" and (self.is_plugged or self.transaction is None):  # that its car was gone is not kept
             self.charger.world.restart()
+            if self._queue is None:
+                self.charger.connect()
+                self._statuses()
+        elif name == "reconnect" and self._queue is None:
+            self.charger.world.fleet.disconnected(self.charger.link)
             self.charger.connect()
             self._statuses()
-        elif name == "boot":
+        elif name == "boot" and self._queue is None:
             self.charger.boot()
             self._statuses()
         elif name == "statuses":
             self._statuses()
+
+    def _find_network(self) -> None:
+        self.charger.connect()
+        self._statuses()
+        queue, self._queue = self._queue or [], None
+        for at_s, event in queue:
+            self.charger.event(**event, ago_s=self.charger.world.clock.now_s - at_s, offline=True)
 
     def _pass_minute(self) -> None:
         if self.is_charging and self.transaction is not None:
@@ -115,8 +130,12 @@ class Driven:
         self.charger.run(60)
 
     def _statuses(self) -> None:
-        self.charger.status("Available", plug=2)
-        self.charger.status("Occupied" if self.is_plugged else "Available", plug=1)
+        self._status("Available", plug=2)
+        self._status("Occupied" if self.is_plugged else "Available", plug=1)
+
+    def _status(self, status: str, plug: int = 1) -> None:
+        if self._queue is None:
+            self.charger.status(status, plug=plug)
 
     def _tell(self, trigger: str, before: set[str], tag: str | None = None, *, is_over: bool = False) -> None:
         ended = (before - self._points) & self._ends
@@ -133,14 +152,20 @@ class Driven:
     def _event(self, kind: str, trigger: str, tag: str | None = None) -> None:
         if kind == "Started" and self.is_authorized:
             tag = "TAG"
-        transaction = self.transaction or ""
-        self.charger.event(kind, trigger, self._car, tag=tag, wh=self.register_wh, transaction=transaction)
+        event = {"kind": kind, "trigger": trigger, "car": self._car, "tag": tag, "wh": self.register_wh}
+        event["transaction"] = self.transaction
+        if self._queue is None:
+            self.charger.event(**event)
+        else:
+            self._queue.append((self.charger.world.clock.now_s, event))
 
     # ------------------------------------------------------------------ what has come of it
 
     def check(self) -> None:
         self.charger.world.offer(11.0)
         self.charger.run(15)
+        if self._queue is not None:
+            return
         cars = [each.vehicle_id for each in self.charger.world.grid.sessions.values() if each.state != "Idle"]
         if self.transaction is None:
             assert cars == []
@@ -151,6 +176,7 @@ class Driven:
 
     def finish(self) -> None:
         """The car goes, and all that it has drawn is booked."""
+        self.step("find the network")
         self.step("stop")
         self.step("unplug")
         self.step("leave")
