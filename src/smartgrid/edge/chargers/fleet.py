@@ -55,7 +55,7 @@ COUNT_EVERY_S = 5.0
 KEEP_EVERY_S = 60.0
 _LETS_IN = frozenset({"Authorize", "StartTransaction", "TransactionEvent"})
 _SAYS_LITTLE = frozenset(
-    {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification"}
+    {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification", "NotifyEvent"}
 )
 
 
