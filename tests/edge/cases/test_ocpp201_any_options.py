@@ -29,10 +29,12 @@ Points = st.sets(st.sampled_from(POINTS), min_size=1)
 class Driven:
     """A charger of one EVSE with two plugs, and what its driver does there."""
 
-    def __init__(self, data_dir: Path, begins: set[str], ends: set[str], *, ends_at_unplug: bool) -> None:
+    def __init__(
+        self, data_dir: Path, begins: set[str], ends: set[str], *, ends_at_unplug: bool, says_all: bool = True
+    ) -> None:
         self.charger = CaseCharger(data_dir, OcppVersion.V201)
         self.charger.world.refused_tags.add("WRONG")
-        self._begins, self._ends, self._ends_at_unplug = begins, ends, ends_at_unplug
+        self._begins, self._ends, self._ends_at_unplug, self._says_all = begins, ends, ends_at_unplug, says_all
         self.is_parked = self.is_plugged = self.is_authorized = self.is_charging = False
         self.transaction: str | None = None
         self._count = 0
@@ -49,7 +51,9 @@ class Driven:
         return {point for point, it_holds in zip(POINTS, holds, strict=True) if it_holds}
 
     @property
-    def _car(self) -> str:
+    def _car(self) -> str | None:
+        if not self._says_all:
+            return None
         if not self.is_plugged:
             return "Idle"
         return "Charging" if self.is_charging else "EVConnected"
@@ -118,8 +122,8 @@ class Driven:
 
     def _find_network(self) -> None:
         self.charger.connect()
-        self._statuses()
         queue, self._queue = self._queue or [], None
+        self._statuses()
         for at_s, event in queue:
             self.charger.event(**event, ago_s=self.charger.world.clock.now_s - at_s, offline=True)
 
@@ -153,7 +157,7 @@ class Driven:
         if kind == "Started" and self.is_authorized:
             tag = "TAG"
         event = {"kind": kind, "trigger": trigger, "car": self._car, "tag": tag, "wh": self.register_wh}
-        event["transaction"] = self.transaction
+        event |= {"transaction": self.transaction, "evse": 1 if self._says_all or kind == "Started" else None}
         if self._queue is None:
             self.charger.event(**event)
         else:
@@ -188,12 +192,13 @@ class Driven:
         assert all(each.state == "Idle" for each in self.charger.world.grid.sessions.values())
 
 
-@given(st.lists(STEPS, min_size=5, max_size=40), Points, Points, st.booleans())
+@given(st.lists(STEPS, min_size=5, max_size=40), Points, Points, st.booleans(), st.booleans())
 def test_a_car_that_may_charge_has_a_session_whatever_begins_and_ends_transactions(
-    steps: list[str], begins: set[str], ends: set[str], ends_at_unplug: bool
+    steps: list[str], begins: set[str], ends: set[str], ends_at_unplug: bool, says_all: bool
 ) -> None:
+    """`says_all`: what the car does in each event, and where; else an event has no more than it must."""
     with tempfile.TemporaryDirectory() as folder:
-        driven = Driven(Path(folder), begins, ends, ends_at_unplug=ends_at_unplug)
+        driven = Driven(Path(folder), begins, ends, ends_at_unplug=ends_at_unplug, says_all=says_all)
         for step in steps:
             driven.step(step)
             driven.check()

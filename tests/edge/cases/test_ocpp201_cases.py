@@ -494,6 +494,18 @@ def test_e11_the_network_is_lost_while_a_car_charges(charger: CaseCharger) -> No
     assert charger.ended == []
 
 
+def test_e11_while_it_is_away_a_connector_that_was_free_ends_nothing(charger: CaseCharger) -> None:
+    charging(charger)
+    charger.status("Available")
+    charger.world.fleet.disconnected(charger.link)
+    charger.run(300)
+    charger.connect()
+    charger.run(20)
+    assert charger.ended == []
+    charger.run(20)
+    assert [why for _, why in charger.ended] == ["EVDisconnected"]
+
+
 def test_e12_begun_and_ended_offline(charger: CaseCharger) -> None:
     charger.event("Started", "Authorized", "Charging", tag="TAG", wh=0, ago_s=900, offline=True)
     charger.event("Ended", "StopAuthorized", wh=1000, ago_s=300, offline=True)

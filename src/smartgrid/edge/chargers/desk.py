@@ -145,11 +145,12 @@ class Desk:
         connector = charger.connector(number)
         if connector is None:
             return
-        is_metered = told.kind is EventKind.UPDATED and bool(told.readings)
+        known = charger.transactions.by_id(told.transaction_id)
+        is_metered = told.kind is EventKind.UPDATED and bool(told.readings) and (known is None or known.is_open)
         if told.may_be_plugged and (connector.status is ConnectorStatus.OCCUPIED or is_metered):
             told = replace(told, is_plugged=True)
         try:
-            if self.is_full and charger.transactions.by_id(told.transaction_id) is None:
+            if self.is_full and known is None:
                 raise TooManyError
             transaction, before, is_news = charger.transactions.event(told, number)
         except TooManyError:
@@ -207,20 +208,27 @@ class Desk:
         if connector is None or not connector.told_status(told.status, told.wall_s, told.plug):
             return
         transaction = charger.transaction_on(connector)
-        is_vacant = (
-            connector.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
-        )
-        has_begun = transaction is not None and transaction.has_begun
-        if transaction is not None and is_vacant and not has_begun:
-            transaction.is_plugged = False
-        after_s = VACANT_AFTER_S if has_begun else WAITS_FOR_CAR_S
-        connector.vacant_s = self._times.now() + after_s if is_vacant else math.inf
+        self._wait_for_car(connector, transaction, told.wall_s)
         self._connectors_changed(charger)
         is_occupied = connector.status is ConnectorStatus.OCCUPIED
         if is_occupied and transaction is not None and not transaction.is_plugged:
             transaction.is_plugged = True
             self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
+
+    def connected(self, charger: Charger) -> None:
+        """It may say more of its connectors now, or its queue of their transactions: each has its time anew."""
+        for connector in charger.connectors.values():
+            self._wait_for_car(connector, charger.transaction_on(connector), connector.status_wall_s)
+
+    def _wait_for_car(self, connector: Connector, transaction: Transaction | None, told_wall_s: float) -> None:
+        """Of a transaction whose connector has no car the stop may be on its way; or the car, if none has charged."""
+        connector.vacant_s = math.inf
+        if transaction is None or connector.status not in _NO_CAR or told_wall_s < transaction.started_wall_s:
+            return
+        transaction.is_plugged &= transaction.has_begun
+        after_s = VACANT_AFTER_S if transaction.has_begun else WAITS_FOR_CAR_S
+        connector.vacant_s = self._times.now() + after_s
 
     def vacated(self, charger: Charger, connector: Connector) -> None:
         """No stop has come, and there is no car: the open transaction is over."""

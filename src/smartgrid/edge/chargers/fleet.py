@@ -24,6 +24,7 @@ Which files do what: `desk` what follows from what chargers say, `sessions` what
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
@@ -182,6 +183,7 @@ class Fleet:
             connector.reconnected(now_s, may_have_been_elsewhere=self._has_peers)
         self._grid.watch(charger.id.substation)
         self.roster.connectors_changed(charger)
+        self.desk.connected(charger)
         self.safe_plans.connected(charger)
         self.sessions.apply(charger)
         self._look(charger)
@@ -260,6 +262,7 @@ class Fleet:
             self.set_up.lost(charger.link)
         charger.link, charger.since_wall_s, charger.left_s = None, self._times.wall(), now_s
         for connector in charger.connectors.values():
+            connector.vacant_s = math.inf  # nothing follows of what it cannot say
             if connector.limit is not None:
                 connector.limit.disconnected(now_s)
         self.roster.connectors_changed(charger)

@@ -346,5 +346,5 @@ class ChargerTransactions:
 
 def _is_back(found: Transaction, told: EventTold) -> bool:
     """Whether the car of one that was taken as over is there, by its charger's word."""
-    is_told = told.kind is EventKind.UPDATED and told.car is not None and not told.is_late
+    is_told = told.kind is EventKind.UPDATED and told.is_plugged
     return is_told and found.is_presumed_over and told.wall_s >= (found.ended_wall_s or 0.0) - _EARLIER_S
