@@ -1,7 +1,15 @@
 """What the HTTP API tells of this edge's chargers, and does with them.
 
 The API has threads, the chargers live in the event loop. Who is registered is on the disk, and read from any thread;
-how chargers stand is asked of the loop, which hands over a picture (`state.py`) that nobody changes any more.
+how chargers stand is asked of the loop, which hands over a picture (`state.py`) that nobody changes any more. What is
+done to a charger is a call on its connection: `_told` waits in the API's thread for the charger's own answer, and makes
+a problem of every way in which there is none: not connected (409), too much asked of it (503), silent (504).
+
+A new Basic key is registered beside the old one before the charger is told it, and dropped if the charger says that it
+has not taken it: so one whose answer is lost gets in with either.
+
+A charger that is removed may still charge a car. So `remove` first has its sessions ended, which is refused while it
+may be charging, and only then is the registration gone.
 """
 
 from __future__ import annotations

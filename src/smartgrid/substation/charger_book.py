@@ -4,6 +4,17 @@ A charger session is a session like any other, with key, number and place in the
 meters it. A car is plugged in whether there is room for it or not, so it is never refused: it waits, and draws what it
 draws anyway. One that was asked for before is found by its vehicle: with a connector reserved, waiting, or charging
 as far as the substation knew, where it began before any charger was known.
+
+A session that somebody else ends (its driver, an operator, its energy) has ended for the waiting list and the shares,
+but not for its charger, which may draw until it says that it does not: it stays booked, as *stopping*, until `unplug`,
+or until another car is plugged in at its connector.
+
+Everything here ends in a sharing (`Book._share`), which offers as much as is not booked. While several things belong
+together, as the end of one session and the start of the next on a connector, nobody is offered more in between
+(`_is_amid_change`): the power that the first gives up is not given away before the second has its part of it.
+
+What is told to an edge must be booked after a crash too, so `report` and `offers` say whether the disk has to come
+first; `charger_ledger` waits for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,19 @@
-"""One charger: its connection or none, its connectors, its transactions, and what it has said of itself."""
+"""One charger: its connection or none, its connectors, its transactions, and what it has said of itself.
+
+It outlives its connections. While a charger is away (`link` is None) it may still charge, by the last limit that it was
+told, so all that is known of it stays: its limits know when they run out, its transactions are told to the substation,
+and its safe currents stay booked. A reconnect changes `link` and little else; `fleet` says what follows from it.
+
+What one connection, version, registration or model has taught does not hold for another. A limit (`ConnectorLimit`) is
+made for one version of OCPP and one entry of the table of quirks, so where these change `make_limits` makes all anew,
+and what the charger may draw is then its rating until it has confirmed a limit again.
+
+Connectors come from the registration, and one by one from the charger's own messages, since registrations are made by
+hand and often leave one out: `connector` makes those, up to a bound, with what is built into the last registered one.
+
+`is_settled` is why a car is not let in at once: before its charger has confirmed its safe current, whatever was in it
+from an earlier operator could let the car draw all that is built in.
+"""
 
 from __future__ import annotations
 

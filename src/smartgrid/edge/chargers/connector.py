@@ -1,4 +1,24 @@
-"""One connector (an EVSE, in 2.x): what its charger says of it, its limit, and what its substation was told."""
+"""One connector (an EVSE, in 2.x): what its charger says of it, its limit, and what its substation was told.
+
+It decides little: it is where the facts of one connector stand, so that `desk`, `sessions`, `steering`, `safe_plans`
+and `reporting` see the same ones. Who writes what:
+
+* `desk`, as the charger tells it: `status`, `car`, `reading`; `newcomer`, whose car has come just now, and
+  `unanswered`, to whose start the charger has no answer yet;
+* `sessions`, as the substation tells it: `offer`, `position`, `was_ours`, `given_back`;
+* `safe_plans`: `planned_a`, the safe current that the connector is to have, and `safe_a`, the one that was ordered;
+* `steering`: `limit_for`, the transaction that `limit` has begun for, and when the connector is looked at again;
+* `reporting`: `report`, the last one that was sent.
+
+The transaction of the car that is there is not kept here: `Charger.transaction_on` finds it. `limit_for` is another
+one, or none, for as long as no limit may be written for that car. So `is_known` and `limit_for` together say whether
+the edge knows what its charger may draw; where it does not, it reports `held_kw` as unknown, and what the substation
+has booked stays booked.
+
+Three rules are here, as they need nothing else. An older status never replaces a newer one. A reading counts with at
+most twice the rating, whatever the meter says. A meter that tells no power has it from two readings of its register,
+once the register's steps are small beside what was counted between them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""What is known of each substation: its newest offers, its chargers, and the safe currents of their connectors."""
+"""What is known of each substation: its newest offers, its chargers, and whether something is due for it.
+
+One `SubstationSeen` a substation, made when a charger or an offer first names it. `roster` keeps them. What is due is
+noted here (`is_plan_due`, `are_connectors_due`) by whoever changes something, and done by the fleet's sweep: so a
+hundred chargers that connect at once cost one plan of safe currents and one count of connectors, and not a hundred.
+"""
 
 from __future__ import annotations
 

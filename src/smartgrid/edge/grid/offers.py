@@ -1,4 +1,13 @@
-"""What a substation answers to a poll for its offers, believed within bounds."""
+"""What a substation answers to a poll for its offers, believed within bounds.
+
+An answer is taken as a whole or not at all: it is a lease, and half of one would let some cars go on by it while others
+fall back. Its end is reckoned from when it was asked for (`asked_s`), not from when it came. A field that is not known
+is ignored, as a newer substation may say more; a power, a count or a lease that cannot be makes it absurd, and then the
+answer before holds until its own lease is over.
+
+Also here, since both follow from an answer: for how long a poll is held (`wait_s`), and how often one may come
+(`interval_s`): each has all sessions of the substation, so the more these are, the rarer.
+"""
 
 from __future__ import annotations
 
