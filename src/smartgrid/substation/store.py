@@ -25,6 +25,7 @@ from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import charger_rows, migrations
 from smartgrid.substation.charger_rows import CHARGER_COLUMNS, NO_CHANGES, ChargerChanges, ChargerRow
@@ -327,24 +328,18 @@ def _open(path: Path) -> sqlite3.Connection:
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None, uri=True)
-    try:
+    with closed_if_refused(connection):
         connection.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
 def _prepared(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    try:
+    with closed_if_refused(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         if version == 0:
             migrations.create(connection)
         else:
             migrations.migrate(connection, version)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

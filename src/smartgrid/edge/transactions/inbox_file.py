@@ -24,6 +24,7 @@ from pathlib import Path
 from smartgrid.edge.ports import CarState, ChargerId
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.runtime.private_file import keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 
 APPLICATION_ID = 0x53474542  # "SGEB"
@@ -121,11 +122,8 @@ class InboxFile:
             self._file = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
             )
-            try:
+            with closed_if_refused(self._file):
                 self._prepare()
-            except BaseException:
-                self._file.close()
-                raise
         except (OSError, sqlite3.Error) as error:
             raise StartError(f"{self.path} cannot be used as an edge's inbox: {error}") from error
 
