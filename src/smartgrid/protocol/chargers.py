@@ -10,6 +10,7 @@ from smartgrid.protocol.models import WireModel
 
 MAX_NAME = 48
 MAX_CONNECTORS = 32
+"""Of one charger."""
 MIN_KEY, MAX_KEY = 16, 64
 
 

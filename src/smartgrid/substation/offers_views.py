@@ -22,6 +22,7 @@ from smartgrid.domain.held_power import Report
 from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.models import SessionBody
 from smartgrid.protocol.offers import (
+    HAS_LEFT,
     MAX_EDGE,
     MAX_WAIT_S,
     EndBody,
@@ -54,7 +55,6 @@ OFFERS_QUERY = {
     "wait_s": whole("Longest wait in seconds, with `since`.", 0, MAX_WAIT_S),
     "edge": text("Who asks: it is a lease on what this edge holds. Without it, on all.", EDGE, MAX_EDGE),
 }
-HAS_LEFT = "EVDisconnected"
 IDLE_CAR = "SuspendedEV"
 PAUSED = "SuspendedEVSE"
 log = logging.getLogger(__name__)
