@@ -28,7 +28,17 @@ from pydantic_core import to_jsonable_python
 from smartgrid.edge import commands
 from smartgrid.edge.chargers.sessions import NotGoneError
 from smartgrid.edge.limits import probe
-from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience, Payload
+from smartgrid.edge.ports import (
+    Answer,
+    CallFailure,
+    ChargerId,
+    ChargerSpec,
+    CloseCode,
+    ConnectorSpec,
+    Link,
+    Obedience,
+    Payload,
+)
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
 from smartgrid.edge.registry.replica import OPEN, About, Registered
 from smartgrid.edge.registry.spec import SpecError
@@ -42,7 +52,6 @@ from smartgrid.web.charger_views import COMMAND_TIMEOUT_S, ListQuery, Place
 from smartgrid.web.problems import ProblemError, retry_after
 
 LOOP_TIMEOUT_S = 5.0
-COME_AGAIN = 1012
 TAKEN = (commands.ACCEPTED, "RebootRequired")
 """Of a new key. One who has not answered may have taken it: both count until it comes with one of them."""
 T = TypeVar("T")
@@ -237,7 +246,7 @@ class OwnChargers:
         """It comes again by itself, and is asked for what it is registered with now."""
         link = self.connections.link_of(charger)
         if link is not None:
-            link.close(COME_AGAIN, "registered anew")
+            link.close(CloseCode.SERVICE_RESTART, "registered anew")
 
     async def _order(
         self, charger: ChargerId, body: CommandBody, transaction_id: str | None, start_id: int
