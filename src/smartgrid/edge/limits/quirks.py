@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from smartgrid.edge.limits.amps import MINIMUM_A
 from smartgrid.edge.limits.measurands import MEASURANDS
 from smartgrid.edge.ports import ProfileKind, RateUnit
 from smartgrid.runtime import json_setting
@@ -34,7 +35,7 @@ class Quirks:
     unit: RateUnit | None = None
     kinds: tuple[ProfileKind, ...] = (ProfileKind.TX, ProfileKind.TX_DEFAULT)
     stack_level: int = 0
-    minimum_a: float = 6.0
+    minimum_a: float = MINIMUM_A
     can_pause: bool = True
     is_relative: bool = False
     pause_s: float = 30.0
@@ -62,7 +63,9 @@ class QuirksEntry(BaseModel):
         DEFAULT.kinds, min_length=1, max_length=3, description="Profiles that may carry limits, in the order to try."
     )
     stack_level: int = Field(0, ge=0, le=100, description="Of all profiles.")
-    minimum_a: float = Field(6.0, ge=6, le=32, description="Least current that it takes; less is written as 0.")
+    minimum_a: float = Field(
+        MINIMUM_A, ge=MINIMUM_A, le=32, description="Least current that it takes; less is written as 0."
+    )
     can_pause: bool = Field(True, description="Takes a limit of 0; if not, its least is `minimum_a`.")
     clock: Literal["absolute", "relative"] = Field("absolute", description="Whether its clock is used in profiles.")
     pause_s: float = Field(30.0, ge=0, le=3600, description="Least time at 0 before it is given power again.")
