@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from smartgrid.edge.sharding.peers import NUMBER
 from smartgrid.http_server.client_address import networks
 from smartgrid.protocol.models import MEMBER_NAME, MemberName
 from smartgrid.runtime.settings import CallingSettings
 
 HTTP, WEBSOCKET = ("http", "https"), ("ws", "wss")
-NUMBER = "{n}"
-"""In a template of peers, the place of an edge's number."""
 
 
 def _host_label() -> str:
