@@ -130,7 +130,7 @@ class ChargerBook(Book):
         holding.charger, holding.connector = found.charger, found.connector
         self._start(holding, found)
         self._is_amid_change = False
-        self._pending.changed[holding.seq] = holding
+        self._unwritten.note(holding)
         self._collect()
         return holding, False
 
