@@ -12,7 +12,7 @@ all of them anew, in three steps:
    So a rise never makes the sum of what is booked greater than the capacity, whatever chargers do; and as each target
    fits, all get there once the falls of the others are confirmed, or their leases are over.
 
-What sessions without a charger share is the capacity less what is booked (`Substation.set_held`): these obey at once.
+What sessions without a charger share is the capacity less what is booked (`Substation.set_booked`): these obey at once.
 
 A session that has not begun, or that is to stop, is offered nothing, and so is one without a lease. It draws its
 fallback all the same, so that is set aside.
@@ -245,7 +245,7 @@ class ChargerSessions:
         return sum(each.supply.booked_kw for each in self if not each.supply.is_controlled)
 
     @property
-    def held_kw(self) -> float:
+    def beyond_offers_kw(self) -> float:
         """What is booked beyond what is offered."""
         return sum(each.supply.booked_kw - each.supply.offer_kw for each in self)
 

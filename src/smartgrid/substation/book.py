@@ -278,9 +278,9 @@ class Book:
         if self._chargers or found.connectors is not None:
             found = replace(
                 found,
-                booked_kw=self._substation.held_kw,
+                booked_kw=self._substation.booked_kw,
                 metered_kw=self._chargers.sessions.metered_kw_at(self.wall_s),
-                overbooked_kw=max(0.0, self._substation.held_kw - found.capacity_kw),
+                overbooked_kw=max(0.0, self._substation.booked_kw - found.capacity_kw),
             )
         return replace(
             found,
@@ -526,18 +526,18 @@ class Book:
     def _share(self) -> None:
         """Offer chargers what they may have now, and leave the others what is left of it."""
         chargers, substation = self._chargers, self._substation
-        if chargers or substation.held_kw:
+        if chargers or substation.booked_kw:
             may_rise = self._has_begun and self.fault is None and not self._is_amid_change
             chargers.sessions.share(may_rise=may_rise)
-            held_kw = chargers.sessions.booked_kw
-            if held_kw != substation.held_kw:
-                substation.set_held(held_kw, substation.now_s)
+            booked_kw = chargers.sessions.booked_kw
+            if booked_kw != substation.booked_kw:
+                substation.set_booked(booked_kw, substation.now_s)
                 self._note_capacity()
                 self.surprises += 1
         self._shared_revision = substation.revision
 
     def _note_capacity(self) -> None:
-        self._unwritten.note_capacity(self.wall_s, self._substation.capacity_kw, self._substation.held_kw)
+        self._unwritten.note_capacity(self.wall_s, self._substation.capacity_kw, self._substation.booked_kw)
 
     def _checkpoint(self) -> Checkpoint:
         event = self._unwritten.begin_checkpoint()
@@ -554,7 +554,7 @@ class Book:
             self._substation.capacity_kw,
             self.configured_kw,
             delivered_kwh,
-            self._substation.held_kw,
+            self._substation.booked_kw,
         )
 
     def _take_back(self, holdings: list[Holding]) -> None:

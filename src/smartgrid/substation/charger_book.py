@@ -85,12 +85,12 @@ class Offers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of chargers, for metrics: what is offered, booked beyond offers, metered, booked of uncontrolled ones, and booked
+    """Of chargers, for metrics: what is offered, metered, booked beyond offers, booked of uncontrolled ones, and booked
     beyond the capacity."""
 
     offered_kw: float
     metered_kw: float
-    held_kw: float
+    beyond_offers_kw: float
     uncontrolled_kw: float
     overbooked_kw: float
 
@@ -219,7 +219,7 @@ class ChargerBook(Book):
         sessions = self._chargers.sessions
         over_kw = max(0.0, sessions.booked_kw - self._substation.capacity_kw)
         metered_kw = sessions.metered_kw_at(self.wall_s)
-        return Totals(sessions.offered_kw, metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
+        return Totals(sessions.offered_kw, metered_kw, sessions.beyond_offers_kw, sessions.uncontrolled_kw, over_kw)
 
     # ------------------------------------------------------------------ within
 

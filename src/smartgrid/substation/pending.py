@@ -58,9 +58,9 @@ class Unwritten:
         """A row has changed."""
         self._open.changed[holding.seq] = holding
 
-    def note_capacity(self, wall_s: float, capacity_kw: float, held_kw: float) -> None:
+    def note_capacity(self, wall_s: float, capacity_kw: float, booked_kw: float) -> None:
         """There is another limit, or so much of it is booked for chargers now: an event."""
-        self._open.capacity_changes.append(CapacityChange(self.next_event(), wall_s, capacity_kw, held_kw))
+        self._open.capacity_changes.append(CapacityChange(self.next_event(), wall_s, capacity_kw, booked_kw))
 
     def next_event(self) -> int:
         """The place in the order of events of what has just happened."""

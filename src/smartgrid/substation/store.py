@@ -79,12 +79,13 @@ class KeyRow(NamedTuple):
 
 
 class CapacityChange(NamedTuple):
-    """A new limit, or other power that is held for chargers, in the order of all events."""
+    """A new limit, or other power that is booked for chargers, in the order of all events."""
 
     event: int
     wall_s: float
     capacity_kw: float
-    held_kw: float = 0.0
+    booked_kw: float = 0.0
+    """In the file, here and of a checkpoint, the column `held_kw`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Checkpoint:
     capacity_kw: float
     configured_kw: float | None
     delivered_kwh: dict[int, float]
-    held_kw: float = 0.0
+    booked_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +163,9 @@ class Store:
         )
         if not checkpoints:
             return None
-        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, held_kw = checkpoints[0]
+        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, booked_kw = checkpoints[0]
         delivered = dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True))
-        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered, held_kw)
+        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered, booked_kw)
         rows = self._read(
             f"SELECT {_ALL} FROM session WHERE ended_wall_s IS NULL OR ended_event > ? ORDER BY seq",
             checkpoint.last_event,
@@ -295,7 +296,7 @@ def _checkpoint(checkpoint: Checkpoint) -> tuple[str, Sequence[Any]]:
             checkpoint.configured_kw,
             array("q", checkpoint.delivered_kwh.keys()).tobytes(),
             array("d", checkpoint.delivered_kwh.values()).tobytes(),
-            checkpoint.held_kw,
+            checkpoint.booked_kw,
         ),
     )
 
