@@ -64,6 +64,8 @@ class Standing(Protocol):
 
     def states(self, substation: str | None) -> Iterable[ChargerState]: ...
 
+    def profiles(self, charger: ChargerId) -> Sequence[Mapping[str, Any]]: ...
+
     def probed(self, charger: ChargerId) -> None: ...
 
     def end_absent(self, charger: ChargerId) -> int: ...
@@ -135,14 +137,8 @@ class OwnChargers:
 
     def diagnostics(self, place: Place) -> Response:
         charger, row, state = self._known(ChargerId(*place))
-        messages = self._in_loop(self._messages(charger))
-        return answer(
-            {
-                "charger": self._body(charger, row, state),
-                "profiles": state.profiles if state else [],
-                "messages": messages,
-            }
-        )
+        profiles, messages = self._in_loop(self._profiles_and_messages(charger))
+        return answer({"charger": self._body(charger, row, state), "profiles": profiles, "messages": messages})
 
     # ------------------------------------------------------------------ from threads of the API
 
@@ -239,8 +235,9 @@ class OwnChargers:
         except NotGoneError as error:
             raise ProblemError(409, charger_views.IN_USE, str(error)) from error
 
-    async def _messages(self, charger: ChargerId) -> list[Any]:
-        return [to_jsonable_python(each) for each in self.connections.diagnostics(charger)]
+    async def _profiles_and_messages(self, charger: ChargerId) -> tuple[list[Any], list[Any]]:
+        messages = [to_jsonable_python(each) for each in self.connections.diagnostics(charger)]
+        return list(self.standing.profiles(charger)), messages
 
     async def _close(self, charger: ChargerId) -> None:
         """It comes again by itself, and is asked for what it is registered with now."""

@@ -23,6 +23,7 @@ orders may have left is in `held_kw`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from smartgrid.edge.limits import amps
 from smartgrid.edge.limits.metered import REACTION_S, Metered
@@ -343,10 +344,14 @@ class ConnectorLimit:
     def voltage_v(self) -> float:
         return self._voltage.assumed_v
 
-    @property
-    def carrier(self) -> ProfileKind | None:
-        """The profile that carries limits; None where the charger takes none."""
-        return self._ways.carrier
+    def profiles(self, now_s: float) -> Iterator[tuple[ProfileKind, Written, bool]]:
+        """What may stand at the charger now, as far as this edge has written it: by which profile, and whether the
+        charger has confirmed it."""
+        base = ProfileKind.TX_DEFAULT if self._ways.carrier is None else _BASE[self._ways.carrier]
+        for kind, slot in ((ProfileKind.TX, self._tx), (base, self._base)):
+            for written in slot.possible():
+                if written.at(now_s) is not None:
+                    yield kind, written, written is slot.standing
 
     @property
     def _has_base(self) -> bool:
