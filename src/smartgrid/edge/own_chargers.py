@@ -68,7 +68,11 @@ class Standing(Protocol):
 
     def probed(self, charger: ChargerId) -> None: ...
 
-    def end_absent(self, charger: ChargerId) -> int: ...
+
+class Absence(Protocol):
+    """What is done about chargers that are gone; `chargers.sessions.Sessions` is it. In the loop only."""
+
+    def end_absent(self, charger_id: ChargerId) -> int: ...
 
 
 class Connections(Protocol):
@@ -87,6 +91,7 @@ class OwnChargers:
     loop: EventLoop
     registry: Registry
     standing: Standing
+    absence: Absence
     connections: Connections
 
     def page(self, query: ListQuery) -> Response:
@@ -231,7 +236,7 @@ class OwnChargers:
     async def _end_absent(self, charger: ChargerId) -> int:
         """Raises a problem (409)."""
         try:
-            return self.standing.end_absent(charger)
+            return self.absence.end_absent(charger)
         except NotGoneError as error:
             raise ProblemError(409, charger_views.IN_USE, str(error)) from error
 

@@ -296,10 +296,6 @@ class Fleet:
         found = self.roster.get(charger)
         return None if found is None else state_of(found, self._times.now())
 
-    def end_absent(self, charger: ChargerId) -> int:
-        """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
-        return self.sessions.end_absent(charger)
-
     def profiles(self, charger: ChargerId) -> list[dict[str, Any]]:
         """The profiles that may stand at it now; none of one that is not known here."""
         found = self.roster.get(charger)
