@@ -133,10 +133,9 @@ class SettingUp:
         unit = "" if found.unit is None else found.unit.value
         charger.facts = {**charger.facts, FINGERPRINT: mark if found.has_taken else "", UNIT: unit}
         if found.refused:
-            log.info(
-                "a charger refuses some of its settings",
-                extra={"substation": charger.id.substation, "charger": charger.id.charger, "refused": found.refused},
-            )
+            log.info("a charger refuses some of its settings", extra={**charger.id._asdict(), "refused": found.refused})
+        if found.needs_reboot:
+            log.info("a charger takes some of its settings only with its next reboot", extra=charger.id._asdict())
         self._tell_unit(charger, unit)
         self._learnt(charger)
         self._go_on()
