@@ -629,7 +629,9 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     assert world.grid.counted == (2, 0)
 
 
-def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:
+def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.most_untold = 2
     world.restart()
     world.grid.outcome = Outcome.LATER
@@ -641,7 +643,7 @@ def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_
     start = {"connectorId": 1, "idTag": "C", "timestamp": timestamp, "meterStart": 20}
     assert link.say("StartTransaction", **start) is None
     assert world.stop(link, two, 20) == {}
-    assert world.fleet.desk.refused_full == 1
+    assert "too many transactions wait for their substation" in caplog.text
 
     world.grid.outcome = Outcome.DONE
     world.clock.run(60)

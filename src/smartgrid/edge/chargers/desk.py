@@ -75,12 +75,10 @@ class Desk:
     ) -> None:
         self._times, self._inbox, self.allows = times, inbox, allows
         self._connectors_changed = connectors_changed
-        self.orphans = 0
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
         """Those whose transaction the substation may yet know, since when."""
         self.is_full = False
         """Whether substations were not told of so many transactions that there may be no more."""
-        self.refused_full = 0
         self.disbelieved: Counter[str] = Counter()
         """What chargers said and cannot be, by `POWER`, `ENERGY` and `CONNECTOR`."""
         self._unkept: dict[str, Transaction] = {}
@@ -381,7 +379,6 @@ class Desk:
         return found
 
     def _note_orphan(self, charger: Charger, transaction: Transaction) -> None:
-        self.orphans += 1
         self._pace.say(
             "orphan",
             "a stop of a transaction whose start is not known",
@@ -398,7 +395,6 @@ class Desk:
             transaction.is_refused = True  # nothing will ever tell whose it was
 
     def _full(self, charger: Charger) -> None:
-        self.refused_full += 1
         text = "too many transactions wait for their substation: the charger keeps this one"
         self._pace.say("full", text, _of(charger), level=logging.ERROR)
 

@@ -164,10 +164,6 @@ class ConnectorLimit:
         """The safe current: what the TxDefaultProfile is to be."""
         self._safe_a = current_a if current_a >= self._quirks.minimum_a else 0.0
 
-    def restore(self, fallback_a: float, unit: RateUnit) -> None:
-        """The charger is known to have this TxDefaultProfile, from before."""
-        self._base.restore(Written(self._safe_limit(fallback_a, unit), unit))
-
     def told_unit(self, unit: RateUnit) -> None:
         """The charger has said which unit it takes (ChargingScheduleAllowedChargingRateUnit, RateUnit)."""
         self._ways.told_unit(unit)

@@ -43,7 +43,6 @@ class Quirks:
     sets_charge_point_max: bool = False
     meter_interval_s: int | None = None
     measurands: tuple[str, ...] = MEASURANDS
-    sends_authorize: bool = True
 
 
 DEFAULT = Quirks()
@@ -73,7 +72,6 @@ class QuirksEntry(BaseModel):
     sets_charge_point_max: bool = Field(False, description="Wants a ChargePointMaxProfile of its rating at set-up.")
     meter_interval_s: int | None = Field(None, ge=1, le=900, description="Between meter values. Default: by number.")
     measurands: tuple[str, ...] = Field(MEASURANDS, min_length=1, max_length=20, description="To ask for.")
-    sends_authorize: bool = Field(True, description="Asks for a tag before it starts.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> QuirksEntry:

@@ -87,9 +87,6 @@ class Slot:
         self.is_known, self.standing = True, None
         self.lost(None, -math.inf)
 
-    def restore(self, written: Written) -> None:
-        self.is_known, self.standing = True, written
-
     @property
     def in_flight(self) -> Written | None:
         """The last of those that wait for an answer."""

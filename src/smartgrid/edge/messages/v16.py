@@ -21,7 +21,6 @@ def booted(payload: Payload) -> Booted:
         vendor=text(payload.get("chargePointVendor"), 64),
         model=text(payload.get("chargePointModel"), 64),
         firmware=text(payload.get("firmwareVersion"), 64),
-        serial=text(payload.get("chargePointSerialNumber") or payload.get("chargeBoxSerialNumber"), 64),
     )
 
 

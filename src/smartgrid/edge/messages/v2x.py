@@ -26,7 +26,6 @@ def booted(payload: Payload) -> Booted:
         vendor=text(station.get("vendorName"), 64),
         model=text(station.get("model"), 64),
         firmware=text(station.get("firmwareVersion"), 64),
-        serial=text(station.get("serialNumber"), 64),
     )
 
 

@@ -49,7 +49,6 @@ class Booted:
     vendor: str = ""
     model: str = ""
     firmware: str = ""
-    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
