@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from smartgrid.domain import quanta
 from smartgrid.domain.ceiling import Ceiling
@@ -381,16 +382,20 @@ class ChargerSessions:
         return {session_id: share for (_, session_id, _), share in zip(needs, shares, strict=True)}
 
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:
+        """Give away what is neither booked nor the target of a session without a charger, as far as targets want it.
+
+        A fall that is not confirmed yet is still booked: what it will free is not given to anybody before.
+        """
         others_kw = sum(targets[session.session_id] for session in self._substation.active)
         room_kw = self._substation.capacity_kw - self.booked_kw - others_kw
         if room_kw < -TOLERANCE_KW:
             return  # also what is booked already is better given up
         rising = []
-        for charger in sorted(mine, key=_turn):
+        for charger in sorted(mine, key=attrgetter("turn")):
             target_kw, booked_kw = targets[charger.session_id], charger.supply.booked_kw
             if target_kw < max(charger.power_kw, charger.range.min_kw):
-                continue
-            if charger.power_kw < charger.range.min_kw:
+                continue  # it is to have less than now, or nothing
+            if charger.power_kw < charger.range.min_kw:  # it has nothing yet, and less than its minimum is of no use
                 need_kw = max(0.0, charger.range.min_kw - booked_kw)
                 if need_kw > max(0.0, room_kw) + TOLERANCE_KW:
                     break  # whoever is newer does not take what this one waits for
@@ -423,7 +428,3 @@ def _whole_watts(power_kw: float, least_kw: float) -> float:
     if power_kw < least_kw - TOLERANCE_KW:
         return 0.0
     return max(least_kw, math.floor((power_kw + TOLERANCE_KW) * 1000) / 1000)
-
-
-def _turn(charger: ChargerSession) -> tuple[float, int]:
-    return charger.turn

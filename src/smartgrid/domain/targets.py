@@ -50,8 +50,9 @@ def targets_kw(capacity_kw: float, needs: Sequence[Need], besides_kw: float = 0.
         fed.add(number)
     ranges = [_with_anyway(needs[number]) for number in sorted(fed)]
     left_kw = capacity_kw - besides_kw - sum(need.anyway_kw for n, need in enumerate(needs) if n not in fed)
+    shared_kw = max(left_kw, sum(power.min_kw for power in ranges))  # what is drawn anyway pauses nobody who is fed
     shares = dict.fromkeys(range(len(needs)), 0.0)
-    shares |= zip(sorted(fed), share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges), strict=True)
+    shares |= zip(sorted(fed), share_kw(shared_kw, ranges), strict=True)
     return list(shares.values())
 
 
