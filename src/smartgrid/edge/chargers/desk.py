@@ -51,11 +51,15 @@ log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
 """A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
 SETTLE_S = 10.0
+"""For so long no limit is written for a start from a queue, as its stop may be the next message in it."""
 STOPS_ITSELF_S = 10.0
 """A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
 FOUND_AFTER_S = 15.0
+"""For so long after the connection the start of a transaction that nobody knows may yet come."""
 FOUND_AGAIN_S = 300.0
+"""Values of a transaction that has ended within this are its closing ones, and no sign that it goes on."""
 LEAST_DRAWN_KW = 0.5
+"""Less than this may be a meter's error, or what a charger takes for itself."""
 POWER, ENERGY, CONNECTOR = "power", "energy", "connector"
 DISBELIEVED = (POWER, ENERGY, CONNECTOR)
 Then = Callable[[], None]

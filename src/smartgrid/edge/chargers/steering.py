@@ -41,7 +41,9 @@ from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
 FIRST_STOP_S, MOST_STOP_S = 20.0, 600.0
+"""Between two orders to stop: the first pause, which doubles up to the other."""
 SURE_TRIES = 3
+"""A charger that has said so often that it has no such transaction is believed, unless its car draws more than this."""
 LEAST_DRAWN_KW = 0.1
 REFUSED_FOR_S = 300.0
 """A car without a session is held at 0 A by profiles of this life, renewed."""

@@ -14,6 +14,7 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.ports import Offers, OpenSession
 
 A_CHARGER_S = 0.01
+"""A plan is reckoned for all chargers of a substation: not oftener than each of them makes so long."""
 
 
 @dataclass(slots=True)
