@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -67,16 +67,14 @@ class Deliveries:
         self._next_of, self._start_order, self._told = next_of, start_order, told
         self._lanes: dict[tuple[ChargerId, int], _Lane] = {}
         self._substations: dict[str, _Substation] = {}
-        self.results: Counter[str] = Counter()
 
     def look(self, charger: ChargerId, connector: int) -> None:
         """There may be something to tell of this connector. Cheap where there is not, or it is seen to already."""
         if (charger, connector) in self._lanes or self._next_of(charger, connector) is None:
             return
-        self._queue(self._lanes.setdefault((charger, connector), self._lane(charger, connector)))
-
-    def _lane(self, charger: ChargerId, connector: int) -> _Lane:
-        return _Lane(charger, connector, Backoff(FIRST_DELAY_S, MOST_DELAY_S, self._rng))
+        backoff = Backoff(FIRST_DELAY_S, MOST_DELAY_S, self._rng)
+        lane = self._lanes[charger, connector] = _Lane(charger, connector, backoff)
+        self._queue(lane)
 
     def _queue(self, lane: _Lane) -> None:
         substation = self._substations.setdefault(lane.charger.substation, _Substation())
@@ -149,7 +147,6 @@ class Deliveries:
         why: str,
     ) -> None:
         substation.under_way -= 1
-        self.results[outcome.value] += 1
         if outcome is Outcome.LATER:
             self._later(lane.backoff.next_s(), lambda: self._queue(lane))
         else:
