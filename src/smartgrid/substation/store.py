@@ -2,7 +2,13 @@
 
 What is written is what was promised: starts, ends, numbers of tries, limits. Power and energy of the sessions follow
 from it by replay (`recovery`) from a checkpoint, which holds what each had been delivered at one moment, up to the last
-sign of life. So a commit costs the same with ten sessions and with ten thousand.
+sign of life. So a commit costs the same with ten sessions and with ten thousand. Sessions with a charger are not
+replayed, as their charger meters them: they are written as they are (`charger_rows`).
+
+A commit is one transaction: all of a batch or nothing, on the disk when it returns. Readers have a connection of their
+own, and in a write-ahead log wait for no writer. A folder is one process's: it is locked for as long as the store is
+open. A file is looked at before it is used, read-only, so that one that is damaged, another program's or of a newer
+version is refused just as it is; one of an older version is brought up to date in one transaction (`migrations`).
 """
 
 from __future__ import annotations
@@ -141,8 +147,8 @@ class Store:
         self.path = data_dir / "substation.db"
         self._lock_fd = _lock_folder(data_dir)
         try:
-            self._writer = _open(self.path)
-            self._reader = _connect(self.path)
+            with closed_if_refused(_open(self.path)) as self._writer:
+                self._reader = _connect(self.path)
         except BaseException:
             os.close(self._lock_fd)
             raise
