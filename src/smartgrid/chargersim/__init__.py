@@ -2,7 +2,7 @@
 
     car.py       what a battery wants
     outlet.py    one connector: pilot, contactor, current, the register      pure: time is an argument
-    profiles.py  charging profiles by the standard's own rules
+    profiles.py  charging profiles by the standard's own rules; installed.py: which of them a charger has
     mailbox.py   calls: one under way, transaction messages kept until they are taken
     charger.py   the state machine; behaviour.py has its faults by name, transaction.py what it remembers of a charge
     dialect_16.py, dialect_201.py   the same in the words of OCPP 1.6 and 2.0.1; dialect.py: what both have
