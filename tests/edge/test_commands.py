@@ -94,3 +94,20 @@ def test_an_answer_is_told_in_the_chargers_own_word(answer: dict[str, object], r
 def test_what_a_command_lacks_is_said(command: dict[str, object], sentence: str):
     with pytest.raises(ValidationError, match=sentence):
         CommandBody.model_validate(command)
+
+
+def test_an_id_that_is_longer_than_ocpp_allows_is_cut_as_it_could_not_be_sent():
+    stop = commands.stop_call("T" * 60, OcppVersion.V201)
+
+    assert stop is not None
+    assert is_valid(stop, OcppVersion.V201)
+
+
+@pytest.mark.parametrize(
+    ("transaction_id", "version"),
+    [("", OcppVersion.V201), ("", OcppVersion.V16), ("no number", OcppVersion.V16)],
+)
+def test_a_transaction_without_an_id_that_its_charger_could_know_cannot_be_stopped(
+    transaction_id: str, version: OcppVersion
+):
+    assert commands.stop_call(transaction_id, version) is None

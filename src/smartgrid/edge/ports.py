@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Protocol
 
 Payload = Mapping[str, Any]
@@ -58,6 +58,16 @@ class Answer:
     """Of a CALLERROR, such as NotSupported."""
 
 
+class CloseCode(IntEnum):
+    """Why the edge ends a connection (RFC 6455, 7.4.1, and IANA's list)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    POLICY = 1008
+    SERVICE_RESTART = 1012  # come again
+
+
 class Link(Protocol):
     """One WebSocket connection of one charger."""
 
@@ -87,7 +97,8 @@ class Link(Protocol):
     def refuse(self, message_id: str, code: str, description: str) -> None:
         """Answer with a CALLERROR: only for what is the charger's fault."""
 
-    def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection. The reason is for whoever reads the charger's log."""
 
 
 class Upward(Protocol):

@@ -1,6 +1,9 @@
 """Several edges share the substations: who has which, and what becomes of chargers that arrive elsewhere.
 
-The parts are those of `sharding/`; here they stand between this edge's listener and its peers.
+The parts are those of `sharding/`; here they stand between this edge's listener and its peers. The listener asks at
+each connection, before it has judged anything: `pass_on` whether it is another edge's, which then has the socket; else
+`vouched` what a peer that has passed it on to us has seen of it, which then stands in place of what we see. Nothing is
+passed on twice: two edges that take each other for the owner would pass a charger round for ever.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from smartgrid.protocol.models import WireModel
 
 MAX_NAME = 48
 MAX_CONNECTORS = 32
+"""Of one charger."""
 MIN_KEY, MAX_KEY = 16, 64
 
 
@@ -151,9 +152,21 @@ class MessageBody(WireModel):
     payload: Any
 
 
+class ProfileBody(WireModel):
+    """A charging profile that may stand at a charger, as its edge has written it."""
+
+    connector: int
+    purpose: Literal["TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"]
+    limit: float = Field(description="That rules now, in `unit`: amperes of each phase, or watts of all.")
+    unit: Literal["A", "W"]
+    ends_in_s: int | None = Field(description="When it is over at the latest; null of one that stays.")
+    then_limit: float | None = Field(description="What rules from then on, where the profile itself says so.")
+    confirmed: bool = Field(description="Whether the charger has accepted it; else its answer is not known.")
+
+
 class DiagnosticsBody(WireModel):
     """What helps to find out why a charger does not do what it should."""
 
     charger: ChargerBody
-    profiles: list[dict[str, Any]] = Field(description="The profiles that it was given, by connector and purpose.")
+    profiles: list[ProfileBody] = Field(description="The profiles that may stand at it, by connector and purpose.")
     messages: list[MessageBody] = Field(description="The last ones, the oldest first. Keys and tags are not in them.")

@@ -402,21 +402,21 @@ def test_an_operator_ends_the_session_of_a_charger_that_has_been_away_for_a_leas
     link, transaction = charging(world)
     world.value(link, transaction, wh=5000)
     with pytest.raises(NotGoneError, match="stop its session first"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
     world.fleet.disconnected(link)
     world.clock.run(LEASE_S - 10)
     world.offer(5.0)
     with pytest.raises(NotGoneError, match="ask again in 10 s"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
     assert world.grid.ends == []
 
     world.clock.run(11)
     world.offer(5.0)
-    assert world.fleet.end_absent(link.charger) == 1
+    assert world.fleet.sessions.end_absent(link.charger) == 1
     world.clock.run(1)
     assert [end.energy_kwh for end in world.grid.ends] == [5.0]
-    assert world.fleet.end_absent(link.charger) == 0
+    assert world.fleet.sessions.end_absent(link.charger) == 0
 
 
 def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
@@ -424,7 +424,7 @@ def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
     world.fleet.disconnected(link)
     world.clock.run(LEASE_S + 1)
     world.offer(5.0)
-    world.fleet.end_absent(link.charger)
+    world.fleet.sessions.end_absent(link.charger)
     world.clock.run(1)
 
     world.stop(world.connect(), transaction, 7000)
@@ -437,15 +437,15 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     world.restart()
     world.offer(0.0, is_ours=False)
     with pytest.raises(NotGoneError, match="ask again in"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
     world.clock.run(LEASE_S + 1)
     world.offer(5.0, is_ours=False)
     with pytest.raises(NotGoneError, match="another edge"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
     world.offer(0.0, is_ours=False)
-    assert world.fleet.end_absent(link.charger) == 1
+    assert world.fleet.sessions.end_absent(link.charger) == 1
     world.clock.run(1)
     assert len(world.grid.ends) == 1
 
@@ -629,7 +629,9 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     assert world.grid.counted == (2, 0)
 
 
-def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:
+def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.most_untold = 2
     world.restart()
     world.grid.outcome = Outcome.LATER
@@ -641,7 +643,7 @@ def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_
     start = {"connectorId": 1, "idTag": "C", "timestamp": timestamp, "meterStart": 20}
     assert link.say("StartTransaction", **start) is None
     assert world.stop(link, two, 20) == {}
-    assert world.fleet.desk.refused_full == 1
+    assert "too many transactions wait for their substation" in caplog.text
 
     world.grid.outcome = Outcome.DONE
     world.clock.run(60)
@@ -900,8 +902,7 @@ def test_an_order_that_is_never_understood_is_set_aside_said_and_what_is_behind_
     world.grid.outcome = Outcome.UNUSABLE
     first = world.start(link, tag="FIRST")
     world.clock.run(MOST_UNUSABLE * MOST_DELAY_S)
-    assert world.fleet.deliveries.results["refused"] == 1
-    assert "refused the start of a transaction for good" in caplog.text
+    assert caplog.text.count("refused the start of a transaction for good") == 1
 
     world.grid.outcome = Outcome.DONE
     world.stop(link, first, 2000)

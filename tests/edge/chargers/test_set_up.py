@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,11 @@ def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) ->
 
 def test_a_2x_charger_is_set_up_by_its_variables(world: World) -> None:
     assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"
+
+
+def test_settings_that_need_a_reboot_are_said_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    link = world.connect()
+    while link.calls:
+        link.calls.pop(0).accept(status="RebootRequired")
+    assert "only with its next reboot" in caplog.text

@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
 from smartgrid.edge.chargers.answers_v2x import AnswersV2x
 from smartgrid.edge.chargers.answers_v16 import AnswersV16
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.desk import Desk
-from smartgrid.edge.chargers.picture import Counts, counts_of, state_of
+from smartgrid.edge.chargers.picture import Counts, counts_of, profiles_of, state_of
 from smartgrid.edge.chargers.reporting import Reporting
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.safe_plans import SafePlans
@@ -295,9 +296,10 @@ class Fleet:
         found = self.roster.get(charger)
         return None if found is None else state_of(found, self._times.now())
 
-    def end_absent(self, charger: ChargerId) -> int:
-        """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
-        return self.sessions.end_absent(charger)
+    def profiles(self, charger: ChargerId) -> list[dict[str, Any]]:
+        """The profiles that may stand at it now; none of one that is not known here."""
+        found = self.roster.get(charger)
+        return [] if found is None else profiles_of(found, self._times.now())
 
     def states(self, substation: str | None = None) -> Iterable[ChargerState]:
         """Of all, or of one substation's."""

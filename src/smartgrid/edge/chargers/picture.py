@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
-from smartgrid.edge.ports import Obedience
+from smartgrid.edge.limits.slot import Written
+from smartgrid.edge.ports import Obedience, ProfileKind
 from smartgrid.edge.state import ChargerState, ConnectorState
 
 _DISOBEDIENT = frozenset({Obedience.REJECTS, Obedience.IGNORES})
@@ -59,6 +62,32 @@ def state_of(charger: Charger, now_s: float) -> ChargerState:
         profile_writes=charger.pace.writes(now_s),
         connectors=tuple(_connector(charger, each, now_s) for _, each in sorted(charger.connectors.items())),
     )
+
+
+def profiles_of(charger: Charger, now_s: float) -> list[dict[str, Any]]:
+    """The profiles that may stand at it, by connector and purpose; one that ends is over in `ends_in_s` at the latest,
+    and `then_limit` rules from then on, if there is one."""
+    return [
+        _profile(connector.number, kind, written, now_s, is_confirmed=is_confirmed)
+        for _, connector in sorted(charger.connectors.items())
+        if connector.limit is not None
+        for kind, written, is_confirmed in connector.limit.profiles(now_s)
+    ]
+
+
+def _profile(
+    connector: int, kind: ProfileKind, written: Written, now_s: float, *, is_confirmed: bool
+) -> dict[str, Any]:
+    will_end = now_s < written.ends_s < math.inf
+    return {
+        "connector": connector,
+        "purpose": kind.value,
+        "limit": written.at(now_s),
+        "unit": written.unit.value,
+        "ends_in_s": round(written.ends_s - now_s) if will_end else None,
+        "then_limit": written.then_limit if will_end else None,
+        "confirmed": is_confirmed,
+    }
 
 
 def _connector(charger: Charger, connector: Connector, now_s: float) -> ConnectorState:

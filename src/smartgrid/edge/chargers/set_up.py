@@ -3,7 +3,7 @@
 Many chargers send no BootNotification when they come back, so everything begins with the connection; and some say
 nothing at all: they are asked for their status (and for their boot, if it was never seen), spread over some seconds.
 
-The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one after the other. One that has been had is
+The set-up itself is a dialogue of seven to thirteen calls, one after the other (`limits.setup`). One that was had is
 remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
 not asked again. An edge that has just started does not know yet how many will come, and so how often each meter should
 be read: any of the usual intervals is as good. `ABREAST` chargers are set up at a time.
@@ -133,10 +133,9 @@ class SettingUp:
         unit = "" if found.unit is None else found.unit.value
         charger.facts = {**charger.facts, FINGERPRINT: mark if found.has_taken else "", UNIT: unit}
         if found.refused:
-            log.info(
-                "a charger refuses some of its settings",
-                extra={"substation": charger.id.substation, "charger": charger.id.charger, "refused": found.refused},
-            )
+            log.info("a charger refuses some of its settings", extra={**charger.id._asdict(), "refused": found.refused})
+        if found.needs_reboot:
+            log.info("a charger takes some of its settings only with its next reboot", extra=charger.id._asdict())
         self._tell_unit(charger, unit)
         self._learnt(charger)
         self._go_on()

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.commands import stop_call
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.limits.payloads import clear_profile, composite_limit, get_composite_schedule, set_charging_profile
 from smartgrid.edge.messages.lenient import text
@@ -35,13 +36,14 @@ from smartgrid.edge.ports import (
     Link,
     OcppVersion,
     Offer,
-    Payload,
 )
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
 FIRST_STOP_S, MOST_STOP_S = 20.0, 600.0
+"""Between two orders to stop: the first pause, which doubles up to the other."""
 SURE_TRIES = 3
+"""A charger that has said so often that it has no such transaction is believed, unless its car draws more than this."""
 LEAST_DRAWN_KW = 0.1
 REFUSED_FOR_S = 300.0
 """A car without a session is held at 0 A by profiles of this life, renewed."""
@@ -206,7 +208,7 @@ class Steering:
     def _stop(self, charger: Charger, connector: Connector, transaction: Transaction, now_s: float) -> None:
         delay_s = min(MOST_STOP_S, FIRST_STOP_S * 2.0**connector.stop_tries)
         connector.stop_s = now_s + delay_s * self._times.rng.uniform(0.8, 1.2)
-        if charger.link is not None and (call := stop_call(charger.link.version, transaction)) is not None:
+        if charger.link is not None and (call := stop_call(transaction.transaction_id, charger.link.version)):
             connector.stop_tries += 1
             answered = self._on_stop(charger, connector, transaction)
             charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}")
@@ -249,17 +251,6 @@ def accepted(answer: Answer) -> bool | None:
     if answer.payload is not None:
         return text(answer.payload.get("status")).lower() == "accepted"
     return False if answer.failure is CallFailure.REFUSED else None
-
-
-def stop_call(version: OcppVersion, transaction: Transaction) -> tuple[str, Payload] | None:
-    """The call that stops it; None where no one knows its id."""
-    if not transaction.transaction_id:
-        return None
-    if version is not OcppVersion.V16:
-        return "RequestStopTransaction", {"transactionId": transaction.transaction_id[:36]}
-    if not transaction.transaction_id.isdecimal():
-        return None
-    return "RemoteStopTransaction", {"transactionId": int(transaction.transaction_id)}
 
 
 _RESULTS = {True: "accepted", False: "rejected", None: "unknown"}

@@ -1,4 +1,9 @@
-"""What is known of each substation: its newest offers, its chargers, and the safe currents of their connectors."""
+"""What is known of each substation: its newest offers, its chargers, and whether something is due for it.
+
+One `SubstationSeen` a substation, made when a charger or an offer first names it. `roster` keeps them. What is due is
+noted here (`is_plan_due`, `are_connectors_due`) by whoever changes something, and done by the fleet's sweep: so a
+hundred chargers that connect at once cost one plan of safe currents and one count of connectors, and not a hundred.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.ports import Offers, OpenSession
 
 A_CHARGER_S = 0.01
+"""A plan is reckoned for all chargers of a substation: not oftener than each of them makes so long."""
 
 
 @dataclass(slots=True)

@@ -47,6 +47,11 @@ def to_amperes(limit_value: float, unit: RateUnit, voltage_v: float, phases: int
     return limit_value if unit is RateUnit.AMPERES else limit_value / (voltage_v * phases)
 
 
+def nominal_kw(current_a: float, phases: int) -> float:
+    """What a current on each of so many phases is, at the nominal voltage."""
+    return current_a * NOMINAL_V * phases / 1_000
+
+
 class Voltage:
     """The voltage to reckon with: the metered one, never less than it, and steady.
 

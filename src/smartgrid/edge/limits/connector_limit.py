@@ -23,6 +23,7 @@ orders may have left is in `held_kw`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from smartgrid.edge.limits import amps
 from smartgrid.edge.limits.metered import REACTION_S, Metered
@@ -162,10 +163,6 @@ class ConnectorLimit:
     def fallback(self, current_a: float, now_s: float) -> None:
         """The safe current: what the TxDefaultProfile is to be."""
         self._safe_a = current_a if current_a >= self._quirks.minimum_a else 0.0
-
-    def restore(self, fallback_a: float, unit: RateUnit) -> None:
-        """The charger is known to have this TxDefaultProfile, from before."""
-        self._base.restore(Written(self._safe_limit(fallback_a, unit), unit))
 
     def told_unit(self, unit: RateUnit) -> None:
         """The charger has said which unit it takes (ChargingScheduleAllowedChargingRateUnit, RateUnit)."""
@@ -343,10 +340,14 @@ class ConnectorLimit:
     def voltage_v(self) -> float:
         return self._voltage.assumed_v
 
-    @property
-    def carrier(self) -> ProfileKind | None:
-        """The profile that carries limits; None where the charger takes none."""
-        return self._ways.carrier
+    def profiles(self, now_s: float) -> Iterator[tuple[ProfileKind, Written, bool]]:
+        """What may stand at the charger now, as far as this edge has written it: by which profile, and whether the
+        charger has confirmed it."""
+        base = ProfileKind.TX_DEFAULT if self._ways.carrier is None else _BASE[self._ways.carrier]
+        for kind, slot in ((ProfileKind.TX, self._tx), (base, self._base)):
+            for written in slot.possible():
+                if written.at(now_s) is not None:
+                    yield kind, written, written is slot.standing
 
     @property
     def _has_base(self) -> bool:
@@ -460,9 +461,12 @@ class ConnectorLimit:
     def _next_limit(
         self, slot: Slot, unit: RateUnit, then_limit: float | None, now_s: float, life_s: int
     ) -> float | None:
-        """The limit to write, before `then_limit` if there is one; None if what stands is right for now."""
+        """The limit to write, before `then_limit` if there is one; None if what stands is right for now.
+
+        `at` is the limit that rules as far as is confirmed, `most` the greatest that may rule.
+        """
         want = self._wanted(unit)
-        if slot.in_flight is not None:
+        if slot.in_flight is not None:  # an answer is waited for: only less, or another unit, goes out before it comes
             return want if slot.in_flight.unit is not unit or want < slot.in_flight.limit - _SAME else None
         standing = slot.standing
         if standing is not None and standing.unit is not unit:
@@ -470,14 +474,15 @@ class ConnectorLimit:
         at = self._standing_limit(standing, unit, now_s)
         most = max((w.at(now_s) or 0.0 for w in slot.possible() if w.unit is unit), default=at)
         is_due = now_s >= self._retry_s
-        if want < max(at, most) - _SAME:
+        if want < max(at, most) - _SAME:  # a fall: at once, but not what was just refused, or had no answer
             return want if is_due or all(abs(w.limit - want) > _SAME for w in slot.possible()) else None
         is_other_then = then_limit is not None and standing is not None and standing.last != then_limit
         if not is_due or (life_s < self._worthwhile_s and not is_other_then):
-            return None
+            return None  # a profile that ends in a moment is not worth its write
         if not is_other_then and want > most + _SAME and self._may_rise(want - most, most, unit, now_s):
             self._rise_sequence = self._sequence + 1
             return want
+        # No rise, or not yet: written is at the most what rules, and only if that is not sure, or about to end.
         is_first = standing is None and self._is_first and want != at
         if is_other_then or is_first or self._limit_again or not slot.is_certain:
             return min(want, max(at, most))

@@ -1,7 +1,14 @@
 """In which way a charger takes limits: which profile carries them, in which unit, and whether it takes 0.
 
-Chargers differ, and say so only by refusing. So the ways that the quirks leave open are gone through, in order, and
-what is refused is not tried again until the charger gets a new chance.
+Chargers differ, and say so only by refusing. So the ways that the quirks leave open are gone through in order, and what
+is refused is not tried again until the charger gets a new chance (`trust`). A refusal means as little as it can:
+
+* a limit of 0 that is refused may have been refused for the 0 alone: the least current is tried next, and only when
+  that is refused too, the way itself is given up;
+* a profile that is refused in one unit is tried in the other, unless it is known which unit the charger takes;
+* a profile that is accepted and has no effect is given up in both units, as the unit cannot be the reason.
+
+The *carrier* is the first profile that is left, None if none is: then the charger rejects limits.
 """
 
 from __future__ import annotations

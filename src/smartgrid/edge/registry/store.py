@@ -48,6 +48,7 @@ from smartgrid.edge.registry.replica import (
 from smartgrid.protocol.chargers import MAX_CONNECTORS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 
 FILE_NAME = "chargers.sqlite"
@@ -114,8 +115,8 @@ class Registry:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             keep_private(path)
-            self._writer = _writer(path)
-            self._reader = _connect(path, "ro")
+            with closed_if_refused(_writer(path)) as self._writer:
+                self._reader = _connect(path, "ro")
         except (sqlite3.Error, OSError) as error:
             raise RegistryError(f"{path} cannot be opened as the registry of chargers: {error}") from error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
@@ -399,8 +400,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _writer(path: Path) -> sqlite3.Connection:
-    connection = _connect(path, "rwc")
-    try:
+    with closed_if_refused(_connect(path, "rwc")) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         program = connection.execute("PRAGMA application_id").fetchone()[0]
         if (program, version) not in ((0, 0), (APPLICATION_ID, SCHEMA_VERSION)):
@@ -409,9 +409,6 @@ def _writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         if version == 0:
             connection.executescript(_SCHEMA)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

@@ -1,4 +1,8 @@
-"""Rows of the registry as edges tell them to each other: `GET /registry/changes`. Hashes of keys are in it, no keys."""
+"""Rows of the registry as edges tell them to each other: `GET /registry/changes`. Hashes of keys are in it, no keys.
+
+What another edge tells is believed within the bounds of the API, row by row, and merged by the rule of `replica`. While
+a grid is being upgraded edges are of two versions: a field that is not known is ignored.
+"""
 
 from __future__ import annotations
 

@@ -13,12 +13,11 @@ import logging
 import random
 from collections.abc import Callable, Iterable
 
-from smartgrid.edge.ports import Link
+from smartgrid.edge.ports import CloseCode, Link
 from smartgrid.edge.sharding.shards import Shards
 from smartgrid.runtime.tasks import Tasks
 
 SPREAD_S = 10.0
-SERVICE_RESTART = 1012
 REASON = "another edge has this substation now"
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class Handover:
             await asyncio.sleep(self._spread_s / len(leaving))
             if self._shards.route(link.charger) is not None:
                 self.handed_over += 1
-                link.close(SERVICE_RESTART, REASON)
+                link.close(CloseCode.SERVICE_RESTART, REASON)
         await asyncio.sleep(self._spread_s / 10)
         here = {each.charger.substation for each in self._links()}
         for substation in list(self._watched()):

@@ -1,4 +1,20 @@
-"""Which substations are this edge's, as of now."""
+"""Which substations are this edge's, as of now.
+
+Two questions are answered from memory, for every charger that connects: who are the edges, and which of them owns this
+substation. Who is there is found out by looking (`look`): every `LOOK_INTERVAL_S` each edge opens a connection to the
+port for chargers of each other one, and closes it. That port is what is needed of a peer, as chargers are passed on to
+it; an edge whose API answers and whose port does not would be no use as an owner. Names are resolved anew each time, so
+a pod that comes back at another address is found.
+
+What one look has seen goes through `membership`, which keeps a peer for a minute after it was last seen, and so decides
+who counts; `rendezvous` draws the owner from those that count. No edge asks another for its opinion. For a few seconds
+two edges may disagree, and both, or neither, take a substation for theirs. That does no harm: a charger is passed on
+once and then served where it is, and which edge lets a charger draw is decided by the substation, which has one holder
+for each session (docs/chargers-protocol.md).
+
+The owner of each substation is remembered until the members change; then `on_change` is called, and `handover` sends
+chargers to where they belong. An edge that is alone looks for nobody, and owns everything.
+"""
 
 from __future__ import annotations
 

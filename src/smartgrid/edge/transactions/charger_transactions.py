@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from smartgrid.edge.messages.values import EventKind, EventTold, StartTold, StopTold, ValuesTold
 from smartgrid.edge.ports import ChargerId, OpenSession
 from smartgrid.edge.transactions.transaction import Transaction, key_of, number_of
+from smartgrid.protocol.offers import HAS_LEFT
 
 REMEMBERED = 4
 MOST = 200
@@ -218,7 +219,7 @@ class ChargerTransactions:
         """There is no car on it (any more): the open one is over, if its stop did not come."""
         found = self.open_on(connector)
         if found is not None:
-            found.end(wall_s, "EVDisconnected")
+            found.end(wall_s, HAS_LEFT)
         return found
 
     def told_by_substation(self, session: OpenSession, wall_s: float) -> tuple[Transaction | None, bool]:
