@@ -45,7 +45,7 @@ class Standing(Protocol):
 
     def state(self, charger: ChargerId) -> ChargerState | None: ...
 
-    def states(self, substation: str | None) -> Iterable[ChargerState]: ...
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]: ...
 
     def probed(self, charger: ChargerId) -> None: ...
 
@@ -73,8 +73,8 @@ class OwnChargers:
     def page(self, query: ListQuery) -> Response:
         after = None if query.after is None else ChargerId(*query.after)
         rows = {each.charger: each for each in self.registry.page(query.limit + 1, after, query.substation)}
-        states = {each.id: each for each in self._in_loop(self._states(query.substation))}
-        places = sorted({*rows, *(place for place in states if after is None or place > after)})[: query.limit + 1]
+        states = {each.id: each for each in self._in_loop(self._states(query.substation, after, query.limit + 1))}
+        places = sorted({*rows, *states})[: query.limit + 1]
         shown = places[: query.limit]  # none of them is beyond the last of `rows` and registered all the same
         found = [self._body(place, rows.get(place), states.get(place)) for place in shown]
         cursor = charger_views.next_cursor(Place(*shown[-1])) if len(places) > query.limit else None
@@ -209,8 +209,8 @@ class OwnChargers:
 
     # ------------------------------------------------------------------ in the loop
 
-    async def _states(self, substation: str | None) -> list[ChargerState]:
-        return list(self.standing.states(substation))
+    async def _states(self, substation: str | None, after: ChargerId | None, most: int) -> list[ChargerState]:
+        return list(self.standing.states(substation, after, most))
 
     async def _state(self, charger: ChargerId) -> ChargerState | None:
         return self.standing.state(charger)

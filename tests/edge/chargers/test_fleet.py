@@ -739,8 +739,9 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert (state.vendor, state.model, state.firmware, state.version) == ("V", "M", "1.2", OcppVersion.V16)
     assert (connector.status, connector.session_id, connector.transaction_id) == ("Charging", "s1", str(transaction))
     assert (connector.offer_kw, connector.limit_a, connector.power_kw, connector.fallback_a) == (11.0, 15.9, 10.9, 6.0)
-    assert world.fleet.states("elsewhere") == []
-    assert len(list(world.fleet.states(None))) == 1
+    assert world.fleet.states("elsewhere", None, 9) == []
+    assert world.fleet.states(None, link.charger, 9) == []
+    assert world.fleet.states(None, None, 9) == [state]
 
 
 def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:

@@ -176,3 +176,26 @@ def test_a_charger_whose_substation_is_ours_again_before_its_turn_stays(monkeypa
         await handover.close()
 
     run(scenario)
+
+
+def test_a_charger_that_came_back_through_an_edge_that_did_not_know_yet_is_sent_again() -> None:
+    async def scenario() -> None:
+        found = Shards("edge-0", peers(edge_0=1, edge_1=free_port()))
+        charger = next(each for each in CHARGERS if found.owner_of(each.substation))
+        links = [ClosableLink(charger), ClosableLink(charger)]
+        unwatched: list[str] = []
+        handover = Handover(
+            found,
+            lambda: [each for each in links if not each.closed][:1],  # type: ignore[misc]
+            unwatched.append,
+            lambda: [charger.substation],
+            spread_s=0.05,
+        )
+
+        handover.owners_changed()
+        await until(lambda: all(each.closed for each in links) and bool(unwatched))
+
+        assert handover.handed_over == len(links)
+        await handover.close()
+
+    run(scenario)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
 from smartgrid.edge.chargers.answers_v2x import AnswersV2x
@@ -299,11 +300,11 @@ class Fleet:
         """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
         return self.sessions.end_absent(charger)
 
-    def states(self, substation: str | None = None) -> Iterable[ChargerState]:
-        """Of all, or of one substation's."""
-        now_s = self._times.now()
-        found = self.roster if substation is None else self.roster.substation(substation).chargers
-        return [state_of(each, now_s) for each in found]
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]:
+        """The first `most` that come after `after`, by substation and name; of one substation or of all."""
+        now_s, seen = self._times.now(), self.roster if substation is None else self.roster.chargers_of(substation)
+        chosen = nsmallest(most, (each.id for each in seen if after is None or each.id > after))
+        return [state_of(self.roster.known(each), now_s) for each in chosen]
 
     def counts(self) -> Counts:
         return counts_of(self.roster, self._times.wall())
