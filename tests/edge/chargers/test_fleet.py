@@ -340,6 +340,24 @@ def test_a_charger_that_comes_back_from_another_edge_is_claimed_and_not_sent_awa
     assert world.grid.claims == [("s1", 9)]
 
 
+def test_a_start_whose_session_was_there_before_does_not_make_it_ours_so_the_charger_stays_connected(
+    world: World,
+) -> None:
+    """Its edge was killed before it had heard that its substation had taken the order."""
+    world.grid.loses_answers = True
+    link = world.connect()
+    world.start(link)
+    world.restart()
+    link = world.connect(is_settled=False)
+    world.grid.loses_answers = False
+    world.clock.run(40)
+    assert len(world.grid.starts) > 1
+
+    world.offer(11.0, number=7, is_ours=False)
+
+    assert (link.closed, world.grid.claims) == (None, [("s1", 7)])
+
+
 def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_connection(world: World) -> None:
     charging(world)
     world.restart()
@@ -490,6 +508,31 @@ def test_a_session_that_is_not_known_here_is_taken_over_with_its_register(world:
     other.clock.run(1)
     assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
     assert other.grid.starts == []
+
+
+def test_a_start_that_is_repeated_after_its_session_was_taken_over_is_the_same_transaction(
+    world: World, tmp_path: Path
+) -> None:
+    """Its charger had no answer, as its edge died; by the time it repeats the start, the new edge has its session."""
+    _, transaction = charging(world, meter=2000)
+    told_s = world.grid.starts[0].started_wall_s or 0.0
+    other = World(tmp_path / "other")
+    other.clock, other.grid.sessions = world.clock, world.grid.sessions
+    other.restart()
+    link = other.connect()
+    other.offer(7.0)
+    link.profiles()
+
+    assert other.start(link, meter=2000, ago_s=other.clock.wall_s() - told_s) == transaction
+
+    other.clock.run(2)
+    other.offer(5.0)
+    assert ("TxProfile", 7.2, transaction) in link.profiles()
+    assert (other.grid.starts, other.grid.ends, link.take("RemoteStopTransaction")) == ([], [], [])
+    other.stop(link, transaction, 6000)
+    link.profiles()
+    other.clock.run(2)
+    assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
 
 
 def test_a_session_that_is_taken_over_at_a_free_connector_ends(world: World, tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ class Sessions:
             return
         if transaction.is_refused or (session is not None and session.state == ENDED):
             self.steering.stop(charger, connector)
-        elif session is not None and charger.link is not None:
+        elif session is not None and session.is_ours and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
 
