@@ -231,6 +231,9 @@ class ScriptedGrid:
 
     def watch(self, substation: str) -> None: ...
 
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        return not self.is_silent
+
     def start(self, order: StartOrder, on_done: Callable[[Outcome, OpenSession | None, str], None]) -> None:
         if self.outcome is not Outcome.DONE:
             on_done(self.outcome, None, "no")

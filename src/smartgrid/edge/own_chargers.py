@@ -34,6 +34,7 @@ from smartgrid.web.charger_views import COMMAND_TIMEOUT_S, ListQuery, Place
 from smartgrid.web.problems import ProblemError, retry_after
 
 LOOP_TIMEOUT_S = 5.0
+HEARD_WITHIN_S = 1.5
 COME_AGAIN = 1012
 TAKEN = (commands.ACCEPTED, "RebootRequired")
 """Of a new key. One who has not answered may have taken it: both count until it comes with one of them."""
@@ -48,6 +49,8 @@ class Standing(Protocol):
     def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]: ...
 
     def probed(self, charger: ChargerId) -> None: ...
+
+    async def hear(self, substation: str, timeout_s: float) -> None: ...
 
     def end_absent(self, charger: ChargerId) -> int: ...
 
@@ -216,7 +219,8 @@ class OwnChargers:
         return self.standing.state(charger)
 
     async def _end_absent(self, charger: ChargerId) -> int:
-        """Raises a problem (409)."""
+        """By what its substation says now; after a failover nobody here has heard it yet. Raises a problem (409)."""
+        await self.standing.hear(charger.substation, HEARD_WITHIN_S)
         try:
             return self.standing.end_absent(charger)
         except NotGoneError as error:

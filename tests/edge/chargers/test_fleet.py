@@ -440,7 +440,9 @@ def test_an_operator_ends_the_session_of_a_charger_that_has_been_away_for_a_leas
 def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
     link, transaction = charging(world)
     world.fleet.disconnected(link)
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
+    world.offer(5.0)
+    world.clock.run(11)
     world.offer(5.0)
     world.fleet.end_absent(link.charger)
     world.clock.run(1)
@@ -457,7 +459,9 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     with pytest.raises(NotGoneError, match="ask again in"):
         world.fleet.end_absent(link.charger)
 
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
+    world.offer(0.0, is_ours=False)
+    world.clock.run(11)
     world.offer(5.0, is_ours=False)
     with pytest.raises(NotGoneError, match="another edge"):
         world.fleet.end_absent(link.charger)
@@ -466,6 +470,22 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     assert world.fleet.end_absent(link.charger) == 1
     world.clock.run(1)
     assert len(world.grid.ends) == 1
+
+
+def test_what_was_watched_before_a_gap_of_a_lease_does_not_count(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(2 * LEASE_S)  # meanwhile another edge may have had it
+    world.offer(0.0, is_ours=False)
+    with pytest.raises(NotGoneError, match="ask again in"):
+        world.fleet.end_absent(link.charger)
+
+
+def test_an_edge_that_has_just_come_ends_one_at_once_that_nobody_has_held_for_a_lease(world: World) -> None:
+    link, _ = charging(world)
+    world.restart()
+    world.offer(0.0, is_ours=False, is_lapsed=True)
+    assert world.fleet.end_absent(link.charger) == 1
 
 
 def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:

@@ -296,6 +296,10 @@ class Fleet:
         found = self.roster.get(charger)
         return None if found is None else state_of(found, self._times.now())
 
+    async def hear(self, substation: str, timeout_s: float) -> None:
+        """Have its offers come, if they do not yet."""
+        await self._grid.reach(substation, timeout_s)
+
     def end_absent(self, charger: ChargerId) -> int:
         """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
         return self.sessions.end_absent(charger)
