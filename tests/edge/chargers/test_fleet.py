@@ -847,6 +847,22 @@ def test_one_that_never_answers_is_counted_as_not_obeying_until_it_does(
     assert world.fleet.counts().not_obeying == 0
 
 
+def test_one_that_goes_whenever_it_is_given_a_limit_is_counted_as_not_obeying_until_it_stays(world: World) -> None:
+    """As a program does that crashes on a profile, and is started again."""
+    counted = []
+    for _ in range(4):
+        link = world.connect(is_settled=False)
+        counted.append(world.fleet.counts().not_obeying)
+        for call in link.take("SetChargingProfile"):
+            call.fail(CallFailure.CLOSED)
+        world.fleet.disconnected(link)
+        world.clock.run(5)
+    assert counted == [0, 0, 0, 1]
+
+    link = world.connect()
+    assert world.fleet.counts().not_obeying == 0
+
+
 def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> None:
     link = world.connect(is_settled=False)
     world.offer()
