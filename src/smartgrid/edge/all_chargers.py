@@ -71,7 +71,7 @@ class AllChargers:
         return self._with_edges(self.own.page(query)) if is_asked_by_edge else self._merged(query)
 
     def look(self, place: Place) -> Response:
-        """As its owner knows it, unless it is connected to another edge, or only known there."""
+        """As its owner knows it, unless it is connected to another edge."""
         if FROM_EDGE in request.headers:
             return self._with_edges(_tried(lambda: self.own.look(place)))
         end_s, owner = _list_end_s(), self.peers.owner_of(place.substation)
@@ -79,9 +79,7 @@ class AllChargers:
         if _is_connected(found):
             return found
         said = self._all(lambda edge: edge.look(place), end_s, {owner: found})
-        others = [each for each in said.values() if _read(each) is not None]
-        elsewhere = [each for each in others if _is_connected(each)]
-        return (elsewhere or (others if found.status_code == 404 else []) or [found])[0]
+        return next(filter(_is_connected, said.values()), found)
 
     def register(self, place: Place, body: ChargerSpecBody) -> Response:
         return self._who_has(place.substation).register(place, body)
@@ -90,10 +88,17 @@ class AllChargers:
         return self._who_has(place.substation).remove(place)
 
     def command(self, place: Place, body: CommandBody) -> Response:
-        return self._who_has(place.substation).command(place, body)
+        return self._connected_to(place).command(place, body)
 
     def diagnostics(self, place: Place) -> Response:
-        return self._who_has(place.substation).diagnostics(place)
+        return self._connected_to(place).diagnostics(place)
+
+    def _connected_to(self, place: Place) -> Chargers:
+        """The edge that has its connection; without one its owner."""
+        row = None if FROM_EDGE in request.headers else _read(self.look(place))
+        if row is None or not row["connected"]:
+            return self._who_has(place.substation)
+        return self.own if row["edge"] == self.peers.own_name else self._at(row["edge"], TIMEOUT_S)
 
     def _who_has(self, substation: str) -> Chargers:
         owner = self.peers.own_name if FROM_EDGE in request.headers else self.peers.owner_of(substation)

@@ -91,6 +91,15 @@ def test_a_charger_is_shown_as_the_edge_sees_it_to_which_it_is_connected(strange
             assert (listed(edge)[KEPT]["connected"], shown["connected"], shown["edge"]) == (True, True, "edge-3")
 
 
+def test_a_command_reaches_a_charger_that_is_not_at_its_owner(strangers: Strangers) -> None:
+    with at(strangers.third, KEPT) as charger:
+        charger.boot()
+        told = strangers.first.call("POST", f"{PATH}/commands", json={"command": "unlock", "connector": 1})
+        assert told.json() == {"result": "Accepted"}
+    told = strangers.first.call("POST", f"{PATH}/commands", json={"command": "unlock", "connector": 1})
+    assert (told.status, told.json()["code"]) == (409, "charger-offline")
+
+
 def test_the_chargers_of_an_edge_that_has_just_come_are_in_the_list(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     here, comes = [Edge(tmp_path, number, *ports, f"{SUBSTATION}=http://127.0.0.1:1") for number in (1, 2)]
