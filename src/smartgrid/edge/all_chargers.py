@@ -88,17 +88,20 @@ class AllChargers:
         return self._who_has(place.substation).remove(place)
 
     def command(self, place: Place, body: CommandBody) -> Response:
-        return self._connected_to(place).command(place, body)
+        return self._where_it_is(place, lambda edge: edge.command(place, body))
 
     def diagnostics(self, place: Place) -> Response:
-        return self._connected_to(place).diagnostics(place)
+        return self._where_it_is(place, lambda edge: edge.diagnostics(place))
 
-    def _connected_to(self, place: Place) -> Chargers:
-        """The edge that has its connection; without one its owner."""
-        row = None if FROM_EDGE in request.headers else _read(self.look(place))
+    def _where_it_is(self, place: Place, ask: Callable[[Chargers], Response]) -> Response:
+        """Of its owner; if it is not connected there, so that nothing was done, of the edge that it is connected to."""
+        found = _tried(lambda: ask(self._who_has(place.substation)))
+        if FROM_EDGE in request.headers or not _is_elsewhere(found):
+            return found
+        row = _read(self.look(place))
         if row is None or not row["connected"]:
-            return self._who_has(place.substation)
-        return self.own if row["edge"] == self.peers.own_name else self._at(row["edge"], TIMEOUT_S)
+            return found
+        return ask(self.own if row["edge"] == self.peers.own_name else self._at(row["edge"], TIMEOUT_S))
 
     def _who_has(self, substation: str) -> Chargers:
         owner = self.peers.own_name if FROM_EDGE in request.headers else self.peers.owner_of(substation)
@@ -189,6 +192,14 @@ def _tried(ask: Callable[[], Response]) -> Response:
 def _is_connected(response: Response) -> bool:
     row = _read(response)
     return row is not None and bool(row["connected"])
+
+
+def _is_elsewhere(response: Response) -> bool:
+    """Whether an answer about a charger is that it is not there."""
+    if response.status_code == 409:
+        return charger_views.OFFLINE in response.get_data(as_text=True)
+    found = _read(response)
+    return response.status_code == 404 if found is None else not found.get("charger", {}).get("connected", True)
 
 
 def _read(response: Response) -> dict[str, Any] | None:

@@ -91,11 +91,14 @@ def test_a_charger_is_shown_as_the_edge_sees_it_to_which_it_is_connected(strange
             assert (listed(edge)[KEPT]["connected"], shown["connected"], shown["edge"]) == (True, True, "edge-3")
 
 
-def test_a_command_reaches_a_charger_that_is_not_at_its_owner(strangers: Strangers) -> None:
+def test_commands_and_diagnostics_reach_a_charger_that_is_not_at_its_owner(strangers: Strangers) -> None:
     with at(strangers.third, KEPT) as charger:
         charger.boot()
         told = strangers.first.call("POST", f"{PATH}/commands", json={"command": "unlock", "connector": 1})
         assert told.json() == {"result": "Accepted"}
+        found = strangers.first.call("GET", f"{PATH}/diagnostics").json()
+        assert found["charger"]["connected"]
+        assert found["messages"]
     told = strangers.first.call("POST", f"{PATH}/commands", json={"command": "unlock", "connector": 1})
     assert (told.status, told.json()["code"]) == (409, "charger-offline")
 
