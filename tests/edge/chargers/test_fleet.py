@@ -858,6 +858,9 @@ def test_one_that_goes_whenever_it_is_given_a_limit_is_counted_as_not_obeying_un
         world.fleet.disconnected(link)
         world.clock.run(5)
     assert counted == [0, 0, 0, 1]
+    assert world.fleet.counts().not_obeying == 1, "while it is away, too"
+    world.clock.run(120)
+    assert world.fleet.counts().not_obeying == 0, "and not for ever"
 
     link = world.connect()
     assert world.fleet.counts().not_obeying == 0
