@@ -221,6 +221,8 @@ class ScriptedGrid:
         self.given_back: list[tuple[str, int]] = []
         self.counted: tuple[int, int] | None = None
         self.is_silent = False
+        self.loses_answers = False
+        """Whether orders are done and nobody hears of it."""
         self.sessions: dict[str, OpenSession] = {}
         self._numbers = itertools.count(1)
 
@@ -229,12 +231,16 @@ class ScriptedGrid:
 
     def watch(self, substation: str) -> None: ...
 
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        return not self.is_silent
+
     def start(self, order: StartOrder, on_done: Callable[[Outcome, OpenSession | None, str], None]) -> None:
         if self.outcome is not Outcome.DONE:
             on_done(self.outcome, None, "no")
             return
         self.starts.append(order)
-        if order.key not in self.sessions:
+        is_replayed = order.key in self.sessions
+        if not is_replayed:
             self.sessions[order.key] = OpenSession(
                 f"s{next(self._numbers)}",
                 order.vehicle_id,
@@ -247,7 +253,10 @@ class ScriptedGrid:
                 order.meter_kwh,
                 is_ours=True,
             )
-        on_done(Outcome.DONE, self.sessions[order.key], "")
+        if self.loses_answers:
+            on_done(Outcome.LATER, None, "no answer")
+        else:
+            on_done(Outcome.DONE, replace(self.sessions[order.key], is_ours=not is_replayed), "")
 
     def end(self, order: EndOrder, on_done: Callable[[Outcome, str], None]) -> None:
         if self.outcome is Outcome.DONE:

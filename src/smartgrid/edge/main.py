@@ -43,7 +43,7 @@ def run(settings: EdgeSettings) -> None:
         own = OwnChargers(settings.name, loop, found.registry, found.fleet, found.fleet.sessions, found.listener)
         peers = found.sharing.peers(Credentials(settings))
         chargers = AllChargers(own, peers) if found.sharing.has_peers else own
-        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry)
+        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry, found.sharing.heard)
         serve(app, settings, lifecycle, registry.add_text)
 
 

@@ -120,7 +120,7 @@ def _of_chargers(counts: Counts) -> Iterator[Metric]:
     yield GaugeMetricFamily("chargers_connected", "Chargers that are connected here.", counts.connected)
     yield GaugeMetricFamily(
         "chargers_not_obeying",
-        "Of those, chargers that refuse limits, or accept them and draw more.",
+        "Chargers that refuse limits or leave them unanswered, or accept them and draw more; also who has just gone.",
         counts.not_obeying,
     )
     connectors = GaugeMetricFamily("connectors", "Connectors of chargers that are connected.", labels=["status"])

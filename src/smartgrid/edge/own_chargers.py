@@ -52,6 +52,7 @@ from smartgrid.web.charger_views import COMMAND_TIMEOUT_S, ListQuery, Place
 from smartgrid.web.problems import ProblemError, retry_after
 
 LOOP_TIMEOUT_S = 5.0
+HEARD_WITHIN_S = 1.5
 TAKEN = (commands.ACCEPTED, "RebootRequired")
 """Of a new key. One who has not answered may have taken it: both count until it comes with one of them."""
 T = TypeVar("T")
@@ -62,11 +63,13 @@ class Standing(Protocol):
 
     def state(self, charger: ChargerId) -> ChargerState | None: ...
 
-    def states(self, substation: str | None) -> Iterable[ChargerState]: ...
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]: ...
 
     def profiles(self, charger: ChargerId) -> Sequence[Mapping[str, Any]]: ...
 
     def probed(self, charger: ChargerId) -> None: ...
+
+    async def hear(self, substation: str, timeout_s: float) -> None: ...
 
 
 class Absence(Protocol):
@@ -97,8 +100,8 @@ class OwnChargers:
     def page(self, query: ListQuery) -> Response:
         after = None if query.after is None else ChargerId(*query.after)
         rows = {each.charger: each for each in self.registry.page(query.limit + 1, after, query.substation)}
-        states = {each.id: each for each in self._in_loop(self._states(query.substation))}
-        places = sorted({*rows, *(place for place in states if after is None or place > after)})[: query.limit + 1]
+        states = {each.id: each for each in self._in_loop(self._states(query.substation, after, query.limit + 1))}
+        places = sorted({*rows, *states})[: query.limit + 1]
         shown = places[: query.limit]  # none of them is beyond the last of `rows` and registered all the same
         found = [self._body(place, rows.get(place), states.get(place)) for place in shown]
         cursor = charger_views.next_cursor(Place(*shown[-1])) if len(places) > query.limit else None
@@ -227,14 +230,15 @@ class OwnChargers:
 
     # ------------------------------------------------------------------ in the loop
 
-    async def _states(self, substation: str | None) -> list[ChargerState]:
-        return list(self.standing.states(substation))
+    async def _states(self, substation: str | None, after: ChargerId | None, most: int) -> list[ChargerState]:
+        return list(self.standing.states(substation, after, most))
 
     async def _state(self, charger: ChargerId) -> ChargerState | None:
         return self.standing.state(charger)
 
     async def _end_absent(self, charger: ChargerId) -> int:
-        """Raises a problem (409)."""
+        """By what its substation says now; after a failover nobody here has heard it yet. Raises a problem (409)."""
+        await self.standing.hear(charger.substation, HEARD_WITHIN_S)
         try:
             return self.absence.end_absent(charger)
         except NotGoneError as error:

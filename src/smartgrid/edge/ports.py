@@ -298,7 +298,8 @@ class EndOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`."""
+    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`; `is_lapsed` is one
+    whose holder has not asked for a lease, so all that its charger was told has run out."""
 
     session_id: str
     vehicle_id: str
@@ -312,6 +313,7 @@ class OpenSession:
     position: int | None = None
     expected_start: str | None = None
     is_ours: bool = False
+    is_lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +352,9 @@ class Grid(Protocol):
 
     def watch(self, substation: str) -> None:
         """Keep its offers coming (`Downward.offered`); also to be called again."""
+
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        """Watch it, and wait until its offers have come; whether they have, and come on."""
 
     def start(self, order: StartOrder, on_done: Callable[[Outcome, OpenSession | None, str], None]) -> None:
         """One try. The text says why where it was refused."""

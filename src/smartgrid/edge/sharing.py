@@ -19,7 +19,9 @@ from smartgrid.edge.ocpp.listener import Listener
 from smartgrid.edge.settings import EdgeSettings, parse_peers
 from smartgrid.edge.sharding.facts import HEADER, Facts, load_secret
 from smartgrid.edge.sharding.handover import Handover
+from smartgrid.edge.sharding.membership import AWAY_S
 from smartgrid.edge.sharding.passing_on import PassingOn
+from smartgrid.edge.sharding.peers import MAX_PEERS
 from smartgrid.edge.sharding.rendezvous import owner
 from smartgrid.edge.sharding.shards import Shards
 from smartgrid.runtime.start_error import StartError
@@ -39,6 +41,7 @@ class Sharing:
         self.has_peers = bool(settings.peers or settings.peer_template)
         self._name = settings.name
         self._handover: Handover | None = None
+        self._heard_s: dict[str, float] = {}
 
     def begin(self, listener: Listener, grid: SubstationGrid) -> None:
         """Look for peers, and send chargers to where their substation is."""
@@ -53,14 +56,20 @@ class Sharing:
     def peers(self, credentials: Credentials) -> Peers:
         """For the HTTP API, whose threads ask: who is there is one object, replaced as a whole."""
 
-        def owner_of(substation: str) -> str | None:
-            found = owner(substation, self.shards.members)
-            return None if found == self._name else found
+        def owner_of(substation: str) -> str:
+            return owner(substation, self.shards.members)
 
         def others() -> frozenset[str]:
-            return self.shards.members - {self._name}
+            since_s = time.monotonic() - AWAY_S
+            heard = {name for name, heard_s in list(self._heard_s.items()) if heard_s >= since_s}
+            return (self.shards.members | heard) - {self._name}
 
-        return Peers(owner_of, others, self.shards.http_url, credentials.client)
+        return Peers(self._name, owner_of, others, self.shards.http_url, credentials.client)
+
+    def heard(self, name: str) -> None:
+        """An edge has asked something, so it is there: before this one has seen it. From any thread."""
+        if name in self._heard_s or len(self._heard_s) < MAX_PEERS:
+            self._heard_s[name] = time.monotonic()
 
     async def close(self) -> None:
         await self.shards.close()

@@ -130,6 +130,7 @@ class OfferBody(WireModel):
     meter_kwh: float = Field(description="The charger's register at the start.")
     position: int | None = Field(None, description="While it waits: its place in the list.")
     expected_start: str | None = None
+    lapsed: bool = Field(False, description="Whether no edge that holds it has asked for a lease. Absent if not.")
 
 
 class OffersBody(WireModel):

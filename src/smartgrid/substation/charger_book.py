@@ -61,7 +61,8 @@ class Reports:
 
 
 class Offer(NamedTuple):
-    """What one session is offered at one moment; `position` is its place in the list, if it waits."""
+    """What one session is offered at one moment; `position` is its place in the list, if it waits. `is_lapsed`: nobody
+    has asked for it for a lease."""
 
     plug: Plug
     session_id: str
@@ -70,6 +71,7 @@ class Offer(NamedTuple):
     power_kw: float
     holder: str
     position: int | None
+    is_lapsed: bool
 
 
 class Offers(NamedTuple):
@@ -320,6 +322,7 @@ class ChargerBook(Book):
             supply.offer_kw,
             supply.holder,
             self._line.position(charger.session_id) if waits else None,
+            not supply.has_lease,
         )
 
 

@@ -184,6 +184,8 @@ def _offer(offer: Offer, starts_wall_s: dict[str, float]) -> dict[str, object]:
         "transaction_id": plug.transaction_id,
         "meter_kwh": plug.meter_kwh,
     }
+    if offer.is_lapsed:
+        shown["lapsed"] = True
     if offer.position is not None:
         start_s = starts_wall_s.get(offer.session_id)
         shown["position"], shown["expected_start"] = offer.position, None if start_s is None else rfc3339(start_s)

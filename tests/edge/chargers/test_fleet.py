@@ -340,6 +340,24 @@ def test_a_charger_that_comes_back_from_another_edge_is_claimed_and_not_sent_awa
     assert world.grid.claims == [("s1", 9)]
 
 
+def test_a_start_whose_session_was_there_before_does_not_make_it_ours_so_the_charger_stays_connected(
+    world: World,
+) -> None:
+    """Its edge was killed before it had heard that its substation had taken the order."""
+    world.grid.loses_answers = True
+    link = world.connect()
+    world.start(link)
+    world.restart()
+    link = world.connect(is_settled=False)
+    world.grid.loses_answers = False
+    world.clock.run(40)
+    assert len(world.grid.starts) > 1
+
+    world.offer(11.0, number=7, is_ours=False)
+
+    assert (link.closed, world.grid.claims) == (None, [("s1", 7)])
+
+
 def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_connection(world: World) -> None:
     charging(world)
     world.restart()
@@ -422,7 +440,9 @@ def test_an_operator_ends_the_session_of_a_charger_that_has_been_away_for_a_leas
 def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
     link, transaction = charging(world)
     world.fleet.disconnected(link)
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
+    world.offer(5.0)
+    world.clock.run(11)
     world.offer(5.0)
     world.fleet.sessions.end_absent(link.charger)
     world.clock.run(1)
@@ -439,7 +459,9 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     with pytest.raises(NotGoneError, match="ask again in"):
         world.fleet.sessions.end_absent(link.charger)
 
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
+    world.offer(0.0, is_ours=False)
+    world.clock.run(11)
     world.offer(5.0, is_ours=False)
     with pytest.raises(NotGoneError, match="another edge"):
         world.fleet.sessions.end_absent(link.charger)
@@ -448,6 +470,22 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     assert world.fleet.sessions.end_absent(link.charger) == 1
     world.clock.run(1)
     assert len(world.grid.ends) == 1
+
+
+def test_what_was_watched_before_a_gap_of_a_lease_does_not_count(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(2 * LEASE_S)  # meanwhile another edge may have had it
+    world.offer(0.0, is_ours=False)
+    with pytest.raises(NotGoneError, match="ask again in"):
+        world.fleet.end_absent(link.charger)
+
+
+def test_an_edge_that_has_just_come_ends_one_at_once_that_nobody_has_held_for_a_lease(world: World) -> None:
+    link, _ = charging(world)
+    world.restart()
+    world.offer(0.0, is_ours=False, is_lapsed=True)
+    assert world.fleet.end_absent(link.charger) == 1
 
 
 def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:
@@ -490,6 +528,31 @@ def test_a_session_that_is_not_known_here_is_taken_over_with_its_register(world:
     other.clock.run(1)
     assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
     assert other.grid.starts == []
+
+
+def test_a_start_that_is_repeated_after_its_session_was_taken_over_is_the_same_transaction(
+    world: World, tmp_path: Path
+) -> None:
+    """Its charger had no answer, as its edge died; by the time it repeats the start, the new edge has its session."""
+    _, transaction = charging(world, meter=2000)
+    told_s = world.grid.starts[0].started_wall_s or 0.0
+    other = World(tmp_path / "other")
+    other.clock, other.grid.sessions = world.clock, world.grid.sessions
+    other.restart()
+    link = other.connect()
+    other.offer(7.0)
+    link.profiles()
+
+    assert other.start(link, meter=2000, ago_s=other.clock.wall_s() - told_s) == transaction
+
+    other.clock.run(2)
+    other.offer(5.0)
+    assert ("TxProfile", 7.2, transaction) in link.profiles()
+    assert (other.grid.starts, other.grid.ends, link.take("RemoteStopTransaction")) == ([], [], [])
+    other.stop(link, transaction, 6000)
+    link.profiles()
+    other.clock.run(2)
+    assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
 
 
 def test_a_session_that_is_taken_over_at_a_free_connector_ends(world: World, tmp_path: Path) -> None:
@@ -741,8 +804,9 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert (state.vendor, state.model, state.firmware, state.version) == ("V", "M", "1.2", OcppVersion.V16)
     assert (connector.status, connector.session_id, connector.transaction_id) == ("Charging", "s1", str(transaction))
     assert (connector.offer_kw, connector.limit_a, connector.power_kw, connector.fallback_a) == (11.0, 15.9, 10.9, 6.0)
-    assert world.fleet.states("elsewhere") == []
-    assert len(list(world.fleet.states(None))) == 1
+    assert world.fleet.states("elsewhere", None, 9) == []
+    assert world.fleet.states(None, link.charger, 9) == []
+    assert world.fleet.states(None, None, 9) == [state]
 
 
 def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:
@@ -782,6 +846,25 @@ def test_one_that_never_answers_is_counted_as_not_obeying_until_it_does(
         world.offer(11.0)
     assert world.fleet.counts().not_obeying == not_obeying
     link.profiles()
+    assert world.fleet.counts().not_obeying == 0
+
+
+def test_one_that_goes_whenever_it_is_given_a_limit_is_counted_as_not_obeying_until_it_stays(world: World) -> None:
+    """As a program does that crashes on a profile, and is started again."""
+    counted = []
+    for _ in range(4):
+        link = world.connect(is_settled=False)
+        counted.append(world.fleet.counts().not_obeying)
+        for call in link.take("SetChargingProfile"):
+            call.fail(CallFailure.CLOSED)
+        world.fleet.disconnected(link)
+        world.clock.run(5)
+    assert counted == [0, 0, 0, 1]
+    assert world.fleet.counts().not_obeying == 1, "while it is away, too"
+    world.clock.run(120)
+    assert world.fleet.counts().not_obeying == 0, "and not for ever"
+
+    link = world.connect()
     assert world.fleet.counts().not_obeying == 0
 
 

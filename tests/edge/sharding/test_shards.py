@@ -176,3 +176,30 @@ def test_a_charger_whose_substation_is_ours_again_before_its_turn_stays(monkeypa
         await handover.close()
 
     run(scenario)
+
+
+def test_a_charger_that_comes_through_an_edge_that_does_not_know_yet_is_sent_again() -> None:
+    async def scenario() -> None:
+        found = Shards("edge-0", peers(edge_0=1, edge_1=free_port()))
+        charger = next(each for each in CHARGERS if found.owner_of(each.substation))
+        links = [ClosableLink(charger), ClosableLink(charger)]
+        watched = [charger.substation]
+        handover = Handover(
+            found,
+            lambda: [each for each in links if not each.closed][:1],  # type: ignore[misc]
+            watched.remove,
+            lambda: watched,
+            spread_s=0.05,
+            look_again_s=0.05,
+        )
+
+        handover.owners_changed()
+        await until(lambda: not watched)
+        assert [len(each.closed) for each in links] == [1, 1], "it has come back at once"
+
+        links.append(ClosableLink(charger))
+        await until(lambda: bool(links[-1].closed))  # it has come later
+        assert handover.handed_over == len(links)
+        await handover.close()
+
+    run(scenario)

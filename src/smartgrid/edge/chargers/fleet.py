@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
@@ -301,11 +302,15 @@ class Fleet:
         found = self.roster.get(charger)
         return [] if found is None else profiles_of(found, self._times.now())
 
-    def states(self, substation: str | None = None) -> Iterable[ChargerState]:
-        """Of all, or of one substation's."""
-        now_s = self._times.now()
-        found = self.roster if substation is None else self.roster.substation(substation).chargers
-        return [state_of(each, now_s) for each in found]
+    async def hear(self, substation: str, timeout_s: float) -> None:
+        """Have its offers come, if they do not yet."""
+        await self._grid.reach(substation, timeout_s)
+
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]:
+        """The first `most` that come after `after`, by substation and name; of one substation or of all."""
+        now_s, seen = self._times.now(), self.roster if substation is None else self.roster.chargers_of(substation)
+        chosen = nsmallest(most, (each.id for each in seen if after is None or each.id > after))
+        return [state_of(self.roster.known(each), now_s) for each in chosen]
 
     def counts(self) -> Counts:
         return counts_of(self.roster, self._times.wall())

@@ -15,11 +15,14 @@ from smartgrid.edge.ports import Obedience, ProfileKind
 from smartgrid.edge.state import ChargerState, ConnectorState
 
 _DISOBEDIENT = frozenset({Obedience.REJECTS, Obedience.IGNORES})
+GONE_S = 120.0
+"""For so long who does not obey is counted after its connection: one that crashes on each limit is seldom here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """For the metrics. `untold` are transactions with something that their substation was not told yet."""
+    """For the metrics. `not_obeying` may have gone within `GONE_S`. `untold` are transactions with something that their
+    substation was not told yet."""
 
     connected: int = 0
     not_obeying: int = 0
@@ -30,7 +33,7 @@ class Counts:
 
 
 def counts_of(chargers: Iterable[Charger], wall_s: float) -> Counts:
-    """Of all chargers; those that are away count for what is untold only."""
+    """Of all chargers; those that are away count for what is untold, and those that have just gone for disobeying."""
     connected = not_obeying = untold = 0
     connectors: Counter[str] = Counter()
     oldest_s = skew_s = 0.0
@@ -40,12 +43,14 @@ def counts_of(chargers: Iterable[Charger], wall_s: float) -> Counts:
                 untold += 1
                 since_s = each.started_wall_s if each.ended_wall_s is None else each.ended_wall_s
                 oldest_s = max(oldest_s, wall_s - since_s)
-        if charger.link is None:
+        is_here = charger.link is not None
+        if is_here or wall_s - (charger.since_wall_s or 0.0) < GONE_S:
+            not_obeying += any(each.obedience in _DISOBEDIENT for each in charger.connectors.values())
+        if not is_here:
             continue
         connected += 1
         skew_s = max(skew_s, abs(charger.clock.ahead_s))
         connectors.update(each.status.value for each in charger.connectors.values())
-        not_obeying += any(each.obedience in _DISOBEDIENT for each in charger.connectors.values())
     return Counts(connected, not_obeying, connectors, untold, oldest_s, skew_s)
 
 

@@ -88,12 +88,11 @@ class Sessions:
 
     def end_absent(self, charger_id: ChargerId) -> int:
         """An operator says that a charger is gone: end its sessions, and say how many, if as far as is known here it
-        has been away for a lease, and is not at another edge. Raises NotGoneError."""
+        has been away for a lease, or nobody has held them for one, and it is not at another edge. Raises
+        NotGoneError."""
         seen = self._roster.substation(charger_id.substation)
         offers, told = seen.offers, seen.sessions.get(charger_id.charger, [])
         charger = self._roster.known(charger_id) if told else self._roster.get(charger_id)
-        if offers is None:
-            self._grid.watch(charger_id.substation)  # for when it is asked again
         if charger is None:
             return 0
         if charger.link is None and offers is not None:
@@ -105,7 +104,9 @@ class Sessions:
             raise NotGoneError("A car is charged there; stop its session first, and wait for its end.")
         if offers is None:
             raise NotGoneError(f"A car is charged there, and {charger_id.substation} does not answer. Try again.")
-        left_s = max(charger.left_s, seen.since_s) + offers.lease_s - self._times.now()
+        are_lapsed = bool(told) and all(each.is_lapsed for each in told)
+        since_s = -math.inf if are_lapsed else seen.since_s
+        left_s = max(charger.left_s, since_s) + offers.lease_s - self._times.now()
         if left_s > 0:
             text = "A car was charged there a moment ago. If its charger is gone for good, ask again in"
             raise NotGoneError(f"{text} {math.ceil(left_s)} s: that ends its session.")
@@ -272,7 +273,7 @@ class Sessions:
             return
         if transaction.is_refused or (session is not None and session.state == SessionState.IDLE):
             self.steering.stop(charger, connector)
-        elif session is not None and charger.link is not None:
+        elif session is not None and session.is_ours and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
 

@@ -172,6 +172,8 @@ class Steering:
                     limit.not_yet(order, self._times.now())
                 elif answer.failure is CallFailure.TIMEOUT:
                     limit.timed_out(order, self._times.now())
+                elif answer.failure is CallFailure.CLOSED:
+                    limit.cut_off(order, self._times.now())
                 else:
                     limit.answered(order, is_accepted, self._times.now())
                 connector.is_known |= is_accepted is True and order.duration_s is not None

@@ -29,14 +29,15 @@ class SubstationSeen:
     planned_s: float = -math.inf
     """When its plan was last reckoned; long ago, where that cannot wait."""
     since_s: float = math.inf
-    """When its first offers were asked for."""
+    """When the first offers were asked for since when they have come without a gap of a lease."""
     are_connectors_due: bool = False
     connectors_told: tuple[int, int] | None = None
 
     def take(self, offers: Offers) -> None:
         """The newest offers."""
         before, self.offers, self.sessions = self.offers, offers, {}
-        self.since_s = min(self.since_s, offers.asked_s)
+        if before is None or offers.asked_s > before.lease_end_s:
+            self.since_s = offers.asked_s
         for session in offers.sessions:
             self.sessions.setdefault(session.charger, []).append(session)
         if before is None or before.firm_capacity_kw != offers.firm_capacity_kw:

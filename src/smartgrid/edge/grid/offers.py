@@ -47,6 +47,7 @@ class _Session(_Lenient):
     edge: str | None = Field(None, max_length=128)
     position: int | None = Field(None, ge=1, le=MAX_NUMBER)
     expected_start: str | None = Field(None, max_length=64)
+    lapsed: bool = False
 
 
 class _Offers(_Lenient):
@@ -116,4 +117,5 @@ def _open_session(found: _Session, edge: str) -> OpenSession:
         found.position,
         found.expected_start,
         found.edge == edge,
+        found.lapsed,
     )

@@ -70,8 +70,8 @@ class ConnectorLimit:
 
     __slots__ = (
         "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
-        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_late_s",
-        "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_cut_off", "_is_first", "_is_relative", "_is_void",
+        "_late_s", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
         "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx",
         "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
@@ -97,7 +97,7 @@ class ConnectorLimit:
         self._rise_sequence = 0
         self._first_sequence = self._boot_sequence = 0
         self._clears_first = self._is_cleared = False
-        self._is_connected = True
+        self._is_connected, self._is_cut_off = True, False
         self._is_relative = quirks.is_relative
         self._has_car = False
         self._begun_s = 0.0
@@ -247,6 +247,11 @@ class ConnectorLimit:
         self.answered(order, None, now_s)
         self._trust.unanswered()
 
+    def cut_off(self, order: LimitOrder, now_s: float) -> None:
+        """Its connection was over before it answered."""
+        self.answered(order, None, now_s)
+        self._is_cut_off = True
+
     def not_yet(self, order: LimitOrder, now_s: float) -> None:
         """It has not taken it, for a reason that has nothing to do with what it takes."""
         self._slot(order.kind).refused(order.sequence)
@@ -254,7 +259,10 @@ class ConnectorLimit:
         self._failed(now_s, SOON_S)
 
     def disconnected(self, now_s: float) -> None:
-        """What the charger has goes on until it runs out."""
+        """What the charger has goes on until it runs out. One that goes whenever it is told something never answers."""
+        if self._is_cut_off:
+            self._is_cut_off = False
+            self._trust.unanswered()
         self._is_connected = self._is_cleared = False  # a clear without an answer says nothing
         for slot in (self._tx, self._base):
             slot.lost(None, now_s)

@@ -6,7 +6,8 @@ what it may draw is its rating. Each `ANEW_S` it is tried again: who rejected is
 a limit of half of what its car draws (a *trial*), as only that can be seen.
 
 Who does not answer at all, `UNANSWERED` times, counts as one who rejects until it answers: what it may draw is reckoned
-from what was written all the same, and it is written to as before.
+from what was written all the same, and it is written to as before. So does who loses its connection each time instead:
+some programs crash on a profile, and come again, and crash.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Trust:
             self._regain(Obedience.UNKNOWN)
 
     def unanswered(self) -> None:
-        """Its time for an answer to an order is over, on a connection that is there."""
+        """Its time for an answer to an order is over, or its connection."""
         self._unanswered += 1
         if self._is_silent and self.is_controlled:
             self.obedience = Obedience.REJECTS

@@ -23,6 +23,7 @@ from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.registry.wire import ChangesBody, RowBody, from_wire
 from smartgrid.http_client.answer import BrokenAnswerError
 from smartgrid.http_client.async_client import AsyncClient
+from smartgrid.protocol.headers import EDGE
 
 INTERVAL_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
@@ -44,8 +45,10 @@ class Replication:
         peers: Callable[[], Mapping[str, str]],
         credentials: Credentials,
         interval_s: float = INTERVAL_S,
+        own_name: str = "",
     ) -> None:
         """`peers` are the HTTP addresses of all other edges by name, also of those that may not be there."""
+        self._headers = {EDGE: own_name} if own_name else {}
         self._registry, self._peers, self._credentials = registry, peers, credentials
         self._interval_s = interval_s
         self._told: dict[str, tuple[str, int]] = {}
@@ -109,7 +112,7 @@ class Replication:
         """Returns whether it was the last."""
         epoch, since = self._told.get(name, ("0", 0))
         path = f"/registry/changes?epoch={epoch}&since={since}"
-        answer = await client.request("GET", path, timeout_s=ANSWER_TIMEOUT_S)
+        answer = await client.request("GET", path, timeout_s=ANSWER_TIMEOUT_S, headers=self._headers)
         if answer.status != 200:
             raise OSError(f"it answered {answer.status}")
         found = ChangesBody.model_validate_json(answer.body)

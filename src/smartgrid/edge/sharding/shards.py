@@ -92,9 +92,10 @@ class Shards:
         """Where the HTTP APIs of all others are, or would be, by name."""
         return {peer.name: peer.http_url for peer in self._candidates.beside(self._members)}
 
-    def http_url(self, name: str) -> str:
-        """Where a peer's HTTP API is. Raises KeyError for one that is not known."""
-        return self._peers[name].http_url
+    def http_url(self, name: str) -> str | None:
+        """Where a peer's HTTP API is, or would be; None where nobody can know. From any thread."""
+        known = self._peers.get(name)
+        return self.http_urls().get(name) if known is None else known.http_url
 
     async def look(self) -> None:
         """Look once who is there; before the first chargers come, so that none is taken for ours that is not."""
