@@ -27,6 +27,7 @@ from smartgrid.edge.ports import (
     StartOrder,
 )
 from smartgrid.edge.registry.replica import About, Registered
+from smartgrid.edge.tags import ACCEPTED, INVALID, Tag
 from smartgrid.edge.transactions.inbox import Done
 from smartgrid.edge.transactions.inbox_file import InboxFile, row_of
 from smartgrid.edge.transactions.transaction import Transaction
@@ -174,7 +175,7 @@ class ScriptedLink:
     def close(self, code: int, reason: str) -> None:
         self.closed = code
 
-    def say(self, action: str, **payload: Any) -> Any:
+    def say(self, action: str, /, **payload: Any) -> Any:
         """The answer, None if there is none (yet)."""
         message_id = str(next(self._ids))
         self._world.fleet.called(self, message_id, action, payload)
@@ -288,6 +289,7 @@ class World:
     def __init__(self, data_dir: Path, connectors: int = 1) -> None:
         self.clock, self.grid, self.known = Clock(), ScriptedGrid(), Known()
         self.refused_tags: set[str] = set()
+        self.tags: dict[str, Tag] = {}
         self.has_peers, self.most_untold = False, 1000
         self._data_dir = data_dir
         self._default = ChargerSpec(connectors=ChargerSpec().connectors * connectors)
@@ -303,14 +305,14 @@ class World:
             self.inbox,
             self.known,
             self.clock.times(),
-            allows=self._allows,
+            tag_of=self._tag_of,
             has_peers=self.has_peers,
             most_untold=self.most_untold,
         )
         self.fleet.begin()
 
-    def _allows(self, id_tag: str) -> bool:
-        return id_tag not in self.refused_tags
+    def _tag_of(self, id_tag: str) -> Tag:
+        return INVALID if id_tag in self.refused_tags else self.tags.get(id_tag, ACCEPTED)
 
     def restart(self) -> None:
         self.inbox.close()

@@ -89,9 +89,10 @@ def _start_2(body: CommandBody, start_id: int) -> Call:
 
 
 def _place(body: CommandBody, *, is_16: bool) -> dict[str, Any]:
-    if body.connector is None:
+    is_of_plug = body.message == "StatusNotification" and not is_16  # 2.x wants one there, and nowhere else (F06.FR.13)
+    connector = 1 if body.connector is None and is_of_plug else body.connector
+    if connector is None:
         return {}
     if is_16:
-        return {"connectorId": body.connector}
-    plug = {"connectorId": 1} if body.message == "StatusNotification" else {}  # which it wants there, and nowhere else
-    return {"evse": {"id": body.connector, **plug}}
+        return {"connectorId": connector}
+    return {"evse": {"id": connector, **({"connectorId": 1} if is_of_plug else {})}}

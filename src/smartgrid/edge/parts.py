@@ -87,7 +87,7 @@ class Parts:
 
 async def begin(settings: EdgeSettings, counters: Counters, selector: FairSelector | None = None) -> Parts:
     """Everything, listening; `selector` is the loop's, if it is one. Raises StartError, CannotListenError."""
-    tls, allowed = _tls(settings), tags.allows(settings.id_tags_file)
+    tls, tag_of = _tls(settings), tags.load(settings.id_tags_file)
     check_address(settings.ocpp_host, settings.ocpp_port)
     is_open = settings.registration == "open"
     registry = Registry(settings.data_dir, is_open=is_open, chargers_file=settings.chargers_file)
@@ -102,7 +102,7 @@ async def begin(settings: EdgeSettings, counters: Counters, selector: FairSelect
         inbox,
         registry,
         Times.of_loop(loop),
-        allows=allowed,
+        tag_of=tag_of,
         heartbeat_s=settings.heartbeat_s,
         table=Table.load(settings.quirks_file),
         meter_interval_s=settings.meter_interval_s,

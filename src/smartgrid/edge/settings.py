@@ -63,7 +63,8 @@ class EdgeSettings(CallingSettings):
         description="Chargers that are registered, JSON (docs/chargers.md). Read at the start and whenever it changes.",
     )
     id_tags_file: Path | None = Field(
-        None, description="Tags that may charge, one a line; when not set, any may. Read at the start."
+        None,
+        description="Tags that may charge, one a line (docs/chargers.md); when not set, any may. Read at the start.",
     )
     quirks_file: Path | None = Field(
         None, description="Models of chargers with ways of their own, beside those that are built in (docs/quirks.md)."

@@ -52,4 +52,5 @@ class AnswersV16(Answers):
         self._desk.stop(charger, told, lambda: reply({"idTagInfo": self._tag_info(told.id_tag)} if told.id_tag else {}))
 
     def _tag_info(self, id_tag: str) -> dict[str, str]:
-        return {"status": "Accepted" if self._desk.allows(id_tag) else "Invalid"}
+        tag = self._desk.tag_of(id_tag)
+        return {"status": tag.status} | ({"parentIdTag": tag.group} if tag.group else {})

@@ -9,6 +9,7 @@ from smartgrid.edge.chargers.answers import Answers, Common, Handler, Reply, alw
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.messages import v2x
 from smartgrid.edge.ports import Payload
+from smartgrid.edge.tags import ACCEPTED
 from smartgrid.edge.transactions.transaction import Transaction
 
 _TAKEN_NOTICE_OF = (
@@ -22,7 +23,6 @@ _TAKEN_NOTICE_OF = (
     "NotifyDERAlarm",
     "NotifyDERStartStop",
     "NotifyDisplayMessages",
-    "NotifyEvent",
     "NotifyMonitoringReport",
     "NotifyPriorityCharging",
     "NotifyReport",
@@ -47,8 +47,9 @@ class AnswersV2x(Answers):
             "GetCertificateStatus": always({"status": "Failed"}),
             "Heartbeat": self._heartbeat,
             "MeterValues": self._values,
-            "NotifyEVChargingNeeds": always({"status": "Rejected"}),
+            "NotifyEVChargingNeeds": self._needs,
             "NotifyEVChargingSchedule": always({"status": "Accepted"}),
+            "NotifyEvent": self._notified,
             "OpenPeriodicEventStream": always({"status": "Rejected"}),
             "SignCertificate": always({"status": "Rejected"}),
             "StatusNotification": self._status,
@@ -57,6 +58,25 @@ class AnswersV2x(Answers):
 
     def _authorize(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         reply({"idTokenInfo": self._token_info(payload)})
+
+    def _notified(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        reply({})
+        for told in v2x.notified_statuses(payload, charger.clock, self._times.wall()):
+            self._desk.status(charger, told)
+
+    def _needs(self, charger: Charger, payload: Payload, reply: Reply) -> None:
+        """What a car wants by ISO 15118. Its charger now waits for a profile of its transaction: it is given the one
+        that it has once more, or its first one once there is power. How much that is does not depend on what it wants.
+        """
+        connector = charger.connectors.get(v2x.evse_of(payload))
+        transaction = None if connector is None else charger.transaction_on(connector)
+        if connector is None or transaction is None or transaction.is_refused:
+            reply({"status": "Rejected"})
+        elif connector.limit is None or not (connector.has_power and connector.limit.asked_for(self._times.now())):
+            reply({"status": "Processing"})
+        else:
+            reply({"status": "Accepted"})
+            self._desk.steering.look(charger, connector)
 
     def _event(self, charger: Charger, payload: Payload, reply: Reply) -> None:
         told = v2x.event(payload, charger.clock, self._times.wall())
@@ -79,7 +99,8 @@ class AnswersV2x(Answers):
 
         self._desk.event(charger, told, kept)
 
-    def _token_info(self, payload: Payload) -> dict[str, str]:
+    def _token_info(self, payload: Payload) -> dict[str, Any]:
         identifier, kind = v2x.token(payload) or ("", "")
-        is_accepted = self._desk.allows(identifier) or (kind == NO_AUTHORIZATION and not identifier)
-        return {"status": "Accepted" if is_accepted else "Invalid"}
+        tag = ACCEPTED if kind == NO_AUTHORIZATION and not identifier else self._desk.tag_of(identifier)
+        group = {"groupIdToken": {"idToken": tag.group, "type": "Central"}} if tag.group else {}
+        return {"status": tag.status} | group

@@ -40,6 +40,16 @@ MOST_OF_RATING = 2.0
 off. Beyond twice, the meter is wrong, or what was registered is: a charger must not book a whole substation."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 10.0, 900.0
 """Of two readings of a register, to tell the power from them."""
+MOST_PLUGS = 8
+_NO_CAR_THERE = (
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.AVAILABLE,
+    ConnectorStatus.FAULTED,
+    ConnectorStatus.UNAVAILABLE,
+    ConnectorStatus.UNKNOWN,
+)
+_RANK = {status: rank for rank, status in enumerate(_NO_CAR_THERE, 1)}
+"""Of several plugs: a car at one of them is at the EVSE, else the first of these holds for all of it."""
 SURE_KW, SURE_SHARE = 0.5, 0.1
 """A register tells a power once its last step makes no more than so much of it: some count in steps of 1 kWh."""
 
@@ -62,6 +72,7 @@ class Connector:
         "number",
         "offer",
         "planned_a",
+        "plugs",
         "position",
         "reading",
         "reading_s",
@@ -84,6 +95,8 @@ class Connector:
         self.number, self.spec = number, spec
         self.status = ConnectorStatus.UNKNOWN
         self.status_wall_s = -math.inf
+        self.plugs: dict[int, tuple[ConnectorStatus, float]] = {}
+        """Of an EVSE with several plugs (2.x), of which one car at a time has one: what was told of each, and when."""
         self.car: CarState | None = None
         self.limit: ConnectorLimit | None = None
         self.planned_a = self.safe_a = 0.0
@@ -163,12 +176,16 @@ class Connector:
         """Whether a car can plug in, as far as the charger says."""
         return transaction is None and self.status is ConnectorStatus.AVAILABLE
 
-    def told_status(self, status: ConnectorStatus, wall_s: float) -> bool:
-        """Returns whether it is news; what is older than the last is not."""
-        if wall_s < self.status_wall_s:
+    def told_status(self, status: ConnectorStatus, wall_s: float, plug: int = 0) -> bool:
+        """Returns whether it is news, as the first after a boot is; what is older than the last of that plug is not."""
+        is_first = not self.plugs
+        if wall_s < self.plugs.get(plug, (status, -math.inf))[1]:
             return False
-        is_news = status is not self.status
-        self.status, self.status_wall_s = status, wall_s
+        if plug in self.plugs or len(self.plugs) < MOST_PLUGS:
+            self.plugs[plug] = status, wall_s
+        status = min((each for each, _ in self.plugs.values()), key=lambda each: _RANK.get(each, 0))
+        is_news = is_first or status is not self.status
+        self.status, self.status_wall_s = status, max(wall_s, self.status_wall_s)
         self.car = CAR_OF_STATUS.get(status, self.car if status is ConnectorStatus.OCCUPIED else None)
         return is_news
 

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from smartgrid.domain.charger_sessions import METER_LIFE_S
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.steering import Steering
@@ -39,7 +40,8 @@ from smartgrid.edge.messages.values import (
     StopTold,
     ValuesTold,
 )
-from smartgrid.edge.ports import Reading, StartOrder
+from smartgrid.edge.ports import CarState, Reading, StartOrder
+from smartgrid.edge.tags import Tag
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
@@ -50,6 +52,8 @@ from smartgrid.runtime.log_pace import LogPace
 log = logging.getLogger(__name__)
 VACANT_AFTER_S = 30.0
 """A connector that is Available while a transaction is open: its stop may be on its way, for so long."""
+WAITS_FOR_CAR_S = 900.0
+"""One in which no car has charged may wait for it for so long: chargers give drivers a few minutes to plug in."""
 SETTLE_S = 10.0
 """For so long no limit is written for a start from a queue, as its stop may be the next message in it."""
 STOPS_ITSELF_S = 10.0
@@ -67,17 +71,17 @@ _NO_CAR = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED})
 
 
 class Desk:
-    """`connectors_changed` is told of a charger whose free connectors may have changed."""
+    """`connectors_changed` is told of a charger whose free connectors may have changed; `tag_of` what a tag may do."""
 
     def __init__(
         self,
         times: Times,
         inbox: Inbox,
         *,
-        allows: Callable[[str], bool],
+        tag_of: Callable[[str], Tag],
         connectors_changed: Callable[[Charger], None],
     ) -> None:
-        self._times, self._inbox, self.allows = times, inbox, allows
+        self._times, self._inbox, self.tag_of = times, inbox, tag_of
         self._connectors_changed = connectors_changed
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
         """Those whose transaction the substation may yet know, since when."""
@@ -120,7 +124,7 @@ class Desk:
             return
         transaction = started.transaction
         if started.is_new:
-            transaction.is_refused = not self.allows(told.id_tag)
+            transaction.is_refused = not self.tag_of(told.id_tag).may_charge
         if started.is_new and not told.is_late:
             connector.newcomer = transaction
         self._begun(charger, connector, transaction, started.ended, lambda: then(transaction), told.is_late)
@@ -153,8 +157,7 @@ class Desk:
         except TooManyError:
             self._full(charger)
             return
-        if told.id_tag and is_news and transaction.is_open and not transaction.session_id:
-            transaction.is_refused = not self.allows(told.id_tag)
+        has_another_tag = self._judge(transaction, told.id_tag, is_news=is_news)
         if transaction.is_orphan and is_news:
             self._note_orphan(charger, transaction)
         elif not transaction.is_orphan:
@@ -162,11 +165,14 @@ class Desk:
         connector = charger.connector(transaction.connector) or connector
         had_begun = transaction.has_begun
         self._readings(charger, connector, transaction, told.readings)
-        is_news |= transaction.has_begun and not had_begun
+        is_news |= has_another_tag or (transaction.has_begun and not had_begun)
+        if has_another_tag:
+            connector.is_stopping, connector.stop_s = False, math.inf
         if not told.is_late and transaction.is_open:
             connector.car = told.car or connector.car
         if not is_news and transaction.is_kept:
             then(transaction)
+            self._stop_if_refused(charger, connector, transaction)
             self.steering.look(charger, connector)
         elif transaction.is_open:
             if told.kind is EventKind.STARTED and not told.is_late:
@@ -200,13 +206,20 @@ class Desk:
     def status(self, charger: Charger, told: StatusTold) -> None:
         is_there = told.connector > 0 and self.has(charger, told.connector)
         connector = charger.connector(told.connector) if is_there else None
-        if connector is None or not connector.told_status(told.status, told.wall_s):
+        if connector is None or not connector.told_status(told.status, told.wall_s, told.plug):
             return
         transaction = charger.transaction_on(connector)
-        is_vacant = told.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
-        connector.vacant_s = self._times.now() + VACANT_AFTER_S if is_vacant else math.inf
+        is_vacant = (
+            connector.status in _NO_CAR and transaction is not None and told.wall_s >= transaction.started_wall_s
+        )
+        has_begun = transaction is not None and transaction.has_begun
+        if transaction is not None and is_vacant and not has_begun:
+            transaction.is_plugged = False
+        after_s = VACANT_AFTER_S if has_begun else WAITS_FOR_CAR_S
+        connector.vacant_s = self._times.now() + after_s if is_vacant else math.inf
         self._connectors_changed(charger)
-        if told.status is ConnectorStatus.OCCUPIED and transaction is not None and not transaction.is_plugged:
+        is_occupied = connector.status is ConnectorStatus.OCCUPIED
+        if is_occupied and transaction is not None and not transaction.is_plugged:
             transaction.is_plugged = True
             self._begun(charger, connector, transaction, None, lambda: None, is_late=False)
         self.steering.look(charger, connector)
@@ -300,11 +313,31 @@ class Desk:
                 connector.unanswered = None
             self.deliveries.look(charger.id, connector.number)
             self._connectors_changed(charger)
-            if transaction.is_refused and charger.transaction_on(connector) is transaction:
-                self.steering.stop(charger, connector, STOPS_ITSELF_S)
+            self._stop_if_refused(charger, connector, transaction)
             self.steering.look(charger, connector)
 
         self.keep(*((transaction,) if before is None else (before, transaction)), then=kept)
+
+    def _judge(self, transaction: Transaction, id_tag: str | None, *, is_news: bool) -> bool:
+        """Whether its driver may charge, by the tag of an event; returns whether one may whose first tag might not."""
+        if not id_tag or not transaction.is_open or transaction.session_id:
+            return False
+        may_charge = self.tag_of(id_tag).may_charge
+        if is_news:
+            transaction.is_refused = not may_charge
+            return False
+        by_its_substation = transaction.has_begun and self.tag_of(transaction.vehicle_id).may_charge
+        if not (transaction.is_refused and may_charge) or by_its_substation:
+            return False
+        transaction.vehicle_id, transaction.is_refused = id_tag, False
+        return True
+
+    def _stop_if_refused(self, charger: Charger, connector: Connector, transaction: Transaction) -> None:
+        """Unless its charger waits for another tag: then the car is connected, and nothing flows (2.x, E05)."""
+        is_there = transaction.is_refused and charger.transaction_on(connector) is transaction
+        is_drawing = (connector.power_kw(self._times.now()) or 0.0) > LEAST_DRAWN_KW
+        if is_there and (is_drawing or transaction.car is not CarState.EV_CONNECTED):
+            self.steering.stop(charger, connector, STOPS_ITSELF_S)
 
     def _ended(self, charger: Charger, transaction: Transaction, then: Then) -> None:
         self._unkept.pop(transaction.key, None)
@@ -340,6 +373,9 @@ class Desk:
                 live = connector.measured(reading, now_s)
                 if live.power_kw is not None and live.power_kw > connector.most_kw:
                     self._disbelieve(charger, connector, live.power_kw)
+                is_since = connector.vacant_s < math.inf and reading.wall_s > connector.status_wall_s
+                if is_since and (reading.power_kw or 0.0) > LEAST_DRAWN_KW:
+                    connector.vacant_s = now_s + METER_LIFE_S  # whatever its status is said to be
                 if connector.limit is not None:
                     connector.limit.measured(live, now_s)
 

@@ -46,6 +46,7 @@ from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, Grid, Link, OcppVersion, Offers, Payload
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.state import ChargerState
+from smartgrid.edge.tags import ACCEPTED, Tag
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.inbox import Inbox
 from smartgrid.runtime.log_pace import LogPace
@@ -56,7 +57,7 @@ COUNT_EVERY_S = 5.0
 KEEP_EVERY_S = 60.0
 _LETS_IN = frozenset({"Authorize", "StartTransaction", "TransactionEvent"})
 _SAYS_LITTLE = frozenset(
-    {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification"}
+    {"Heartbeat", "FirmwareStatusNotification", "SecurityEventNotification", "LogStatusNotification", "NotifyEvent"}
 )
 
 
@@ -71,13 +72,13 @@ class Fleet:
         times: Times,
         *,
         most_untold: int,
-        allows: Callable[[str], bool] = lambda id_tag: True,
+        tag_of: Callable[[str], Tag] = lambda id_tag: ACCEPTED,
         heartbeat_s: float = HEARTBEAT_S,
         table: Table | None = None,
         meter_interval_s: int | None = None,
         has_peers: bool = False,
     ) -> None:
-        """`allows` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
+        """`tag_of` says which id tags may charge; `has_peers` that chargers may visit other edges in between.
 
         `meter_interval_s` is how often meters are read, None: by the number of connectors. With `most_untold`
         transactions that their substations were not told of, starts are not answered any more.
@@ -90,7 +91,7 @@ class Fleet:
         self._kept_s = self._counted_s = times.now()
         self.roster = Roster(grid, registry, table or Table.load())
         self.reporting = Reporting(grid, times)
-        self.desk = Desk(times, inbox, allows=allows, connectors_changed=self.roster.connectors_changed)
+        self.desk = Desk(times, inbox, tag_of=tag_of, connectors_changed=self.roster.connectors_changed)
         self.sessions = Sessions(grid, times, self.roster, self.desk, has_peers=has_peers)
         self.steering = Steering(times, changed=self.reporting.changed, vacated=self.desk.vacated)
         self.deliveries = Deliveries(
@@ -249,6 +250,7 @@ class Fleet:
             self.safe_plans.connected(charger)
             self.sessions.apply(charger)
         for connector in charger.connectors.values():
+            connector.plugs.clear()  # it tells all of them now, and may have others than before
             if connector.limit is not None:
                 connector.limit.reconnected(self._times.now(), rebooted=True)
         self._look(charger)

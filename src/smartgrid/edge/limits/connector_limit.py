@@ -284,6 +284,12 @@ class ConnectorLimit:
         if rebooted and not self._base.is_known:
             self._tx.is_known = False  # only a TxDefaultProfile is sure to outlive a reboot (OCPP 1.6, errata 3.37)
 
+    def asked_for(self, now_s: float) -> bool:
+        """The charger asks for the limit of its car. Returns whether it is told that once more: not too often a day."""
+        is_told = self._has_car and not self._pace.is_spent(now_s)
+        self._limit_again |= is_told
+        return is_told
+
     def probed(self, now_s: float) -> None:
         """Somebody has written profiles past this one: all is written again once they have been through with it."""
         self._base.is_known = self._tx.is_known = False

@@ -32,6 +32,7 @@ _PHASES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2, "L1-L2": 
 _BETWEEN_PHASES = frozenset({"L1-L2", "L2-L3", "L3-L1"})
 _OF_THE_CAR = frozenset({"BODY", "EV"})
 _TOTAL = None
+_SIGNED = "SignedData"
 _Phases = tuple[float | None, float | None, float | None]
 _NONE: _Phases = (None, None, None)
 
@@ -114,6 +115,8 @@ class _Samples:
         measurand, told_phase = text(sample.get("measurand")) or ENERGY, text(sample.get("phase")).upper()
         if value is None or location.upper() in _OF_THE_CAR or (told_phase and told_phase not in _PHASES):
             return  # of the car, of N, or of what no one knows
+        if text(sample.get("format")) == _SIGNED:
+            return  # whatever its digits are, they are no number
         of_2x = sample.get("unitOfMeasure")
         if of_2x is None:
             factor = _factor(measurand, text(sample.get("unit")), 0)

@@ -8,14 +8,14 @@ by one of several fields, as chargers fill in different ones. Chargers that neve
 from __future__ import annotations
 
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
-from smartgrid.edge.messages.lenient import integer, mapping, text
+from smartgrid.edge.messages.lenient import integer, items, mapping, text
 from smartgrid.edge.messages.readings import readings
 from smartgrid.edge.messages.v16 import MAX_ID_TAG, connector_status
 from smartgrid.edge.messages.values import Booted, EventKind, EventTold, StatusTold, ValuesTold
 from smartgrid.edge.ports import CarState, Heard, Payload
 
 _AUTHORIZING = frozenset({"Authorized", "RemoteStart"})
-_PLUGGING = frozenset({"CablePluggedIn", "EVDetected"})
+_PLUGGING = frozenset({"CablePluggedIn"})  # a car that is detected stands in its bay
 _CAR_STATES = {state.value.lower(): state for state in CarState}
 _KINDS = {kind.value.lower(): kind for kind in EventKind}
 
@@ -33,15 +33,44 @@ def status(payload: Payload, clock: ChargerClock, received_s: float) -> StatusTo
     told_s = parse_time(payload.get("timestamp"))
     clock.told(told_s, received_s, is_live=True)
     return StatusTold(
-        connector=max(0, integer(payload.get("evseId")) or 0),
+        connector=evse_of(payload),
         status=connector_status(payload.get("connectorStatus")),
         wall_s=clock.right(told_s, received_s),
+        plug=max(0, integer(payload.get("connectorId")) or 0),
     )
+
+
+def evse_of(payload: Payload) -> int:
+    """The EVSE that a message names; 0 where it names none."""
+    return max(0, integer(payload.get("evseId")) or 0)
+
+
+def notified_statuses(payload: Payload, clock: ChargerClock, received_s: float) -> list[StatusTold]:
+    """What a NotifyEvent tells of connectors: some chargers say their status so, and not by a StatusNotification."""
+    found = []
+    for event in items(payload.get("eventData")):
+        component, variable = mapping(event.get("component")), mapping(event.get("variable"))
+        evse = mapping(component.get("evse"))
+        number = integer(evse.get("id")) or 0
+        names = text(component.get("name")).lower(), text(variable.get("name")).lower()
+        if names != ("connector", "availabilitystate") or number < 1:
+            continue
+        told_s = parse_time(event.get("timestamp"))
+        clock.told(told_s, received_s)
+        found.append(
+            StatusTold(
+                connector=number,
+                status=connector_status(event.get("actualValue")),
+                wall_s=clock.right(told_s, received_s),
+                plug=max(0, integer(evse.get("connectorId")) or 0),
+            )
+        )
+    return found
 
 
 def values(payload: Payload, clock: ChargerClock, received_s: float) -> ValuesTold:
     return ValuesTold(
-        connector=max(0, integer(payload.get("evseId")) or 0),
+        connector=evse_of(payload),
         transaction_id=None,
         readings=readings(payload.get("meterValue"), clock, received_s),
     )
@@ -86,5 +115,6 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         readings=readings(payload.get("meterValue"), clock, received_s),
         is_late=is_offline or clock.is_late(told_s, received_s),
         may_be_plugged=not state and kind is not EventKind.ENDED,
+        is_unplugged=state == "idle",
         heard=Heard(received_s, told_s),
     )

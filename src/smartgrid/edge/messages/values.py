@@ -53,12 +53,13 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class StatusTold:
-    """StatusNotification; connector 0 is the charger itself."""
+    """StatusNotification; connector 0 is the charger itself. `plug` is which one of an EVSE's, in 2.x."""
 
     connector: int
     status: ConnectorStatus
     wall_s: float
     error: str = ""
+    plug: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class EventTold:
 
     `id_tag` is None where no token was told. `is_authorized` and `is_plugged` are what the event shows by itself.
     `may_be_plugged`: it tells nothing of the car, as the events of some chargers never do; then the EVSE's status or
-    the meter may. One that says that there is no car (Idle) is believed.
+    the meter may. One that says that there is no car (Idle, `is_unplugged`) is believed.
     """
 
     kind: EventKind
@@ -126,4 +127,5 @@ class EventTold:
     readings: Sequence[Reading] = ()
     is_late: bool = False
     may_be_plugged: bool = False
+    is_unplugged: bool = False
     heard: Heard | None = None

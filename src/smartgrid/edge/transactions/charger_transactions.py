@@ -10,7 +10,8 @@ Messages come late, twice, in a wrong order and with ids that no one has given. 
   register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
 * Nothing revives what has ended. A stop that comes after the end (of a stale one, or again) may raise its energy.
 * 2.x: any event may be the first that is seen of its transaction, also its end. It begins with the first authorization
-  and plug; an update of one that is not known must have begun before we came.
+  and plug; an update of one that is not known must have begun before we came. One that only seemed to be over, as
+  there was no car, goes on as another transaction where an update tells of a car.
 * A substation tells of sessions that are not known here (the disk was lost, or another edge had the charger): they
   are taken over. An orphan whose id it tells is no orphan any more.
 
@@ -156,6 +157,8 @@ class ChargerTransactions:
         found, ended, is_new = self.by_id(told.transaction_id), None, False
         if found is None:
             found, ended, is_new = *self._first_of(told, connector), True
+        elif _is_back(found, told) and self.open_on(found.connector) is None:
+            found, is_new = self._again(found, told), True
         elif found.is_orphan and told.kind is EventKind.STARTED:
             self._start_of_orphan(found, told, connector)
             return found, None, True
@@ -189,6 +192,28 @@ class ChargerTransactions:
             new.bound.note(0.0, told.heard, self._most_kw(connector))
         return new, self._succeeded(current, new)
 
+    def _again(self, before: Transaction, told: EventTold) -> Transaction:
+        """The car of one that was taken as over is there, in the same transaction: for its substation it is another
+        one, as the session of before has ended."""
+        is_register = before.start_kwh is not None and not before.is_session_register
+        new = self.add(
+            Transaction(
+                key=key_of(self.charger, f"{before.transaction_id}|{told.seq_no}|{told.wall_s}"),
+                charger=self.charger,
+                connector=before.connector,
+                transaction_id=before.transaction_id,
+                vehicle_id=before.vehicle_id,
+                started_wall_s=told.wall_s,
+                start_kwh=(before.start_kwh or 0.0) + (before.energy_kwh or 0.0) if is_register else None,
+                is_authorized=before.is_authorized,
+                is_refused=before.is_refused,
+                seq_no=told.seq_no,
+                car=told.car,
+            )
+        )
+        new.bound.note(0.0, told.heard, self._most_kw(new.connector))
+        return new
+
     def _start_of_orphan(self, found: Transaction, told: EventTold, connector: int) -> None:
         """Its start comes after its end, from a queue."""
         found.is_orphan = found.is_refused = False
@@ -203,15 +228,17 @@ class ChargerTransactions:
         """From an event of one that is known; returns whether it has begun by it."""
         if not found.is_open:
             return False
-        had_begun = found.has_begun
+        had_begun, known = found.has_begun, (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged)
         if told.connector is not None and not had_begun:
             found.connector = told.connector
         if told.id_tag and not had_begun:
             found.vehicle_id = told.id_tag
         found.is_authorized |= told.is_authorized
-        found.is_plugged |= told.is_plugged
+        found.is_plugged = (found.is_plugged and (had_begun or not told.is_unplugged)) or told.is_plugged
         if told.seq_no >= found.seq_no:
             found.seq_no, found.car = told.seq_no, told.car or found.car
+        if (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged) != known:
+            found.changes += 1  # to be kept: the tag, or the plug, is told but once
         return found.has_begun and not had_begun
 
     # ------------------------------------------------------------------ both
@@ -221,6 +248,7 @@ class ChargerTransactions:
         found = self.open_on(connector)
         if found is not None:
             found.end(wall_s, HAS_LEFT)
+            found.is_presumed_over = True
         return found
 
     def told_by_substation(self, session: OpenSession, wall_s: float) -> tuple[Transaction | None, bool]:
@@ -322,3 +350,9 @@ class ChargerTransactions:
 
     def _name_of(self, connector: int) -> str:
         return f"{self.charger.charger[:55]}/{connector}"
+
+
+def _is_back(found: Transaction, told: EventTold) -> bool:
+    """Whether the car of one that was taken as over is there, by its charger's word."""
+    is_told = told.kind is EventKind.UPDATED and told.car is not None and not told.is_late
+    return is_told and found.is_presumed_over and told.wall_s >= (found.ended_wall_s or 0.0) - _EARLIER_S

@@ -79,9 +79,11 @@ class Transaction:
     is_end_delivered: bool = False
     told_wall_s: float = 0.0
     """When its substation took the end; not kept."""
+    is_presumed_over: bool = False
+    """Its charger has not said that it is over, only that there is no car; not kept."""
     changes: int = 0
     kept_changes: int = 0
-    """How often it was given to the inbox, and which of these are on the disk; not kept."""
+    """How often there was something to be kept, and how many of these are on the disk; not kept."""
     bound: EnergyBound = field(default_factory=EnergyBound, compare=False)
     disbelieved_kwh: float | None = None
     """What its register told last and cannot be, until that was said; neither is kept."""
