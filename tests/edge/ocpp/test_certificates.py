@@ -82,7 +82,15 @@ def test_pitfall_24_of_a_header_that_is_there_twice_neither_is_believed(header: 
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [("CP-1", "CP-1"), ('"CP-1"', "CP-1"), ("a,CN=b", "a,CN=b"), ('""', None), ("", None), ("CP-1\\", None)],
+    [
+        ("CP-1", "CP-1"),
+        ('"CP-1"', '"CP-1"'),
+        (r"CP\2D1", r"CP\2D1"),
+        ("a,CN=b", "a,CN=b"),
+        ("\xc3\xa4", "ä"),
+        ("\xe4", None),
+        ("", None),
+    ],
 )
 def test_pitfall_24_haproxy_tells_the_name_alone(value: str, name: str | None) -> None:
     assert haproxy(value) == haproxy(value, "0") == name

@@ -1,9 +1,9 @@
 """Whom a client certificate names: from Python's TLS, or from what a proxy in front says of it. Pure.
 
 nginx tells the subject as a distinguished name (RFC 4514: `CN=charger-1,O=Operator`), Envoy in one field of
-`X-Forwarded-Client-Cert`, haproxy the common name alone. The first two escape what a subject contains, so a name with
-`,CN=other` in it stays one name. What could be read in two ways is no name: a header that is there twice, quotation
-marks that do not end, a backslash before nothing.
+`X-Forwarded-Client-Cert`, haproxy the common name as it is. The first two escape what a subject contains, so a name
+with `,CN=other` in it stays one name. What could be read in two ways is no name: a header that is there twice,
+quotation marks that do not end, a backslash before nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def told_by_proxy(header: str, values: Sequence[str], verdicts: Sequence[str] = 
     if not told or len(told) > MAX_LENGTH or any(verdict not in ACCEPTED for verdict in verdicts):
         return None
     if kind == BARE_NAME:
-        return _unescaped(told) or None
-    return _of_subject(told) if kind != XFCC else _of_forwarded(told)
+        return _decoded(told.encode("latin-1", "replace")) or None
+    return _of_forwarded(told) if kind == XFCC else _of_subject(told)
 
 
 def _of_forwarded(value: str) -> str | None:
@@ -69,19 +69,24 @@ def _unescaped(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1]
     raw, at = bytearray(), 0
+    while at < len(text):
+        is_escape, rest = text[at] == "\\", text[at + 1 : at + 3]
+        if is_escape and len(rest) == 2 and _HEX.issuperset(rest):
+            raw.append(int(rest, 16))
+            at += 3
+        elif is_escape and not rest:
+            return ""
+        else:
+            raw += (rest[0] if is_escape else text[at]).encode("latin-1", "replace")
+            at += 2 if is_escape else 1
+    return _decoded(raw)
+
+
+def _decoded(raw: bytes) -> str:
+    """Names are UTF-8; HTTP has their bytes as characters of Latin-1."""
     try:
-        while at < len(text):
-            is_escape, rest = text[at] == "\\", text[at + 1 : at + 3]
-            if is_escape and len(rest) == 2 and _HEX.issuperset(rest):
-                raw.append(int(rest, 16))
-                at += 3
-            elif is_escape and not rest:
-                return ""
-            else:
-                raw += (rest[0] if is_escape else text[at]).encode(errors="surrogateescape")
-                at += 2 if is_escape else 1
         return raw.decode()
-    except UnicodeError:
+    except UnicodeDecodeError:
         return ""
 
 
