@@ -102,6 +102,7 @@ frontend chargers
     http-request del-header X-SSL-Client-CN
     http-request del-header X-SSL-Client-DN
     http-request del-header X-SSL-Client-Cert
+    http-request del-header X-SSL-Client-Subject
     http-request deny deny_status 403 if {{ ssl_c_used }} {{ ssl_c_ca_err gt 0 }}
     http-request deny deny_status 403 if {{ ssl_c_used }} {{ ssl_c_err gt 0 }}
     option forwardfor
@@ -110,15 +111,17 @@ backend edge
     http-request set-header X-SSL-Client-CN   %{{+Q}}[ssl_c_s_dn(cn)] if {{ ssl_fc }}
     http-request set-header X-SSL-Client-DN   %{{+Q}}[ssl_c_s_dn] if {{ ssl_fc }}
     http-request set-header X-SSL-Client-Cert %{{+Q}}[ssl_c_der,base64] if {{ ssl_fc }}
+    http-request set-header X-SSL-Client-Subject %[ssl_c_s_dn(,0,rfc2253)] if {{ ssl_fc }}
     server edge 127.0.0.1:{edge_port}
 """
 HAPROXY_CLIENTS = "ca-file {authorities} verify optional ca-ignore-err all crt-ignore-err all"
-HEADERS = {"nginx": "ssl-client-subject-dn", "haproxy": "x-ssl-client-cn"}
-"""In which each says whose certificate it is."""
+HEADERS = {"nginx": "ssl-client-subject-dn", "haproxy-ingress": "x-ssl-client-cn", "haproxy": "x-ssl-client-subject"}
+"""In which each says whose certificate it is: of haproxy, that of the ingress controller, and one to be preferred."""
 
 
-def program(name: str) -> str:
+def program(kind: str) -> str:
     """Where it is. Skips the test where it is not: administrators' programs are in no user's path."""
+    name = kind.removesuffix("-ingress")
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
     if found is None:
         package = {"nginx": "nginx-light"}.get(name, name)

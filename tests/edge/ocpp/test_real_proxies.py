@@ -26,7 +26,7 @@ from support.charger_sockets import KEY, SUBSTATION, Edge, basic, heard, is_aliv
 from support.tls_proxies import HEADERS, TlsProxy, program
 
 NETWORK = networks("127.0.0.0/8")
-REFUSED_BY_PROXY = {"nginx": 400, "haproxy": 403}
+REFUSED_BY_PROXY = {"nginx": 400, "haproxy": 403, "haproxy-ingress": 403}
 """What is answered to a certificate that nobody trusted has signed."""
 SUBJECTS = {
     "plain": "/CN=CP-1",
@@ -87,7 +87,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificate]:
     return {**found, "server": server, "authority": authority}
 
 
-@pytest.fixture(params=["nginx", "haproxy"])
+@pytest.fixture(params=list(HEADERS))
 def kind(request: pytest.FixtureRequest) -> str:
     program(request.param)
     return str(request.param)
@@ -165,6 +165,8 @@ def test_a_name_may_have_any_characters(
 
 
 def test_no_other_subject_passes_for_a_charger_s(kind: str, tmp_path: Path, made: dict[str, Certificate]) -> None:
+    """Of two names haproxy-ingress tells the first, so here it is the other one."""
+
     async def story() -> None:
         async with behind(kind, tmp_path, made, BY_CERTIFICATE) as way:
             odd = (
@@ -191,6 +193,7 @@ def test_what_a_charger_writes_of_itself_is_not_believed(
         ("ssl-client-verify", "SUCCESS"),
         ("X-SSL-Client-CN", "CP-1"),
         ("X_SSL_Client_CN", "CP-1"),
+        ("X-SSL-Client-Subject", "CN=CP-1"),
         ("X-Forwarded-Client-Cert", 'Subject="CN=CP-1"'),
         ("X-Forwarded-Proto", "https"),
         ("X_Forwarded_Proto", "https"),

@@ -79,7 +79,7 @@ def _unescaped(text: str) -> str:
         else:
             raw += (rest[0] if is_escape else text[at]).encode("latin-1", "replace")
             at += 2 if is_escape else 1
-    return _decoded(raw)
+    return _decoded(bytes(raw))
 
 
 def _decoded(raw: bytes) -> str:
