@@ -3,7 +3,8 @@ answers.
 
 A request about one charger goes on to the owner of its substation, once: what comes from another edge is answered here.
 A list is asked of all at once, each for as long a page: the first of all their rows are the first of the whole list.
-An edge that does not answer is named in the header `Smartgrid-Unreachable`, and the rest is shown.
+An edge that does not answer, or answers nonsense, is named in the header `Smartgrid-Unreachable`, and the rest is
+shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, request
 from pydantic_core import from_json
@@ -87,35 +88,41 @@ class AllChargers:
     def _merged(self, query: ListQuery) -> Response:
         names = sorted(self.peers.others())
 
-        def ask(name: str) -> dict[str, Any] | None:
+        def ask(name: str) -> _Page | None:
             try:
-                return _read(self._at(name).page(query))
-            except ProblemError:
+                return _read(name, self._at(name).page(query))
+            except (ProblemError, ValueError):
                 return None
 
         with ThreadPoolExecutor(min(MAX_ASKED, len(names)) or 1) as pool:
             asked = [pool.submit(copy_context().run, ask, name) for name in names]  # for whom it is, the context says
-            pages = [_read(self.own.page(query)), *(each.result() for each in asked)]
+            pages = [_read(None, self.own.page(query)), *(each.result() for each in asked)]
         silent = [name for name, page in zip(names, pages[1:], strict=True) if page is None]
         whole = [page for page in pages if page is not None]
         rows = _rows(whole, query.limit, self.peers.owner_of)
-        is_more = any(page["next_cursor"] is not None for page in whole) or len(rows) > query.limit
+        is_more = any(page.is_more for page in whole) or len(rows) > query.limit
         shown = rows[: query.limit]
         cursor = charger_views.next_cursor(_place(shown[-1])) if is_more and shown else None
         headers = {UNREACHABLE: ",".join(silent)} if silent else {}
         return answer({"chargers": shown, "next_cursor": cursor}, headers=headers)
 
 
-def _rows(pages: list[dict[str, Any]], limit: int, owner_of: Callable[[str], str | None]) -> list[dict[str, Any]]:
+class _Page(NamedTuple):
+    """What an edge tells; `by` is its name, None for us."""
+
+    by: str | None
+    rows: list[dict[str, Any]]
+    is_more: bool
+
+
+def _rows(pages: list[_Page], limit: int, owner_of: Callable[[str], str | None]) -> list[dict[str, Any]]:
     """Of all pages in order; of a charger that several tell of, as where registrations are copied, what its owner says.
-    `pages` begin with our own. One row more than `limit` at the most."""
+    One row more than `limit` at the most."""
     found: dict[Place, dict[str, Any]] = {}
-    for at, page in enumerate(pages):
-        for row in page["chargers"]:
+    for page in pages:
+        for row in page.rows:
             place = _place(row)
-            owner = owner_of(place.substation)
-            is_owners = at == 0 if owner is None else row["edge"] == owner
-            if place not in found or is_owners:
+            if place not in found or page.by == owner_of(place.substation):
                 found[place] = row
     return [found[place] for place in sorted(found)[: limit + 1]]
 
@@ -124,6 +131,14 @@ def _place(row: dict[str, Any]) -> Place:
     return Place(row["substation"], row["charger"])
 
 
-def _read(response: Response) -> dict[str, Any] | None:
+def _read(by: str | None, response: Response) -> _Page | None:
+    """None for what is no page. Raises ValueError for what is no JSON."""
     found = from_json(response.get_data())
-    return found if response.status_code == 200 and isinstance(found, dict) else None
+    rows = found.get("chargers") if response.status_code == 200 and isinstance(found, dict) else None
+    if not isinstance(rows, list) or not all(_is_row(each) for each in rows):
+        return None
+    return _Page(by, rows, found.get("next_cursor") is not None)
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in Place._fields)
