@@ -68,6 +68,11 @@ class PassingOn:
         """How many are passed on now."""
         return len(self._open) + len(self._tasks)
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether other edges can be believed at all."""
+        return self._secret is not None
+
     def believe(self, values: Sequence[str], charger: ChargerId, wall_s: float) -> Facts | None:
         """What a peer has said of a charger that it has passed on to this edge; `values` are those of `HEADER`."""
         return said.believe(values, self._own_name, charger, self._secret, wall_s)
