@@ -59,7 +59,8 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 LOOK_INTERVAL_S = 2.0
 BUSY_TIMEOUT_S = 5.0
 KEPT_DELETIONS_S = 30 * 86_400.0
-"""A peer that was away for longer brings back what was deleted meanwhile."""
+"""A peer that was away for longer brings back what was deleted meanwhile. What still stands in the file of chargers is
+kept for as long as it does: else it would be taken for a new entry."""
 MAX_AHEAD_S = 365 * 86_400.0
 """What another edge says to have changed later than that from now is not taken: what is changed here has a version
 beyond it, and there must be room for that on the wire for ever."""
@@ -393,7 +394,8 @@ class Registry:
     def _forget_deletions(self) -> None:
         with self._write_lock, self._transaction():
             before = _now() - int(KEPT_DELETIONS_S * 1e6)
-            self._writer.execute("DELETE FROM chargers WHERE origin = ? AND version < ?", (GONE, before))
+            sql = "DELETE FROM chargers WHERE origin = ? AND version < ? AND digest = ''"
+            self._writer.execute(sql, (GONE, before))
 
     def _transaction(self) -> sqlite3.Connection:
         """The connection as a context: commits, or rolls back where something is raised."""
