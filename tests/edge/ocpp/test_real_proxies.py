@@ -277,15 +277,18 @@ async def closed(charger: ClientConnection) -> int | None:
 # ---------------------------------------------------------------------- how long it lasts
 
 
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_pings_keep_a_quiet_charger_connected_past_the_proxy_s_time_limit(
     kind: str, tmp_path: Path, made: dict[str, Certificate]
 ) -> None:
+    program(kind)
+
     async def story() -> None:
         async with (
-            behind(kind, tmp_path, made, BY_CERTIFICATE, idle_s=2, bounds=Bounds(ping_s=0.2)) as way,
+            behind(kind, tmp_path, made, BY_CERTIFICATE, idle_s=6, bounds=Bounds(ping_s=0.1)) as way,
             way.charger(certificate="plain", ping_interval=None) as charger,
         ):
-            await asyncio.sleep(3)
+            await asyncio.sleep(7)
             assert await is_alive(charger)
 
     run(story)

@@ -211,7 +211,7 @@ def test_a_peer_that_does_not_know_what_it_was_asked_for_is_asked_for_all_of_it(
 def test_what_is_no_answer_is_not_taken_and_the_others_are_asked(
     own: Registry, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replication, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(replication, "ANSWER_TIMEOUT_S", 4.0)
     told(own, saying(answer), saying(page(row(1))))
     assert own.get(charger(1)) == SPEC
 

@@ -178,12 +178,12 @@ def test_an_owner_that_takes_connections_and_answers_nothing_is_answered_for(mon
     run(scenario)
 
 
-def test_an_owner_that_has_answered_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passing_on, "ANSWER_TIMEOUT_S", 0.1)
-
+def test_an_owner_that_has_answered_is_not_waited_for_again() -> None:
     async def scenario() -> None:
         async with world() as made, dial(made) as charger:
-            await asyncio.sleep(0.2)
+            (side,) = made.passing._open
+            assert side._other is not None
+            made.passing._expect(side, side._other, Peer("edge-1", "127.0.0.1", made.owner.port, False, ""))
             await charger.send("still here")
             assert await charger.recv() == "still here"
             assert made.passing.counts["unreachable"] == 0
