@@ -168,6 +168,16 @@ def test_a_peer_whose_clock_is_some_days_ahead_is_believed_and_can_be_overruled(
     assert own.get(charger(1)) is None
 
 
+def test_who_has_told_of_the_future_is_asked_for_everything_again_as_our_own_clock_may_have_been_wrong(
+    own: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "ANEW_S", 0.0)
+    peer = saying(page(row(1, version=MAX_VERSION), sequence=5), page(row(1), sequence=5))
+    told(own, peer, times=3)
+    assert [path.partition("?")[2] for path in peer.paths] == ["epoch=0&since=0", "epoch=0&since=0", "epoch=e1&since=5"]
+    assert own.get(charger(1)) == SPEC
+
+
 def test_an_old_registration_that_is_told_again_changes_nothing(own: Registry) -> None:
     old = row(1)
     told(own, saying(page(old)))

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import quote
@@ -38,6 +40,11 @@ BEGIN_TIMEOUT_S = 20.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 TURN_S = 30.0
 """After so long a peer that has more to tell is asked again in the next round."""
+MAX_AHEAD_S = 365 * 86_400.0
+"""What a peer says to have changed later than that from now is not taken: what is changed here has a version beyond it,
+and there must be room for that on the wire for ever."""
+ANEW_S = 600.0
+"""Whoever has told of such is asked for everything again after so long: it may be our clock that was wrong."""
 MAX_REASON = 200
 PEERS_AT_ONCE = 4
 UNKNOWN_EPOCH = 422
@@ -60,6 +67,8 @@ class Replication:
         self._interval_s = interval_s
         self._told: dict[str, tuple[str, int]] = {}
         """Of each peer the epoch and the sequence up to which it has been asked."""
+        self._anew_s: dict[str, float] = {}
+        """When to ask a peer for everything again."""
         self._complaints: dict[str, str] = {}
         self._turns = asyncio.Semaphore(PEERS_AT_ONCE)
         self._under_way: set[str] = set()
@@ -121,6 +130,9 @@ class Replication:
         )
         loop = asyncio.get_running_loop()
         end_s = loop.time() + TURN_S
+        if loop.time() >= self._anew_s.get(name, math.inf):
+            del self._anew_s[name]
+            self._told.pop(name, None)
         try:
             while loop.time() < end_s and not await self._take_page(name, client):
                 pass
@@ -136,22 +148,29 @@ class Replication:
             self._told.pop(name, None)
         if answer.status != 200:
             raise OSError(f"it answered {answer.status}")
-        found = await asyncio.get_running_loop().run_in_executor(None, self._take, answer.body)
+        loop = asyncio.get_running_loop()
+        found, is_whole = await loop.run_in_executor(None, self._take, answer.body)
+        if not is_whole:
+            self._anew_s.setdefault(name, loop.time() + ANEW_S)
         if not found.is_end and found.epoch == epoch and found.sequence <= since:
             raise OSError("it says that there is more, and tells the same again")
         self._told[name] = found.epoch, found.sequence
         return found.is_end
 
-    def _take(self, body: bytes) -> ToldChanges:
-        """In a thread: it may be much, and is written."""
+    def _take(self, body: bytes) -> tuple[ToldChanges, bool]:
+        """In a thread: it may be much, and is written. Returns also whether nothing was from the future."""
         found = ToldChanges.model_validate_json(body)
         rows, bad = rows_of(found)
-        if bad:
-            extra = {"rows": str(len(bad)), "reason": bad[0][:MAX_REASON]}
+        latest = time.time_ns() // 1000 + int(MAX_AHEAD_S * 1e6)
+        believed = [row for row in rows if max(row.version, row.about_version) <= latest]
+        early = len(rows) - len(believed)
+        if bad or early:
+            reason = bad[0][:MAX_REASON] if bad else "they are from the future; is a clock wrong?"
+            extra = {"rows": str(len(bad) + early), "reason": reason}
             self._pace.say("rows", "another edge has registrations that cannot be", extra)
-        if rows:
-            self._registry.merge(rows)
-        return found
+        if believed:
+            self._registry.merge(believed)
+        return found, not early
 
     def _complain(self, name: str, error: BaseException) -> None:
         """Once for each reason: a peer of a template need not be there at all."""

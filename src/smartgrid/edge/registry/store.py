@@ -61,9 +61,6 @@ BUSY_TIMEOUT_S = 5.0
 KEPT_DELETIONS_S = 30 * 86_400.0
 """A peer that was away for longer brings back what was deleted meanwhile. What still stands in the file of chargers is
 kept for as long as it does: else it would be taken for a new entry."""
-MAX_AHEAD_S = 365 * 86_400.0
-"""What another edge says to have changed later than that from now is not taken: what is changed here has a version
-beyond it, and there must be room for that on the wire for ever."""
 FIRST_VERSION = 1
 """Of an entry of the file that was never seen before: what any edge has made of it since is newer."""
 ANYONE = ChargerSpec()
@@ -247,13 +244,11 @@ class Registry:
     def merge(self, theirs: Sequence[Registered]) -> int:
         """Take what is newer in another edge's rows; returns how many were. Not on the event loop: it writes."""
         taken, gone, left = 0, list[ChargerId](), 0
-        latest = _now() + int(MAX_AHEAD_S * 1e6)
         with self._write_lock, self._transaction():
             room = MAX_CHARGERS - self._count(f"origin <> '{OPEN}'")
             for row in theirs:
                 known = self._own(row.charger)
-                is_believed = max(row.version, row.about_version) <= latest
-                if not is_believed or (known is None and (room := room - 1) < 0):
+                if known is None and (room := room - 1) < 0:
                     left += 1
                     continue
                 is_row_newer, is_about_newer = is_newer(row, known)
@@ -268,7 +263,7 @@ class Registry:
                     gone.append(row.charger)
             if left:
                 extra = {"rows": str(left), "most": str(MAX_CHARGERS)}
-                self._pace.say("left", "another edge's registrations are too many, or from the future", extra)
+                self._pace.say("left", "another edge has more registrations than there may be", extra)
         for charger in gone:
             self.on_removed(charger)
         return taken
