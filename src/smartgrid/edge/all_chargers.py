@@ -3,7 +3,8 @@ answers.
 
 A request about one charger goes on to the owner of its substation, once: what comes from another edge is answered here.
 A list is asked of all at once, each for as long a page: the first of all their rows are the first of the whole list.
-An edge that does not answer is named in the header `Smartgrid-Unreachable`, and the rest is shown.
+An edge that does not answer, or answers nonsense, is named in the header `Smartgrid-Unreachable`, and the rest is
+shown.
 
 Who owns a substation is not always who has its chargers. While edges come and go each learns of it at another moment,
 and a charger that is to move stays where it is until its turn. So of a charger that several tell of, the word of the
@@ -119,10 +120,10 @@ class AllChargers:
 
     def _merged(self, query: ListQuery) -> Response:
         said = self._all(lambda edge: edge.page(query), _list_end_s(), {})
-        pages = {name: page for name, response in said.items() if (page := _read(response)) is not None}
+        pages = {name: page for name, response in said.items() if (page := _read_page(response)) is not None}
         silent = sorted(said.keys() - pages.keys())
         rows = _rows(pages, query.limit, self.peers.owner_of)
-        is_more = any(page["next_cursor"] is not None for page in pages.values()) or len(rows) > query.limit
+        is_more = any(page.get("next_cursor") is not None for page in pages.values()) or len(rows) > query.limit
         shown = rows[: query.limit]
         cursor = charger_views.next_cursor(_place(shown[-1])) if is_more and shown else None
         headers = {UNREACHABLE: ",".join(silent)} if silent else {}
@@ -171,7 +172,7 @@ def _rows(pages: Mapping[str, dict[str, Any]], limit: int, owner_of: Callable[[s
     for edge, page in pages.items():
         for row in page["chargers"]:
             place = _place(row)
-            worth = bool(row["connected"]), owner_of(place.substation) == edge
+            worth = bool(row.get("connected")), owner_of(place.substation) == edge
             if place not in found or worth > found[place][0]:
                 found[place] = worth, row
     return [found[place][1] for place in sorted(found)[: limit + 1]]
@@ -191,7 +192,7 @@ def _tried(ask: Callable[[], Response]) -> Response:
 
 def _is_connected(response: Response) -> bool:
     row = _read(response)
-    return row is not None and bool(row["connected"])
+    return row is not None and bool(row.get("connected"))
 
 
 def _is_elsewhere(response: Response) -> bool:
@@ -199,10 +200,29 @@ def _is_elsewhere(response: Response) -> bool:
     if response.status_code == 409:
         return charger_views.OFFLINE in response.get_data(as_text=True)
     found = _read(response)
-    return response.status_code == 404 if found is None else not found.get("charger", {}).get("connected", True)
+    if found is None:
+        return response.status_code == 404
+    charger = found.get("charger")
+    return isinstance(charger, dict) and not charger.get("connected", True)
+
+
+def _read_page(response: Response) -> dict[str, Any] | None:
+    """None of what is no page: a problem, or nonsense of a broken edge."""
+    found = _read(response)
+    rows = None if found is None else found.get("chargers")
+    return found if isinstance(rows, list) and all(map(_is_row, rows)) else None
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in Place._fields)
 
 
 def _read(response: Response) -> dict[str, Any] | None:
-    """None of a problem."""
-    found = from_json(response.get_data()) if response.status_code == 200 else None
+    """None of a problem, and of what is no JSON object."""
+    if response.status_code != 200:
+        return None
+    try:
+        found = from_json(response.get_data())
+    except ValueError:
+        return None
     return found if isinstance(found, dict) else None

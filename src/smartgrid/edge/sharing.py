@@ -8,6 +8,7 @@ passed on twice: two edges that take each other for the owner would pass a charg
 
 from __future__ import annotations
 
+import logging
 import time
 
 from smartgrid.auth.credentials import Credentials
@@ -24,7 +25,11 @@ from smartgrid.edge.sharding.passing_on import PassingOn
 from smartgrid.edge.sharding.peers import MAX_PEERS
 from smartgrid.edge.sharding.rendezvous import owner
 from smartgrid.edge.sharding.shards import Shards
+from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.start_error import StartError
+
+log = logging.getLogger(__name__)
+_WHY = {"hint": "all edges need one SMARTGRID_PEER_SECRET_FILE, and clocks less than a minute apart"}
 
 
 class Sharing:
@@ -42,6 +47,7 @@ class Sharing:
         self._name = settings.name
         self._handover: Handover | None = None
         self._heard_s: dict[str, float] = {}
+        self._pace = LogPace(log)
 
     def begin(self, listener: Listener, grid: SubstationGrid) -> None:
         """Look for peers, and send chargers to where their substation is."""
@@ -79,8 +85,11 @@ class Sharing:
 
     def vouched(self, arrival: Arrival) -> Proof | None:
         """What a peer has seen of it, if one has passed it on to us and is believed."""
-        told = self.passing.believe(arrival.headers.get_all(HEADER), arrival.charger, time.time())
+        said = arrival.headers.get_all(HEADER)
+        told = self.passing.believe(said, arrival.charger, time.time())
         if told is None:
+            if said and self.passing.has_secret:
+                self._pace.say("not believed", "what another edge has seen of a charger is not believed", _WHY)
             return None
         return arrival.proof._replace(
             address=told.address, is_encrypted=told.is_encrypted, certificate_name=told.certificate_name

@@ -14,9 +14,13 @@ MAX_CONNECTORS = 32
 MIN_KEY, MAX_KEY = 16, 64
 
 
+UNFIT = frozenset("/\\\ufffd")
+"""The last is what stands for bytes that were no text: it would be one name for many."""
+
+
 def is_charger(text: str) -> bool:
     """Whether this can name a charger: printable, without slashes, at most 48 characters, and no step in a path."""
-    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not set(text) & set("/\\") and text not in (".", "..")
+    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not UNFIT & set(text) and text not in (".", "..")
 
 
 Connector = Annotated[int, Field(ge=1, le=MAX_CONNECTORS)]

@@ -33,9 +33,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "LOOK_INTERVAL_S", 0.05)
 
 
-async def listener(port: int, host: str = "127.0.0.1") -> asyncio.Server:
+async def listener(port: int, host: str = "127.0.0.1", says: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> asyncio.Server:
     """Where chargers connect at a peer."""
-    return await asyncio.start_server(lambda _reader, writer: writer.close(), host, port)
+
+    def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        writer.close()
+
+    return await asyncio.start_server(answer, host, port)
 
 
 def peers(**ports: int) -> dict[str, tuple[str, str]]:
@@ -112,6 +117,21 @@ def test_a_peer_that_is_away_for_long_leaves_its_substations_to_the_others(monke
 
         async with await listener(port):
             await until(lambda: found.members == {"edge-0", "edge-1"})
+        await found.close()
+
+    run(scenario)
+
+
+def test_a_peer_that_takes_connections_and_answers_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system does it for a process that hangs, or was stopped."""
+    monkeypatch.setattr(membership, "AWAY_S", 0.3)
+
+    async def scenario() -> None:
+        port = free_port()
+        found = Shards("edge-0", peers(edge_0=1, edge_1=port))
+        async with await listener(port, says=b""):
+            found.begin(lambda: None)
+            await until(lambda: found.members == {"edge-0"})
         await found.close()
 
     run(scenario)

@@ -229,9 +229,9 @@ class Handshake(asyncio.BufferedProtocol):
             if _one(headers, "X-Forwarded-Proto") in ("https", "wss"):
                 is_encrypted = True
             if proxies.certificate_header:
-                told = ", ".join(headers.get_all(proxies.certificate_header))
-                verified = _one(headers, certificates.VERIFIED_HEADER)
-                name = certificates.told_by_proxy(proxies.certificate_header, told, verified)
+                told = headers.get_all(proxies.certificate_header)
+                verdicts = [said for each in certificates.VERDICT_HEADERS for said in headers.get_all(each)]
+                name = certificates.told_by_proxy(proxies.certificate_header, told, verdicts)
         address = client_address(peer, forwarded, proxies.trusted)
         return Proof(address, is_encrypted, _one(headers, "Authorization"), name)
 

@@ -260,10 +260,12 @@ class Listener:
 
     async def _connect(self, accepted: socket.socket, handshake: Handshake) -> None:
         tls = self._place.tls
-        limit: dict[str, Any] = {"ssl_handshake_timeout": self.bounds.handshake_s} if tls else {}
+        limits: dict[str, Any] = {}
+        if tls is not None:
+            limits = {"ssl_handshake_timeout": self.bounds.handshake_s, "ssl_shutdown_timeout": self.bounds.close_s}
         try:
             await self._loop.connect_accepted_socket(
-                lambda: handshake, accepted, ssl=tls.context if tls else None, **limit
+                lambda: handshake, accepted, ssl=tls.context if tls else None, **limits
             )
         except OSError as error:  # of TLS too
             if handshake in self._handshakes:

@@ -23,25 +23,28 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from smartgrid.edge.ports import ChargerId
 from smartgrid.edge.sharding.membership import Membership
 from smartgrid.edge.sharding.peers import Candidates, Peer
 from smartgrid.edge.sharding.rendezvous import owner
+from smartgrid.http_client.connection import tls_context
 
 LOOK_INTERVAL_S = 5.0
 LOOK_TIMEOUT_S = 3.0
 LOOKS_AT_ONCE = 16
 MAX_REMEMBERED = 10_000
+HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n"
 log = logging.getLogger(__name__)
 
 
 class Shards:
     """Only for the event loop; `begin` there, and `close`.
 
-    A peer is there while its port for chargers takes connections, which is what those need that are passed on. It is
-    looked at every `LOOK_INTERVAL_S`, and its name resolved anew each time.
+    A peer is there while its port for chargers answers, which is what those need that are passed on; that it takes
+    connections is not enough, as the system does this for a process that hangs. It is looked at every
+    `LOOK_INTERVAL_S`, and its name resolved anew each time.
     """
 
     def __init__(self, own_name: str, fixed: Mapping[str, tuple[str, str]], template: str = "") -> None:
@@ -130,7 +133,9 @@ class Shards:
 async def _is_there(peer: Peer) -> bool:
     with suppress(OSError, UnicodeError):
         async with asyncio.timeout(LOOK_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(peer.host, peer.port)
-            writer.close()
-            return True
+            context = tls_context(None) if peer.is_tls else None
+            reader, writer = await asyncio.open_connection(peer.host, peer.port, ssl=context)
+            with closing(writer):
+                writer.write(HEALTH_REQUEST)
+                return bool(await reader.read(1))
     return False
