@@ -156,7 +156,7 @@ class Steering:
 
         if not connector.is_clearing:
             connector.is_clearing = True
-            action, payload = clear_profile(order.profile_id)
+            action, payload = clear_profile(order.profile_id, link.version)
             link.call(action, payload, answered, first=True)
 
     def _on_limit(
