@@ -5,6 +5,9 @@ only the latest is sent, in the place of the older, which ends as REPLACED: so a
 gets the newest limit next, and never the ones between. Those that are `first` go before the others, in their own order.
 A call's time runs from when it is sent. An answer that comes later is nobody's.
 
+The first word is the charger's, for a moment: until it has said something, calls wait. Many begin by their
+BootNotification, and do not answer what comes before its answer (libocpp drops it), or take that for it.
+
 Inwards. Each CALL is handed up once. A repeat, which is the same id with the same text, gets the answer of the first
 from a small cache, or nothing while the first is being answered: the one answer is for both. A charger that uses an id
 again for something else is taken at its word. What is against the schema is counted and handed up all the same, since
@@ -34,6 +37,8 @@ MAX_UNANSWERED = 64
 KEPT_ANSWERS = 4
 BOOTED_S = 10.0
 """Some chargers never answer what came before their BootNotification: then it is waited for so much longer at most."""
+FIRST_WORD_S = 2.0
+"""For so long after the connection the charger has the first word; many that come back say nothing."""
 OnAnswer = Callable[[Answer], None]
 
 _PREFIX = secrets.token_hex(5)
@@ -105,12 +110,13 @@ class _InCall(NamedTuple):
 
 
 class Conversation:
-    """One connection's. `counters` is shared by all."""
+    """One connection's. `counters` is shared by all. `begins_s`: until then the charger has the first word."""
 
-    __slots__ = ("_counters", "_inbound", "_is_closed", "_under_way", "_waiting", "version")
+    __slots__ = ("_begins_s", "_counters", "_inbound", "_is_closed", "_under_way", "_waiting", "version")
 
-    def __init__(self, version: OcppVersion, counters: Counters) -> None:
+    def __init__(self, version: OcppVersion, counters: Counters, begins_s: float = -math.inf) -> None:
         self.version = version
+        self._begins_s = begins_s
         self._counters = counters
         self._inbound: dict[str, _InCall] = {}
         self._under_way: _OutCall | None = None
@@ -120,8 +126,20 @@ class Conversation:
     @property
     def deadline_s(self) -> float:
         """When `expire` has something to do; infinite if nothing is under way."""
+        if not self.has_begun:
+            return self._begins_s
         call = self._under_way
         return math.inf if call is None else call.sent_s + call.timeout_s
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the charger has had the first word."""
+        return self._begins_s == -math.inf
+
+    def begin(self, now_s: float) -> Sequence[Action]:
+        """The charger has said something, and has its answer if it is to have one at once."""
+        self._begins_s = -math.inf
+        return () if self._is_closed else self._send_next(now_s)
 
     # ------------------------------------------------------------------ what the charger sends
 
@@ -253,7 +271,7 @@ class Conversation:
         call = _OutCall(action, frames.call(message_id, action, payload), message_id, on_answer, slot, timeout_s, first)
         if self._is_closed:
             return (Resolve(on_answer, Answer(None, CallFailure.CLOSED)),)
-        if self._under_way is None:
+        if self._under_way is None and self.has_begun:
             return (self._send(call, now_s),)
         return self._wait(call)
 
@@ -293,17 +311,21 @@ class Conversation:
     def _end(self, call: _OutCall, answer: Answer, now_s: float) -> Sequence[Action]:
         """The next is sent before it is told how this one ended: what is asked then waits its turn."""
         self._under_way = None
-        told = Resolve(call.on_answer, answer)
+        return (*self._send_next(now_s), Resolve(call.on_answer, answer))
+
+    def _send_next(self, now_s: float) -> Sequence[Action]:
         waiting = self._waiting
         if waiting is None:
-            return (told,)
+            return ()
         following = waiting.popleft()
         if not waiting:
             self._waiting = None
-        return (self._send(following, now_s), told)
+        return (self._send(following, now_s),)
 
     def expire(self, now_s: float) -> Sequence[Action]:
-        """Give the call up whose time is over."""
+        """Give the call up whose time is over, or begin where the charger has said nothing in its time."""
+        if not self.has_begun:
+            return self.begin(now_s) if now_s >= self._begins_s else ()
         call = self._under_way
         if call is None or now_s < call.sent_s + call.timeout_s:
             return ()
