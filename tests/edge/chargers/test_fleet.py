@@ -798,6 +798,18 @@ def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> N
     assert asked.payload["chargingRateUnit"] == "W"
 
 
+def test_one_that_does_not_answer_what_it_applies_is_not_asked_again(world: World) -> None:
+    link = world.connect()
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    link.profiles()
+    link.take("GetCompositeSchedule")[0].fail(CallFailure.TIMEOUT)
+    world.offer(6.9)
+    link.profiles()
+    assert link.take("GetCompositeSchedule") == []
+
+
 # ---------------------------------------------------------------------- what is not to be believed
 
 

@@ -191,7 +191,7 @@ class Steering:
             return
 
         def answered(answer: Answer) -> None:
-            if answer.payload is None and answer.failure is not CallFailure.REFUSED:
+            if answer.payload is None and answer.failure not in (CallFailure.REFUSED, CallFailure.TIMEOUT):
                 return
             told = None if answer.payload is None else composite_limit(answer.payload, link.version)
             if connector.limit is limit and charger.link is link:

@@ -99,6 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         """Ask the charger; see `ports.Link`. Raises ValueError."""
         now_s = time.monotonic()
         self._do(self._talk.call(action, payload, on_answer, now_s, slot=slot, timeout_s=timeout_s, first=first))
+        self.check_at_s = min(self.check_at_s, self._talk.deadline_s)
 
     def reply(self, message_id: str, payload: Payload) -> None:
         """Answer the charger. Raises ValueError."""

@@ -3,6 +3,7 @@
 Outwards. One CALL is under way at a time; the others wait, in a bounded queue. Of those that wait with the same `slot`
 only the latest is sent, in the place of the older, which ends as REPLACED: so a charger that takes a minute to answer
 gets the newest limit next, and never the ones between. Those that are `first` go before the others, in their own order.
+They do not wait long for the answer to a mere question or setting, which some programs never give (PyPI `ocpp` in 2.1).
 A call's time runs from when it is sent. An answer that comes later is nobody's.
 
 The first word is the charger's, for a moment: until it has said something, calls wait. Many begin by their
@@ -37,6 +38,11 @@ MAX_UNANSWERED = 64
 KEPT_ANSWERS = 4
 BOOTED_S = 10.0
 """Some chargers never answer what came before their BootNotification: then it is waited for so much longer at most."""
+SOON_S = 5.0
+"""So long after it was sent a call of `_MINOR` is given up, if one that is first waits."""
+_MINOR = frozenset({
+    "ChangeConfiguration", "GetCompositeSchedule", "GetConfiguration", "GetVariables", "SetVariables", "TriggerMessage",
+})  # fmt: skip
 FIRST_WORD_S = 2.0
 """For so long after the connection the charger has the first word; many that come back say nothing."""
 OnAnswer = Callable[[Answer], None]
@@ -273,6 +279,8 @@ class Conversation:
             return (Resolve(on_answer, Answer(None, CallFailure.CLOSED)),)
         if self._under_way is None and self.has_begun:
             return (self._send(call, now_s),)
+        if first and self._under_way is not None and self._under_way.action in _MINOR:
+            self._under_way.timeout_s = min(self._under_way.timeout_s, SOON_S)
         return self._wait(call)
 
     def _wait(self, call: _OutCall) -> Sequence[Action]:
