@@ -137,7 +137,9 @@ def test_a_refused_car_is_held_at_0_and_asked_to_stop(world: World) -> None:
     assert link.profiles() == []  # it has 0 A already
     assert link.take("RemoteStopTransaction") == []  # it may stop by itself
     world.clock.run(15)
-    assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
+    (stop,) = link.take("RemoteStopTransaction")
+    assert stop.payload == {"transactionId": transaction}
+    assert stop.is_first, "it does not wait for the answers to mere questions"
 
 
 def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_car_is_stopped(world: World) -> None:

@@ -209,7 +209,7 @@ class Steering:
         if charger.link is not None and (call := stop_call(charger.link.version, transaction)) is not None:
             connector.stop_tries += 1
             answered = self._on_stop(charger, connector, transaction)
-            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}")
+            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}", first=True)
 
     def _on_stop(self, charger: Charger, connector: Connector, transaction: Transaction) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
