@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid.edge.ocpp import connection
-from smartgrid.edge.ocpp.conversation import FIRST_WORD_S, Action, Conversation, Resolve, Send
+from smartgrid.edge.ocpp.conversation import AFTER_BOOT_S, FIRST_WORD_S, Action, Conversation, Resolve, Send
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ports import Answer, CallFailure, Link, OcppVersion, Payload
 from support.charger_sockets import LONGEST_S, Fleet, heard, run, running, say
@@ -26,6 +26,11 @@ class Beginning:
     def __init__(self) -> None:
         self.talk = Conversation(OcppVersion.V16, Counters(), NOW_S + FIRST_WORD_S)
         self.ended: list[Answer] = []
+        self.heard = 0
+
+    def hear(self, action: str, now_s: float = NOW_S) -> Sequence[Action]:
+        self.heard += 1
+        return self.talk.received(json.dumps([2, f"m{self.heard}", action, {}]).encode(), now_s)
 
     def ask(self, key: str, *, slot: str | None = None, first: bool = False) -> Sequence[Action]:
         payload = {"key": [key]}
@@ -43,9 +48,32 @@ def test_nothing_is_asked_before_the_charger_has_said_something() -> None:
     assert asked(beginning.talk.expire(NOW_S + FIRST_WORD_S - 0.1)) == []
     assert beginning.talk.deadline_s == NOW_S + FIRST_WORD_S
 
-    assert asked(beginning.talk.begin(NOW_S + 0.1)) == ["a"]
+    assert asked(beginning.hear("Heartbeat")) == ["a"]
     assert beginning.talk.has_begun
     assert asked(beginning.ask("b")) == [], "one at a time, as ever"
+
+
+def test_after_its_boot_a_charger_has_another_moment_if_it_says_nothing_more() -> None:
+    """A program may read what comes with the answer before that has had its effect."""
+    beginning = Beginning()
+    beginning.ask("a")
+    assert asked(beginning.hear("BootNotification", NOW_S + 0.1)) == []
+    assert asked(beginning.talk.expire(NOW_S + 0.1 + AFTER_BOOT_S - 0.01)) == []
+    assert asked(beginning.talk.expire(NOW_S + 0.1 + AFTER_BOOT_S)) == ["a"]
+
+    beginning = Beginning()
+    beginning.ask("a")
+    beginning.hear("BootNotification")
+    assert asked(beginning.hear("StatusNotification")) == ["a"]
+
+
+def test_one_that_boots_over_and_over_does_not_put_it_off() -> None:
+    beginning = Beginning()
+    beginning.ask("a")
+    for tenths in range(20):
+        beginning.hear("BootNotification", NOW_S + tenths / 10)
+        beginning.talk.expire(NOW_S + tenths / 10)
+    assert beginning.talk.has_begun
 
 
 def test_of_a_charger_that_says_nothing_the_first_word_is_not_waited_for_long() -> None:
@@ -68,7 +96,7 @@ def test_what_waited_goes_out_in_its_order_limits_first_and_only_the_latest_of_e
     (replaced,) = beginning.ask("limit", slot="limit", first=True)
     assert isinstance(replaced, Resolve)
     assert replaced.answer.failure is CallFailure.REPLACED
-    assert asked(beginning.talk.begin(NOW_S)) == ["limit"]
+    assert asked(beginning.hear("Heartbeat")) == ["limit"]
 
 
 def test_a_connection_that_ends_before_ends_what_waits() -> None:
@@ -77,7 +105,7 @@ def test_a_connection_that_ends_before_ends_what_waits() -> None:
     (ended,) = beginning.talk.close()
     assert isinstance(ended, Resolve)
     assert ended.answer.failure is CallFailure.CLOSED
-    assert beginning.talk.begin(NOW_S) == ()
+    assert beginning.talk.expire(NOW_S + FIRST_WORD_S) == ()
 
 
 class Hasty(Fleet):

@@ -203,8 +203,6 @@ class Connection(asyncio.BufferedProtocol):
         host = self._host
         host.recent.note(self.charger, recent.IN, data, time.time())
         self._do(self._talk.received(data, now_s))
-        if not self._talk.has_begun:
-            self._do(self._talk.begin(now_s))
 
     def _limit(self, frames: int, now_s: float) -> None:
         """A GCRA (see `http_server.rate`): the time at which what has come would have come at the rate.

@@ -7,7 +7,8 @@ They do not wait long for the answer to a mere question or setting, which some p
 A call's time runs from when it is sent. An answer that comes later is nobody's.
 
 The first word is the charger's, for a moment: until it has said something, calls wait. Many begin by their
-BootNotification, and do not answer what comes before its answer (libocpp drops it), or take that for it.
+BootNotification, and do not answer what comes before its answer (libocpp drops it), or take that for it. After it they
+have another moment, as what comes with the answer may be read before that has had its effect.
 
 Inwards. Each CALL is handed up once. A repeat, which is the same id with the same text, gets the answer of the first
 from a small cache, or nothing while the first is being answered: the one answer is for both. A charger that uses an id
@@ -45,6 +46,7 @@ _MINOR = frozenset({
 })  # fmt: skip
 FIRST_WORD_S = 2.0
 """For so long after the connection the charger has the first word; many that come back say nothing."""
+AFTER_BOOT_S = 0.5
 OnAnswer = Callable[[Answer], None]
 
 _PREFIX = secrets.token_hex(5)
@@ -142,10 +144,9 @@ class Conversation:
         """Whether the charger has had the first word."""
         return self._begins_s == -math.inf
 
-    def begin(self, now_s: float) -> Sequence[Action]:
-        """The charger has said something, and has its answer if it is to have one at once."""
+    def _begin(self, now_s: float) -> Sequence[Action]:
         self._begins_s = -math.inf
-        return () if self._is_closed else self._send_next(now_s)
+        return self._send_next(now_s)
 
     # ------------------------------------------------------------------ what the charger sends
 
@@ -154,6 +155,15 @@ class Conversation:
         if self._is_closed:
             return ()
         frame = frames.parse(data, self.version)
+        actions = self._dealt_with(frame, data, now_s)
+        if self.has_begun:
+            return actions
+        if isinstance(frame, frames.Call) and frame.action == "BootNotification":
+            self._begins_s = min(self._begins_s, now_s + AFTER_BOOT_S)
+            return actions
+        return (*actions, *self._begin(now_s))
+
+    def _dealt_with(self, frame: frames.Frame, data: bytes | bytearray, now_s: float) -> Sequence[Action]:
         if isinstance(frame, frames.Call):
             return self._called(frame, data, now_s)
         if isinstance(frame, frames.Result):
@@ -333,7 +343,7 @@ class Conversation:
     def expire(self, now_s: float) -> Sequence[Action]:
         """Give the call up whose time is over, or begin where the charger has said nothing in its time."""
         if not self.has_begun:
-            return self.begin(now_s) if now_s >= self._begins_s else ()
+            return self._begin(now_s) if now_s >= self._begins_s else ()
         call = self._under_way
         if call is None or now_s < call.sent_s + call.timeout_s:
             return ()
@@ -342,7 +352,7 @@ class Conversation:
 
     def close(self) -> Sequence[Action]:
         """The connection is over: so are all calls."""
-        self._is_closed = True
+        self._is_closed, self._begins_s = True, -math.inf
         calls = [*filter(None, (self._under_way,)), *(self._waiting or ())]
         self._under_way = self._waiting = None
         self._inbound.clear()
