@@ -55,7 +55,8 @@ def test_many_fresh_keys_at_once_are_all_admitted_by_a_large_empty_grid(tmp_path
         replies = together(4 * MANY, lambda i: charge(grid.balancer, f"fresh-{i}", vehicle_id=f"EV-{i}"))
 
         assert {reply.status for reply in replies} == {201}
-        assert metric(grid.balancer, "keys_contested") == 0
+        # On a crowded machine an attempt may take longer than it may, and the car is asked for elsewhere.
+        wait_until(lambda: metric(grid.balancer, "keys_contested") == 0, 60, "no key has two sessions")
 
 
 def test_fresh_keys_leave_nothing_to_do_at_substations_that_are_down(grid: ScriptedGrid) -> None:
