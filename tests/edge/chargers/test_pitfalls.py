@@ -610,6 +610,10 @@ def test_pitfall_13_one_of_16_that_refuses_a_second_tx_profile_has_the_first_one
     clear.accept()
     assert link.profiles() == [("TxProfile", 10.0, transaction)]
 
+    world.offer(5.5)
+    assert link.take("ClearChargingProfile") == []
+    assert link.profiles() == [("TxProfile", 7.9, transaction)]
+
 
 def test_pitfall_13_one_that_was_lost_before_it_has_cleared_the_first_one_is_asked_again(world: World) -> None:
     link = charging_with_11_kw(world)

@@ -33,7 +33,8 @@ from smartgrid.edge.ocpp import frames, schemas
 from smartgrid.edge.ocpp.counters import IN, OTHER, OUT, Counters
 from smartgrid.edge.ports import Answer, CallFailure, OcppVersion, Payload
 
-MAX_WAITING = 32
+MAX_WAITING = 40
+"""A limit for each of 32 connectors, all of which wait for the first word, and some more."""
 MAX_UNANSWERED = 64
 """Calls of a charger that we owe an answer. OCPP allows it one; a burst of queued ones does come."""
 KEPT_ANSWERS = 4
