@@ -129,6 +129,7 @@ class Called:
     payload: Mapping[str, Any]
     on_answer: Callable[[Answer], None]
     slot: str | None
+    is_first: bool = False
 
     def accept(self, **more: Any) -> None:
         self.on_answer(Answer({"status": "Accepted", **more}))
@@ -163,7 +164,7 @@ class ScriptedLink:
         timeout_s: float = 60.0,
         first: bool = False,
     ) -> None:
-        self.calls.append(Called(action, payload, on_answer, slot))
+        self.calls.append(Called(action, payload, on_answer, slot, first))
 
     def reply(self, message_id: str, payload: Mapping[str, Any]) -> None:
         assert message_id not in self.answers, "answered twice"

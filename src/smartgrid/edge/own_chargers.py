@@ -298,7 +298,7 @@ async def _answer(link: Link, call: commands.Call) -> Answer:
         if not told.done():
             told.set_result(found)
 
-    link.call(call.action, call.payload, on_answer, timeout_s=COMMAND_TIMEOUT_S)
+    link.call(call.action, call.payload, on_answer, timeout_s=COMMAND_TIMEOUT_S, first=True)
     try:
         return await asyncio.wait_for(told, COMMAND_TIMEOUT_S)
     except TimeoutError:  # it waits behind other calls yet

@@ -137,7 +137,9 @@ def test_a_refused_car_is_held_at_0_and_asked_to_stop(world: World) -> None:
     assert link.profiles() == []  # it has 0 A already
     assert link.take("RemoteStopTransaction") == []  # it may stop by itself
     world.clock.run(15)
-    assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
+    (stop,) = link.take("RemoteStopTransaction")
+    assert stop.payload == {"transactionId": transaction}
+    assert stop.is_first, "it does not wait for the answers to mere questions"
 
 
 def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_car_is_stopped(world: World) -> None:
@@ -881,6 +883,18 @@ def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> N
         world.offer(11.0)
     (asked,) = link.take("GetCompositeSchedule")
     assert asked.payload["chargingRateUnit"] == "W"
+
+
+def test_one_that_does_not_answer_what_it_applies_is_not_asked_again(world: World) -> None:
+    link = world.connect()
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    link.profiles()
+    link.take("GetCompositeSchedule")[0].fail(CallFailure.TIMEOUT)
+    world.offer(6.9)
+    link.profiles()
+    assert link.take("GetCompositeSchedule") == []
 
 
 # ---------------------------------------------------------------------- what is not to be believed

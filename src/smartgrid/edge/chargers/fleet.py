@@ -9,7 +9,8 @@ Everything runs in one event loop and nothing blocks, so there are no locks. The
 a second looks after what is due. What a charger must have at once it gets in the call that tells of the reason.
 
 **A connection** is all that is needed to begin (many chargers send no BootNotification when they come back): limits go
-out before anything else, then the set-up. Who says nothing is asked for its status, and for its boot.
+out before anything else, then the set-up, once the charger has had the first word (`ocpp.conversation`). Who says
+nothing is asked for its status, and for its boot.
 
 **No car is let in** (Authorize, starts) before its charger has confirmed its safe current, which takes a moment after
 the connection: until then it could draw all that is built in, and would have to be booked so, at the others' cost.

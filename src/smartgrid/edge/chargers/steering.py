@@ -158,7 +158,7 @@ class Steering:
 
         if not connector.is_clearing:
             connector.is_clearing = True
-            action, payload = clear_profile(order.profile_id)
+            action, payload = clear_profile(order.profile_id, link.version)
             link.call(action, payload, answered, first=True)
 
     def _on_limit(
@@ -195,7 +195,7 @@ class Steering:
             return
 
         def answered(answer: Answer) -> None:
-            if answer.payload is None and answer.failure is not CallFailure.REFUSED:
+            if answer.payload is None and answer.failure not in (CallFailure.REFUSED, CallFailure.TIMEOUT):
                 return
             told = None if answer.payload is None else composite_limit(answer.payload, link.version)
             if connector.limit is limit and charger.link is link:
@@ -213,7 +213,7 @@ class Steering:
         if charger.link is not None and (call := stop_call(transaction.transaction_id, charger.link.version)):
             connector.stop_tries += 1
             answered = self._on_stop(charger, connector, transaction)
-            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}")
+            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}", first=True)
 
     def _on_stop(self, charger: Charger, connector: Connector, transaction: Transaction) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:

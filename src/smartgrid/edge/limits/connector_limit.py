@@ -205,7 +205,11 @@ class ConnectorLimit:
         )
 
     def must_clear(self, order: LimitOrder) -> bool:
-        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id."""
+        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id.
+
+        In 1.6 only after a second one was refused, for whatever reason: if another profile is to carry limits then, the
+        first must be gone, as a TxProfile rules over all others.
+        """
         return self._clears_first and order.kind is ProfileKind.TX and not self._is_cleared
 
     def cleared(self) -> None:
@@ -544,7 +548,8 @@ class ConnectorLimit:
         elif self._offer is None:
             limit = 0.0
         else:
-            limit = amps.limit(self._offer.power_kw, unit, voltage_v, phases, self.spec.rating_a, least_a)
+            rating_a, is_divided = self.spec.rating_a, not self._ways.takes_all_tenths
+            limit = amps.limit(self._offer.power_kw, unit, voltage_v, phases, rating_a, least_a, is_divided=is_divided)
         return self._not_refused(limit, unit, phases)
 
     def _safe_limit(self, current_a: float, unit: RateUnit) -> float:
@@ -592,6 +597,7 @@ class ConnectorLimit:
         before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, now_s)
         self._is_cleared = False
+        self._clears_first &= order.kind is not ProfileKind.TX or self.version is not OcppVersion.V16
         self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0
         if order.duration_s is None:
@@ -622,7 +628,8 @@ class ConnectorLimit:
         if order.sequence <= self._boot_sequence:
             return
         is_second = order.kind is ProfileKind.TX and self._tx.standing is not None
-        if is_second and not self._clears_first and self.version is not OcppVersion.V16:
+        is_for_its_tenth = self._ways.may_be_for_its_tenth(order.unit, order.limit)
+        if is_second and not is_for_its_tenth and not self._clears_first:
             self._clears_first = True
         else:
             self._trust.refused(order, now_s)

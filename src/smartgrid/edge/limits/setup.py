@@ -40,11 +40,13 @@ class SetUp:
     measurands: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     needs_reboot: bool = False
+    is_whole: bool = True
+    """Not so if it was given up, as nothing was answered."""
 
     @property
     def has_taken(self) -> bool:
-        """Whether the charger has taken any of it."""
-        return bool(self.measurands) or len(self.refused) < SETTINGS
+        """Whether the charger has taken any of it, and was asked all of it."""
+        return self.is_whole and (bool(self.measurands) or len(self.refused) < SETTINGS)
 
 
 def meter_interval_s(connectors: int) -> int:

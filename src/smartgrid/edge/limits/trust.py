@@ -80,7 +80,7 @@ class Trust:
     def accepted(self, order: LimitOrder, *, is_other: bool, now_s: float) -> None:
         """It has taken an order; `is_other`: of another limit than the one before."""
         self._heard()
-        self.ways.accepted(order.unit, order.limit)
+        self.ways.accepted(order.kind, order.unit, order.limit)
         if is_other:
             self._obeying.confirmed(now_s)
         if order.duration_s is not None and self.obedience is Obedience.REJECTS:

@@ -23,7 +23,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from smartgrid.edge.ocpp import recent
-from smartgrid.edge.ocpp.conversation import Action, Conversation, HandUp, Notice, Resolve, Send
+from smartgrid.edge.ocpp.conversation import FIRST_WORD_S, Action, Conversation, HandUp, Notice, Resolve, Send
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds
@@ -72,12 +72,12 @@ class Connection(asyncio.BufferedProtocol):
         self.charger, self.version, self.opened_s = charger, version, now_s
         self._host, self._ws, self._transport = host, ws, transport
         self.descriptor: int = transport.get_extra_info("socket").fileno()
-        self._talk = Conversation(version, host.counters)
+        self._talk = Conversation(version, host.counters, now_s + FIRST_WORD_S)
         self._fragments: list[bytes] | None = None
         self._last_in_s = self._pinged_s = self._due_s = self._begun_s = now_s
         self._excess_s = math.inf
         self._has_ponged = self._is_reading = self._is_over = False
-        self.check_at_s = now_s + host.bounds.ping_s
+        self.check_at_s = now_s + min(FIRST_WORD_S, host.bounds.ping_s)
 
     def begin(self) -> None:
         """Tell that it is there."""
@@ -98,6 +98,7 @@ class Connection(asyncio.BufferedProtocol):
         """Ask the charger; see `ports.Link`. Raises ValueError."""
         now_s = time.monotonic()
         self._do(self._talk.call(action, payload, on_answer, now_s, slot=slot, timeout_s=timeout_s, first=first))
+        self.check_at_s = min(self.check_at_s, self._talk.deadline_s)
 
     def reply(self, message_id: str, payload: Payload) -> None:
         """Answer the charger. Raises ValueError."""
