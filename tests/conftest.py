@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,12 @@ SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, suppress_health_check=SLOW_IS_FINE)
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# A test's files need to outlive its processes and not the machine: in memory no commit waits for a disk.
+MEMORY = Path("/dev/shm")
+NEEDED_BYTES = 2 * 1024**3
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
 ONE_WORKER = ("balancer", "end_to_end", "console", "gateway", "attacks")
