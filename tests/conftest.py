@@ -34,7 +34,7 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED_BYTES
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
-ONE_WORKER = ("balancer", "end_to_end", "console", "gateway", "attacks")
+ONE_WORKER = ("end_to_end", "console", "gateway", "attacks")
 # Each test of such a file waits long for what takes its time in truth, and has a grid of its own or needs just one.
 ONE_BY_ONE = (
     "edge/end_to_end/test_capacity.py",
@@ -48,25 +48,28 @@ ONE_BY_ONE = (
 # What takes long, so that in the end no worker waits for another: what waits and what computes at the same time.
 FIRST = (
     "monitoring/test_real_prometheus_of_chargers.py",
-    "balancer",
+    "edge/end_to_end/test_capacity.py",
     "console",
     "protocol/test_model.py",
-    "edge/end_to_end/test_capacity.py",
     "monitoring/test_real_prometheus.py",
-    "edge/end_to_end/test_charging.py",
     "third_party",
+    "fuzz",
+    "edge/end_to_end/test_charging.py",
     "end_to_end/test_a_charger_charges.py",
+    "balancer/test_silent_substations.py",
     "edge/sharding/test_more_edges.py",
-    "edge",
-    "end_to_end",
     "chargers_torture",
+    "loadtest",
+    "cli",
+    "edge/grid",
+    "edge/ocpp/test_bounds.py",
+    "end_to_end",
     "gateway",
     "torture",
-    "loadtest",
+    "balancer",
+    "edge",
     "substation",
     "monitoring",
-    "fuzz",
-    "cli",
     "attacks",
 )
 

@@ -20,6 +20,7 @@ from support.scripted_substation import answers, late, problem, silence
 pytestmark = pytest.mark.timeout(300)
 
 MANY = 60
+LATE_S = 4.0
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def grid(tmp_path: Path) -> Iterator[ScriptedGrid]:
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[ScriptedGrid]:
-    """It waits for no attempt for longer than half a second."""
-    with scripted_grid(tmp_path, ["substation-0", "substation-1"], registered=True, attempt_timeout_s=0.5) as grid:
+    """It waits for no attempt for longer than two seconds, which is long for one that is answered at once."""
+    with scripted_grid(tmp_path, ["substation-0", "substation-1"], registered=True, attempt_timeout_s=2) as grid:
         yield grid
 
 
@@ -131,7 +132,7 @@ def test_what_a_new_balancer_places_while_a_substation_is_away_stays_when_it_is_
 
 def test_the_session_of_an_attempt_that_was_not_heard_of_is_ended_when_the_car_has_another(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.5)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
 
     placed = charge(hasty.balancer, "key").json()
 
@@ -143,7 +144,7 @@ def test_the_session_of_an_attempt_that_was_not_heard_of_is_ended_when_the_car_h
 
 def test_a_balancer_with_an_empty_folder_settles_what_the_one_before_it_left(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.5)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
     hasty["substation-0"].scripts["DELETE"] = answers(problem(503, "storage-unavailable"))
     placed = charge(hasty.balancer, "key").json()
     assert placed["substation"] == "substation-1"
@@ -177,7 +178,7 @@ def test_where_no_one_else_takes_the_car_the_client_is_told_so_with_the_key(hast
 
 def test_the_repeat_finds_the_session_of_the_attempt_that_was_not_heard_of(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.0)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
     hasty["substation-1"].scripts["POST"] = answers(problem(503, "no-capacity"))
     assert code(charge(hasty.balancer, "key")) == (504, "outcome-unknown")
 
