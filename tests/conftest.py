@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.pathlib import import_path
 from hypothesis import HealthCheck, settings
 
 from support.grid import Grid
@@ -22,8 +27,14 @@ settings.register_profile("quick", max_examples=60, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+# A test's files need to outlive its processes and not the machine: in memory no commit waits for a disk.
+MEMORY = Path("/dev/shm")
+NEEDED_BYTES = 2 * 1024**3
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 # The tests of such a folder share a grid of real processes, or a browser: on one worker it is started once.
-ONE_WORKER = ("balancer", "end_to_end", "console", "gateway", "attacks")
+ONE_WORKER = ("end_to_end", "console", "gateway", "attacks")
 # Each test of such a file waits long for what takes its time in truth, and has a grid of its own or needs just one.
 ONE_BY_ONE = (
     "edge/end_to_end/test_capacity.py",
@@ -37,27 +48,55 @@ ONE_BY_ONE = (
 # What takes long, so that in the end no worker waits for another: what waits and what computes at the same time.
 FIRST = (
     "monitoring/test_real_prometheus_of_chargers.py",
-    "balancer",
+    "edge/end_to_end/test_capacity.py",
     "console",
     "protocol/test_model.py",
-    "edge/end_to_end/test_capacity.py",
     "monitoring/test_real_prometheus.py",
-    "edge/end_to_end/test_charging.py",
     "third_party",
+    "fuzz",
+    "edge/end_to_end/test_charging.py",
     "end_to_end/test_a_charger_charges.py",
+    "balancer/test_silent_substations.py",
     "edge/sharding/test_more_edges.py",
-    "edge",
-    "end_to_end",
     "chargers_torture",
+    "loadtest",
+    "cli",
+    "edge/grid",
+    "edge/ocpp/test_bounds.py",
+    "end_to_end",
     "gateway",
     "torture",
-    "loadtest",
+    "balancer",
+    "edge",
     "substation",
     "monitoring",
-    "fuzz",
-    "cli",
     "attacks",
 )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """What is collected stays to the end, so to look for garbage in it, again and again, would be for nothing: it took
+    two of the five seconds that each worker collects for."""
+    gc.disable()
+    try:
+        if hasattr(session.config, "workerinput"):
+            _import_a_share(session.config)
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _import_a_share(config: pytest.Config) -> None:
+    """In a fresh clone nothing is compiled yet: each worker begins with other files, so that each is compiled once."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    worker = config.workerinput  # type: ignore[attr-defined]
+    files = sorted((config.rootpath / "tests").rglob("test_*.py"))
+    for path in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # is told where it is collected
+            import_path(path, mode="importlib", root=config.rootpath, consider_namespace_packages=False)
 
 
 @pytest.hookimpl(optionalhook=True)

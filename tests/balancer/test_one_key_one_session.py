@@ -20,6 +20,7 @@ from support.scripted_substation import answers, late, problem, silence
 pytestmark = pytest.mark.timeout(300)
 
 MANY = 60
+LATE_S = 4.0
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def grid(tmp_path: Path) -> Iterator[ScriptedGrid]:
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[ScriptedGrid]:
-    """It waits for no attempt for longer than half a second."""
-    with scripted_grid(tmp_path, ["substation-0", "substation-1"], registered=True, attempt_timeout_s=0.5) as grid:
+    """It waits for no attempt for longer than two seconds, which is long for one that is answered at once."""
+    with scripted_grid(tmp_path, ["substation-0", "substation-1"], registered=True, attempt_timeout_s=2) as grid:
         yield grid
 
 
@@ -50,11 +51,14 @@ def test_a_fresh_key_is_asked_of_no_one_but_the_substation_that_takes_the_car(tm
 
 
 def test_many_fresh_keys_at_once_are_all_admitted_by_a_large_empty_grid(tmp_path: Path) -> None:
-    defaults = {"attempt_timeout_s": 0.8, "request_timeout_s": 1.7}
-    with scripted_grid(tmp_path, [f"substation-{i}" for i in range(MANY)], poll_interval_s=5, **defaults) as grid:
+    with scripted_grid(tmp_path, [f"substation-{i}" for i in range(MANY)], poll_interval_s=5) as grid:
+        for stub in grid.stubs:
+            stub.requests.clear()
+
         replies = together(4 * MANY, lambda i: charge(grid.balancer, f"fresh-{i}", vehicle_id=f"EV-{i}"))
 
         assert {reply.status for reply in replies} == {201}
+        assert len(grid.asked_but_status()) == 4 * MANY  # so that it takes no longer than the timeouts allow
         assert metric(grid.balancer, "keys_contested") == 0
 
 
@@ -128,7 +132,7 @@ def test_what_a_new_balancer_places_while_a_substation_is_away_stays_when_it_is_
 
 def test_the_session_of_an_attempt_that_was_not_heard_of_is_ended_when_the_car_has_another(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.5)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
 
     placed = charge(hasty.balancer, "key").json()
 
@@ -140,7 +144,7 @@ def test_the_session_of_an_attempt_that_was_not_heard_of_is_ended_when_the_car_h
 
 def test_a_balancer_with_an_empty_folder_settles_what_the_one_before_it_left(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.5)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
     hasty["substation-0"].scripts["DELETE"] = answers(problem(503, "storage-unavailable"))
     placed = charge(hasty.balancer, "key").json()
     assert placed["substation"] == "substation-1"
@@ -174,7 +178,7 @@ def test_where_no_one_else_takes_the_car_the_client_is_told_so_with_the_key(hast
 
 def test_the_repeat_finds_the_session_of_the_attempt_that_was_not_heard_of(hasty: ScriptedGrid) -> None:
     hasty.prefer("substation-0")
-    hasty["substation-0"].scripts["POST"] = late(1.0)
+    hasty["substation-0"].scripts["POST"] = late(LATE_S)
     hasty["substation-1"].scripts["POST"] = answers(problem(503, "no-capacity"))
     assert code(charge(hasty.balancer, "key")) == (504, "outcome-unknown")
 

@@ -33,8 +33,8 @@ class Wall:
 
     def share(self) -> None:
         self.sessions.share(may_rise=True)
-        if self.sessions.booked_kw != self.substation.held_kw:
-            self.substation.set_held(self.sessions.booked_kw, self.now_s)
+        if self.sessions.booked_kw != self.substation.booked_kw:
+            self.substation.set_booked(self.sessions.booked_kw, self.now_s)
 
     def plug_in(
         self, power: PowerRange, fallback_kw: float = 0.0, held_kw: float = 0.0, *, is_controlled: bool = True

@@ -201,6 +201,7 @@ def test_the_last_messages_help_to_find_out_what_is_wrong(edge_grid: Grid, where
     assert found["charger"]["charger"] == name
     calls = [each["action"] for each in found["messages"] if (each["direction"], each["type"]) == ("in", "call")]
     assert calls == ["BootNotification", "Authorize"]
+    assert {each["purpose"] for each in found["profiles"]} == {"TxDefaultProfile"}
     assert "secret-tag" not in str(found)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from importlib import resources
+from typing import cast
 
 import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from smartgrid.edge import commands
+from smartgrid.edge import commands, own_chargers
 from smartgrid.edge.commands import Call
-from smartgrid.edge.ports import OcppVersion
+from smartgrid.edge.ports import Answer, Link, OcppVersion, Payload
 from smartgrid.protocol.chargers import CommandBody
 
 COMMANDS = [
@@ -94,3 +97,34 @@ def test_an_answer_is_told_in_the_chargers_own_word(answer: dict[str, object], r
 def test_what_a_command_lacks_is_said(command: dict[str, object], sentence: str):
     with pytest.raises(ValidationError, match=sentence):
         CommandBody.model_validate(command)
+
+
+def test_an_id_that_is_longer_than_ocpp_allows_is_cut_as_it_could_not_be_sent():
+    stop = commands.stop_call("T" * 60, OcppVersion.V201)
+
+    assert stop is not None
+    assert is_valid(stop, OcppVersion.V201)
+
+
+@pytest.mark.parametrize(
+    ("transaction_id", "version"),
+    [("", OcppVersion.V201), ("", OcppVersion.V16), ("no number", OcppVersion.V16)],
+)
+def test_a_transaction_without_an_id_that_its_charger_could_know_cannot_be_stopped(
+    transaction_id: str, version: OcppVersion
+):
+    assert commands.stop_call(transaction_id, version) is None
+
+
+def test_a_command_goes_before_all_that_is_asked_by_the_way():
+    """Else it would wait as long as those who answer no questions keep these under way."""
+    options: dict[str, object] = {}
+
+    class Charger:
+        def call(self, action: str, payload: Payload, on_answer: Callable[[Answer], None], **more: object) -> None:
+            options.update(more)
+            on_answer(Answer({"status": "Accepted"}))
+
+    answer = asyncio.run(own_chargers._answer(cast("Link", Charger()), call(OcppVersion.V16, command="reset")))
+    assert answer.payload == {"status": "Accepted"}
+    assert options["first"] is True

@@ -180,7 +180,9 @@ TARGETS: dict[str, Target] = {
     "ocpp": Target(conversations, (), b'[2,"1","Heartbeat",{}]\n[3,"1",{"status":"Accepted"}]\n[6,"2","Heartbeat",{}]'),
     "chargers-paths": Target(lambda data: path.charger_of(text(data)), (), b"/ocpp/substation-0/CP%20001"),
     "chargers-certificates": Target(
-        lambda data: [certificates.told_by_proxy(each, text(data), None) for each in ("dn", certificates.XFCC)],
+        lambda data: [
+            certificates.told_by_proxy(each, [text(data)]) for each in ("dn", certificates.BARE_NAME, certificates.XFCC)
+        ],
         (),
         rb'Hash=1;Subject="O=a\,b,CN=CP-1"',
     ),

@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 from grafana_foundation_sdk.models.alerting import Query, Rule
 
 from monitoring import queries
 
 FILE = queries.ROOT / "monitoring" / "rules-grafana.yaml"
-GROUPS: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["groups"]
+GROUPS: list[dict[str, Any]] = queries.read(FILE)["groups"]
 RULES = {rule["title"]: rule for group in GROUPS for rule in group["rules"]}
 ALERTS = {rule["alert"]: rule for rule in queries.alerts()}
 MOST_UID = 40

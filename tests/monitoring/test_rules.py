@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-import yaml
 
 from monitoring import queries
 
@@ -52,7 +51,7 @@ def test_an_alert_has_unit_tests_for_firing_and_for_not_firing(name: str, fires:
     cases = [
         case
         for path in TESTS
-        for test in yaml.safe_load(path.read_text())["tests"]
+        for test in queries.read(path)["tests"]
         for case in test.get("alert_rule_test", [])
         if case["alertname"] == name
     ]

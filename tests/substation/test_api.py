@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.grid import sessions
+from support.grid import metric, sessions
 from support.processes import Process, wait_until
 
 TIME_SCALE = 600
@@ -139,6 +140,13 @@ def test_pages_show_every_session_once_and_newest_first(substation: Process) -> 
 
 def test_the_last_page_has_no_cursor(substation: Process) -> None:
     assert substation.call("GET", "/charge?limit=1000").json()["next_cursor"] is None
+
+
+def test_what_is_kept_for_root_is_no_room_of_the_volume(substation: Process) -> None:
+    """As df says it, which an alert for a volume that fills goes by."""
+    disk = shutil.disk_usage(substation.folder)
+
+    assert metric(substation, "data_volume_size_bytes") == pytest.approx(disk.used + disk.free, rel=0.1)
 
 
 def test_the_metrics_say_what_the_books_say(substation: Process) -> None:

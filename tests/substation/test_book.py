@@ -8,7 +8,7 @@ from smartgrid.domain.request import ChargeRequest, PowerRange
 from smartgrid.domain.session import Session
 from smartgrid.domain.substation import Substation
 from smartgrid.runtime.clock import TimeScale
-from smartgrid.substation import book as book_module
+from smartgrid.substation import pending
 from smartgrid.substation.book import Book
 from smartgrid.substation.holding import Holding
 from smartgrid.substation.limits import Limits
@@ -145,7 +145,7 @@ def test_of_an_ended_session_only_the_number_is_written(book: Book) -> None:
 
 
 def test_a_checkpoint_comes_after_so_many_events(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_module, "CHECKPOINT_EVERY_EVENTS", 3)
+    monkeypatch.setattr(pending, "CHECKPOINT_EVERY_EVENTS", 3)
     written = []
     for number in range(7):
         charge(book, f"k{number}")

@@ -68,7 +68,7 @@ def test_what_was_told_is_booked_after_a_kill(books: Books, open_books: OpenBook
     record = again.record(before.session_id)
     assert record is not None
     assert record.metered is not None
-    assert (after.power_kw, after.holder, record.metered.held_kw) == (22, EDGE, 22)
+    assert (after.power_kw, after.holder, record.metered.booked_kw) == (22, EDGE, 22)
     assert after.number > before.number
 
 
@@ -375,12 +375,12 @@ def test_an_edge_renews_what_it_holds_and_nothing_else(books: Books, clock: SetC
     for _ in range(3):
         clock.pass_s(0.5 * LEASE_S)
         books.ledger.offers(0, None, 0, EDGE)
-    assert books.ledger.charger_totals().held_kw + offers(books)[0].power_kw == 22.0
+    assert books.ledger.charger_totals().beyond_offers_kw + offers(books)[0].power_kw == 22.0
 
     for _ in range(3):
         clock.pass_s(0.5 * LEASE_S)
         (offer,) = books.ledger.offers(0, None, 0, "edge-0/born-after")[0].offers
-    assert (offer.power_kw, books.ledger.charger_totals().held_kw) == (0.0, 0.0)
+    assert (offer.power_kw, books.ledger.charger_totals().beyond_offers_kw) == (0.0, 0.0)
 
 
 def test_what_is_given_back_is_nobodys_and_whoever_has_the_charger_claims_it(books: Books, clock: SetClock) -> None:
@@ -495,6 +495,6 @@ def test_a_lease_that_is_over_is_seen_without_anyone_asking(open_books: OpenBook
     record, beside = books.record(session_id), books.record(other)
     assert record is not None
     assert record.metered is not None
-    assert (record.power_kw, record.metered.held_kw) == (0, 1.38)
+    assert (record.power_kw, record.metered.booked_kw) == (0, 1.38)
     assert beside is not None
     assert beside.power_kw == 11

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartgrid.domain.request import ChargeRequest, PowerRange
-from smartgrid.substation import book
+from smartgrid.substation import pending
 from smartgrid.substation.limits import Limits
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import NoRoomError
@@ -77,7 +77,7 @@ class Course:
 @pytest.fixture(params=[5000, 3], ids=["one checkpoint", "many checkpoints"])
 def checkpoints(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How often there is one."""
-    monkeypatch.setattr(book, "CHECKPOINT_EVERY_EVENTS", request.param)
+    monkeypatch.setattr(pending, "CHECKPOINT_EVERY_EVENTS", request.param)
 
 
 @pytest.mark.usefixtures("checkpoints")

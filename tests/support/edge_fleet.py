@@ -129,6 +129,7 @@ class Called:
     payload: Mapping[str, Any]
     on_answer: Callable[[Answer], None]
     slot: str | None
+    is_first: bool = False
 
     def accept(self, **more: Any) -> None:
         self.on_answer(Answer({"status": "Accepted", **more}))
@@ -163,7 +164,7 @@ class ScriptedLink:
         timeout_s: float = 60.0,
         first: bool = False,
     ) -> None:
-        self.calls.append(Called(action, payload, on_answer, slot))
+        self.calls.append(Called(action, payload, on_answer, slot, first))
 
     def reply(self, message_id: str, payload: Mapping[str, Any]) -> None:
         assert message_id not in self.answers, "answered twice"
@@ -222,6 +223,8 @@ class ScriptedGrid:
         self.given_back: list[tuple[str, int]] = []
         self.counted: tuple[int, int] | None = None
         self.is_silent = False
+        self.loses_answers = False
+        """Whether orders are done and nobody hears of it."""
         self.sessions: dict[str, OpenSession] = {}
         self._numbers = itertools.count(1)
 
@@ -230,12 +233,16 @@ class ScriptedGrid:
 
     def watch(self, substation: str) -> None: ...
 
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        return not self.is_silent
+
     def start(self, order: StartOrder, on_done: Callable[[Outcome, OpenSession | None, str], None]) -> None:
         if self.outcome is not Outcome.DONE:
             on_done(self.outcome, None, "no")
             return
         self.starts.append(order)
-        if order.key not in self.sessions:
+        is_replayed = order.key in self.sessions
+        if not is_replayed:
             self.sessions[order.key] = OpenSession(
                 f"s{next(self._numbers)}",
                 order.vehicle_id,
@@ -248,7 +255,10 @@ class ScriptedGrid:
                 order.meter_kwh,
                 is_ours=True,
             )
-        on_done(Outcome.DONE, self.sessions[order.key], "")
+        if self.loses_answers:
+            on_done(Outcome.LATER, None, "no answer")
+        else:
+            on_done(Outcome.DONE, replace(self.sessions[order.key], is_ours=not is_replayed), "")
 
     def end(self, order: EndOrder, on_done: Callable[[Outcome, str], None]) -> None:
         if self.outcome is Outcome.DONE:

@@ -42,11 +42,13 @@ class Charger:
             assert len(new) < 20, "it would write for ever"
             new.append(order)
             self.limit.sent(order, self.now_s)
-            refused = {order.kind, order.unit, order.limit} & self.refuses
-            answer = False if refused else self.answers
-            self.limit.answered(order, answer, self.now_s)
+            self.limit.answered(order, self.answer(order), self.now_s)
         self.orders += new
         return new
+
+    def answer(self, order: LimitOrder) -> bool | None:
+        """What it says to an order."""
+        return False if {order.kind, order.unit, order.limit} & self.refuses else self.answers
 
     def car(self, name: str = "7") -> Charger:
         self.limit.begin(name, self.now_s, is_new=True)

@@ -76,13 +76,8 @@ class Program:
             self.lines.append(line.rstrip("\n"))
 
 
-class StrictCharger(Program):
-    """npm `ocpp-rpc` in strict mode, under `npm/charger.js`: each line is an event in JSON."""
-
-    def __init__(self, url: str, name: str, subprotocol: str) -> None:
-        modules = built("strict").parents[1]
-        script = Path(__file__).parent / "npm/charger.js"
-        super().__init__(["node", script, url, name, subprotocol], {"NODE_PATH": str(modules)})
+class EventProgram(Program):
+    """A charger of a script of ours on a library of others: each line is an event in JSON."""
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
@@ -96,3 +91,12 @@ class StrictCharger(Program):
         """As it was at its last reading."""
         found = self.events("power")
         return found[-1]["watts"] / 1000 if found else 0.0
+
+
+class StrictCharger(EventProgram):
+    """npm `ocpp-rpc` in strict mode, under `npm/charger.js`."""
+
+    def __init__(self, url: str, name: str, subprotocol: str) -> None:
+        modules = built("strict").parents[1]
+        script = Path(__file__).parent / "npm/charger.js"
+        super().__init__(["node", script, url, name, subprotocol], {"NODE_PATH": str(modules)})

@@ -12,7 +12,7 @@ from support.grid import PATIENT_BALANCER, PATIENT_GATEWAY, Grid
 from support.processes import Process
 
 CAPACITY_KW = 22.0
-SUBSTATIONS = 8
+SUBSTATIONS = 11
 # A program of others may need to be built first.
 TIMEOUT_S = 2400
 

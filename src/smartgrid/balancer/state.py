@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smartgrid.balancer.discovery import Member
 from smartgrid.runtime.private_file import keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 
 APPLICATION_ID = 0x534D4742  # "SMGB"
@@ -39,11 +40,8 @@ class State:
             data_dir.mkdir(parents=True, exist_ok=True)
             keep_private(path)
             self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
-            try:
+            with closed_if_refused(self._db):
                 _open(self._db, path)
-            except BaseException:
-                self._db.close()
-                raise
         except (OSError, sqlite3.Error) as error:
             raise StartError(
                 f"{path} cannot be used ({error}); nothing was changed. Move it away to begin anew"

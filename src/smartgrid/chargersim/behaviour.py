@@ -1,4 +1,9 @@
-"""How one charger differs from another: its traits, and faults by name that real chargers are known to have."""
+"""How one charger differs from another: its traits, and faults by name that real chargers are known to have.
+
+A `Behaviour` without arguments is a charger as the standard has it. Each fault changes a trait or two, so faults can be
+combined (`behaving`); what follows from a trait is where the charger would do it: `charger` for what it says and takes,
+`line` for its sockets, `samples` for its meters.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What all chargers of a substation draw together, by their own meters: at each moment, and at the most."""
+"""What all chargers of a substation draw together, by their own meters: at each moment, and at the most.
+
+This is how a test or a load test knows whether a capacity was exceeded: nothing is sampled, as every change of every
+outlet is told with its moment, and between two changes the power is constant.
+"""
 
 from __future__ import annotations
 

@@ -22,12 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from smartgrid.chargersim.behaviour import FAULTLESS, Behaviour, Obeys
+from smartgrid.chargersim.behaviour import FAULTLESS, Behaviour
 from smartgrid.chargersim.car import Car
 from smartgrid.chargersim.dialect import Dialect, Identity, Payload, Said, Sample, State, UnknownActionError, wall_of
+from smartgrid.chargersim.installed import Installed
 from smartgrid.chargersim.mailbox import Call, Mailbox
 from smartgrid.chargersim.outlet import Outlet
-from smartgrid.chargersim.profiles import Kind, Profile, Purpose, allowed_a
+from smartgrid.chargersim.profiles import Profile, Purpose, allowed_a
 from smartgrid.chargersim.samples import samples_of
 from smartgrid.chargersim.transaction import Transaction
 
@@ -90,7 +91,7 @@ class Charger:
         self.identity, self._dialect, self.behaviour = identity, dialect, behaviour
         self.places = {outlet.number: Place(outlet) for outlet in outlets}
         self.transactions: list[Transaction] = []
-        self.profiles: list[Profile] = []
+        self._profiles = Installed(behaviour, refuses_another_id=dialect.names_transactions())
         self.counts = Counts()
         self.is_online = False
         self.outgoing: list[str] = []
@@ -369,9 +370,7 @@ class Charger:
         transaction.ended_wall_s, transaction.reason = self.wall_s(), reason
         transaction.register_end_kwh = place.outlet.register_kwh
         place.transaction, place.next_reading_s, place.is_let_out = None, math.inf, True
-        self.profiles = [
-            each for each in self.profiles if each.purpose is not Purpose.TX or each.connector != transaction.connector
-        ]
+        self._profiles.end_transaction(transaction.connector)
         offline = not self.is_online
 
         def settled(_: Payload | None) -> None:
@@ -507,52 +506,26 @@ class Charger:
 
     def set_profile(self, profile: Profile) -> bool:
         self.counts.profiles += 1
-        if not self._takes(profile):
-            return False
         place = self.places.get(profile.connector)
-        if profile.purpose is Purpose.TX and place and place.transaction and place.transaction.limited_after_s is None:
-            place.transaction.limited_after_s = self._now_s - place.transaction.began_s
-        obeys = self.behaviour.obeys
-        if obeys is not Obeys.IGNORES and not (obeys is Obeys.IGNORES_TX and profile.purpose is Purpose.TX):
-            self.profiles = [each for each in self.profiles if not profile.replaces(each)]
-            self.profiles.append(profile)
-        return True
-
-    def _takes(self, profile: Profile) -> bool:
-        behaviour, place = self.behaviour, self.places.get(profile.connector)
-        is_known = behaviour.obeys is not Obeys.REJECTS and (place is not None or profile.connector == 0)
-        is_possible = profile.unit in behaviour.units and profile.stack_level <= behaviour.max_stack_level
-        is_simple = profile.kind is not Kind.RECURRING and bool(profile.periods)
-        if profile.purpose is Purpose.TX and not self._fits_transaction(place, profile):
+        transaction = None if place is None else place.transaction
+        is_there = place is not None or profile.connector == 0
+        if not is_there or not self._profiles.takes(profile, transaction):
             return False
-        is_in_the_way = self._dialect.names_transactions() and any(_in_the_way(profile, each) for each in self.profiles)
-        return is_known and is_possible and is_simple and not is_in_the_way
-
-    def _fits_transaction(self, place: Place | None, profile: Profile) -> bool:
-        transaction = place.transaction if place else None
-        return transaction is not None and profile.transaction_id in (None, transaction.transaction_id)
+        if profile.purpose is Purpose.TX and transaction is not None and transaction.limited_after_s is None:
+            transaction.limited_after_s = self._now_s - transaction.began_s
+        self._profiles.put(profile)
+        return True
 
     def clear_profiles(
         self, profile_id: int | None, connector: int | None, purpose: Purpose | None, level: int | None
     ) -> int:
-        def is_meant(each: Profile) -> bool:
-            if profile_id is not None:
-                return each.profile_id == profile_id
-            return (
-                connector in (None, each.connector)
-                and purpose in (None, each.purpose)
-                and level in (None, each.stack_level)
-            )
-
-        before = len(self.profiles)
-        self.profiles = [each for each in self.profiles if not is_meant(each)]
-        return before - len(self.profiles)
+        return self._profiles.clear(profile_id, connector, purpose, level)
 
     def allowed_a(self, connector: int) -> float:
         """What its profiles allow on each phase, the rating included."""
         outlet = self.places[connector].outlet
         charging = sum(place.outlet.is_closed for place in self.places.values())
-        found = allowed_a(self.profiles, connector, self.wall_s(), outlet.voltage_v, outlet.phases, charging)
+        found = allowed_a(tuple(self._profiles), connector, self.wall_s(), outlet.voltage_v, outlet.phases, charging)
         return min(outlet.rating_a, found)
 
     def connectors(self) -> Sequence[int]:
@@ -613,11 +586,6 @@ class Charger:
         else:
             return False
         return True
-
-
-def _in_the_way(profile: Profile, other: Profile) -> bool:
-    """2.x K01: another profile of the same purpose and level at the same place."""
-    return profile.replaces(other) and profile.profile_id != other.profile_id
 
 
 def _frame(parts: list[Any]) -> str:

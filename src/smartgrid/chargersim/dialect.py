@@ -1,4 +1,10 @@
-"""What both versions of OCPP say, in each its own words: between the state machine and the wire."""
+"""What both versions of OCPP say, in each its own words: between the state machine and the wire.
+
+`charger` says what happens (a car came, a transaction ended) to a `Dialect`, which makes a call of it. A call that
+comes in goes the other way: the `Dialect` reads it and carries it out by the `Commands` that the charger implements. So
+the machine knows no version, but for one thing that changes its course: who gives a transaction its id
+(`names_transactions`).
+"""
 
 from __future__ import annotations
 

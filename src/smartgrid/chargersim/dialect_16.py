@@ -1,4 +1,8 @@
-"""OCPP 1.6 JSON."""
+"""OCPP 1.6 JSON, as a charger speaks it (`dialect`).
+
+A transaction is begun and ended by messages of their own, and the other side gives it its id. So what names the
+transaction is made only when it is sent, behind the start; if the id is still not known then, it bears -1.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""OCPP 2.0.1 (and what of it 2.1 has kept)."""
+"""OCPP 2.0.1 (and what of it 2.1 has kept), as a charger speaks it (`dialect`).
+
+All that happens to a transaction is an event of it, with an id that the charger has drawn and a number that grows. A
+connector is an EVSE, and its status knows only Available and Occupied: what the car does is told by the events.
+"""
 
 from __future__ import annotations
 

@@ -41,15 +41,15 @@ class Ceiling:
 
     def observe(self, now_s: float, drawn_kw: float, limit_kw: float | None, power: PowerRange) -> bool:
         """It draws so much under that limit, None for one that is not known; whether the ceiling has changed."""
-        if drawn_kw > NOTHING_KW or limit_kw == 0:
-            self._nothing_since_s = None
-        elif limit_kw and self._nothing_since_s is None:
-            self._nothing_since_s = now_s
+        self._note_nothing(now_s, drawn_kw, limit_kw)
         if self.rests:
             return drawn_kw > NOTHING_KW and self._move(drawn_kw * GROWTH, power)
-        if not limit_kw or drawn_kw >= LITTLE * limit_kw:
+        if not limit_kw:  # what it draws then says nothing of what it could
             self._little_since_s = None
-            return bool(limit_kw) and drawn_kw >= ALL * (limit_kw or 0.0) and self._move(self.max_kw * GROWTH, power)
+            return False
+        if drawn_kw >= LITTLE * limit_kw:
+            self._little_since_s = None
+            return drawn_kw >= ALL * limit_kw and self._move(self.max_kw * GROWTH, power)
         if self._little_since_s is None:
             self._little_since_s = now_s
         if now_s - self._little_since_s < PATIENCE_S:
@@ -63,6 +63,13 @@ class Ceiling:
             return False
         self.max_kw, self.rested_s, self._nothing_since_s = 0.0, now_s, now_s
         return True
+
+    def _note_nothing(self, now_s: float, drawn_kw: float, limit_kw: float | None) -> None:
+        """Since when it has taken nothing although it may. Where the limit is not known, that goes on as it was."""
+        if drawn_kw > NOTHING_KW or limit_kw == 0:
+            self._nothing_since_s = None
+        elif limit_kw and self._nothing_since_s is None:
+            self._nothing_since_s = now_s
 
     def _move(self, max_kw: float, power: PowerRange) -> bool:
         before = self.max_kw

@@ -12,7 +12,7 @@ all of them anew, in three steps:
    So a rise never makes the sum of what is booked greater than the capacity, whatever chargers do; and as each target
    fits, all get there once the falls of the others are confirmed, or their leases are over.
 
-What sessions without a charger share is the capacity less what is booked (`Substation.set_held`): these obey at once.
+What sessions without a charger share is the capacity less what is booked (`Substation.set_booked`): these obey at once.
 
 A session that has not begun, or that is to stop, is offered nothing, and so is one without a lease. It draws its
 fallback all the same, so that is set aside.
@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from smartgrid.domain import quanta
 from smartgrid.domain.ceiling import Ceiling
@@ -245,7 +246,7 @@ class ChargerSessions:
         return sum(each.supply.booked_kw for each in self if not each.supply.is_controlled)
 
     @property
-    def held_kw(self) -> float:
+    def beyond_offers_kw(self) -> float:
         """What is booked beyond what is offered."""
         return sum(each.supply.booked_kw - each.supply.offer_kw for each in self)
 
@@ -381,16 +382,20 @@ class ChargerSessions:
         return {session_id: share for (_, session_id, _), share in zip(needs, shares, strict=True)}
 
     def _rise(self, mine: list[ChargerSession], targets: dict[str, float]) -> None:
+        """Give away what is neither booked nor the target of a session without a charger, as far as targets want it.
+
+        A fall that is not confirmed yet is still booked: what it will free is not given to anybody before.
+        """
         others_kw = sum(targets[session.session_id] for session in self._substation.active)
         room_kw = self._substation.capacity_kw - self.booked_kw - others_kw
         if room_kw < -TOLERANCE_KW:
             return  # also what is booked already is better given up
         rising = []
-        for charger in sorted(mine, key=_turn):
+        for charger in sorted(mine, key=attrgetter("turn")):
             target_kw, booked_kw = targets[charger.session_id], charger.supply.booked_kw
             if target_kw < max(charger.power_kw, charger.range.min_kw):
-                continue
-            if charger.power_kw < charger.range.min_kw:
+                continue  # it is to have less than now, or nothing
+            if charger.power_kw < charger.range.min_kw:  # it has nothing yet, and less than its minimum is of no use
                 need_kw = max(0.0, charger.range.min_kw - booked_kw)
                 if need_kw > max(0.0, room_kw) + TOLERANCE_KW:
                     break  # whoever is newer does not take what this one waits for
@@ -423,7 +428,3 @@ def _whole_watts(power_kw: float, least_kw: float) -> float:
     if power_kw < least_kw - TOLERANCE_KW:
         return 0.0
     return max(least_kw, math.floor((power_kw + TOLERANCE_KW) * 1000) / 1000)
-
-
-def _turn(charger: ChargerSession) -> tuple[float, int]:
-    return charger.turn

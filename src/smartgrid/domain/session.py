@@ -1,4 +1,14 @@
-"""One car's charging session at one substation."""
+"""One car's charging session at one substation.
+
+A session counts no energy of its own while it charges. It is connected to a *supply*, which has a reading that grows by
+what each of its sessions is given, as a meter in front of all of them would; and the session keeps the reading at which
+it will be full (`full_at`). What it still lacks is the difference of the two. So a thousand sessions that get the same
+power cost one reading and not a thousand sums, none of them is ever out of date, and to look at one changes nothing. A
+session with a charger has a supply of its own: the charger's meter.
+
+While it is not connected (it is suspended, or only reserved) it keeps what it lacks. Energies are whole quanta
+(`quanta`), so whatever is asked in between, the sums are the same to the last bit.
+"""
 
 from __future__ import annotations
 

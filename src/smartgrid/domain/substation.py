@@ -16,8 +16,8 @@ too, `rebase`: from then on each session has had just that float, here as in the
 checkpoint has to `rebase` at the same time.
 
 **Chargers.** A session with a charger is metered by that, and limited from outside (`domain.charger_sessions`): here it
-only takes its minimum from the room for others. What all chargers may draw is *held* (`set_held`): the sessions that
-are metered here share the rest, at once. To them it is as if the capacity had changed, and it is played again like
+only takes its minimum from the room for others. What all chargers may draw is *booked* (`set_booked`): the sessions
+that are metered here share the rest, at once. To them it is as if the capacity had changed, and it is played again like
 that; who is behind it need not be. Where there are `connectors`, a car that asks without a charger gets one *reserved*,
 with its minimum and no power, for `reservation_s`.
 """
@@ -62,7 +62,7 @@ class Substation:
         self.now_s = now_s
         self.revision = revision
         self.draining = False
-        self.held_kw = 0.0
+        self.booked_kw = 0.0
         self.connectors: Connectors | None = None
         """None where no chargers are known: then cars need none."""
         self.reservation_s = RESERVATION_S
@@ -162,14 +162,14 @@ class Substation:
         """Change the limit: sessions are curtailed or resumed at once."""
         self._step_to(now_s)
         self.capacity_kw, self._capacity = capacity_kw, quanta.of_kw(capacity_kw)
-        self._water.capacity = max(0, self._capacity - quanta.of_kw(self.held_kw))
+        self._water.capacity = max(0, self._capacity - quanta.of_kw(self.booked_kw))
         self._share()
 
-    def set_held(self, held_kw: float, now_s: float) -> None:
+    def set_booked(self, booked_kw: float, now_s: float) -> None:
         """Leave the sessions that are metered here what is left beside so much."""
         self._step_to(now_s)
-        self.held_kw = held_kw
-        self._water.capacity = max(0, self._capacity - quanta.of_kw(held_kw))
+        self.booked_kw = booked_kw
+        self._water.capacity = max(0, self._capacity - quanta.of_kw(booked_kw))
         self._share()
 
     def set_aside(self, session_id: str, power_kw: float) -> None:
@@ -239,7 +239,7 @@ class Substation:
         """
         twin = Substation(self.capacity_kw, self.now_s, self.revision)
         twin.draining, twin.reservation_s, twin.connectors = self.draining, self.reservation_s, self.connectors
-        twin.held_kw, twin._water.capacity = self.held_kw, self._water.capacity
+        twin.booked_kw, twin._water.capacity = self.booked_kw, self._water.capacity
         twin._aside, twin._aside_sum = dict(self._aside), self._aside_sum
         twin.restore(session.copy() for session in chain(self.active, self._metered.values(), self._reserved.values()))
         if self._expected is not None:
@@ -284,7 +284,7 @@ class Substation:
         has_room = not self.draining and self.free_connectors != 0
         return Status(
             capacity_kw=self.capacity_kw,
-            load_kw=min(quanta.to_kw(self._water.load) + self.held_kw, self.capacity_kw),
+            load_kw=min(quanta.to_kw(self._water.load) + self.booked_kw, self.capacity_kw),
             committed_kw=quanta.to_kw(self._committed + self._aside_sum),
             demand_kw=quanta.to_kw(self._demand),
             active_sessions=self.active_sessions,

@@ -1,5 +1,13 @@
 """What each session at a substation with chargers is to have in the end: max-min fair, whoever meters it.
 
+A target is a wish. What may be offered now is `charger_sessions`' business: falls at once, rises as far as what is
+booked leaves room; all get to their targets once the falls of the others are confirmed.
+
+What is drawn anyway, whether a session is given power or not, makes this more than `sharing.share_kw`: a safe current
+cannot be taken away by an offer. So whoever draws its minimum anyway is fed first, as that costs nothing; minimums are
+then given in the order of age while they fit; and the safe currents of those who get nothing come off what the others
+share, without pausing one more, since whoever was paused would draw as much again without any word.
+
 Substations without chargers do not come here: theirs is `domain.water_level`. Here every session is looked at anew
 with each change, O(n log n) at n of them, which chargers on a wall can afford.
 """
@@ -42,8 +50,9 @@ def targets_kw(capacity_kw: float, needs: Sequence[Need], besides_kw: float = 0.
         fed.add(number)
     ranges = [_with_anyway(needs[number]) for number in sorted(fed)]
     left_kw = capacity_kw - besides_kw - sum(need.anyway_kw for n, need in enumerate(needs) if n not in fed)
+    shared_kw = max(left_kw, sum(power.min_kw for power in ranges))  # what is drawn anyway pauses nobody who is fed
     shares = dict.fromkeys(range(len(needs)), 0.0)
-    shares |= zip(sorted(fed), share_kw(max(left_kw, sum(power.min_kw for power in ranges)), ranges), strict=True)
+    shares |= zip(sorted(fed), share_kw(shared_kw, ranges), strict=True)
     return list(shares.values())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
@@ -23,13 +25,14 @@ def make_app(
     guard: Guard | None = None,
     audit: Audit | None = None,
     registrations: Registry | None = None,
+    heard: Callable[[str], None] = lambda name: None,
 ) -> Flask:
-    """The WSGI application. `registrations` are told to other edges."""
+    """The WSGI application. `registrations` are told to other edges, and `heard` is told which of them ask."""
     guard = guard or Guard()
     app = create_app("edge", lifecycle, registry)
     add_routes(app, ChargerViews(chargers))
     if registrations is not None:
-        add_routes(app, RegistryViews(registrations))
+        add_routes(app, RegistryViews(registrations, heard))
     finish_app(app, "Smart grid: edge", guard)
     if audit is not None:
         auditing.install(app, guard, audit)

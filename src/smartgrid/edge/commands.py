@@ -1,4 +1,7 @@
-"""What an operator's commands are in OCPP, and what a charger's answers to them mean. Pure."""
+"""What an operator's commands are in OCPP, and what a charger's answers to them mean. Pure.
+
+A stop is also ordered by the edge itself (`chargers.steering`), of a car that has no session: it is the same call.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from smartgrid.edge.ports import OcppVersion, Payload
 from smartgrid.protocol.chargers import CommandBody
 
 ACCEPTED = "Accepted"
+MAX_ID = 36
+"""Characters of a transaction's id in OCPP 2."""
 _RESET_KINDS = {"soft": ("Soft", "OnIdle"), "hard": ("Hard", "Immediate")}
 _KEY_COMPONENT = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
 
@@ -30,10 +35,10 @@ def call_of(body: CommandBody, version: OcppVersion, transaction_id: str | None,
         case "remote-start":
             return _start_16(body) if is_16 else _start_2(body, start_id)
         case "remote-stop":
-            assert transaction_id is not None
-            if is_16:
-                return Call("RemoteStopTransaction", {"transactionId": int(transaction_id)})
-            return Call("RequestStopTransaction", {"transactionId": transaction_id})
+            stop = stop_call(transaction_id or "", version)
+            if stop is None:
+                raise ValueError(f"{transaction_id} is no transaction of {version}")
+            return stop
         case "unlock":
             plug = {"connectorId": body.connector} if is_16 else {"evseId": body.connector, "connectorId": 1}
             return Call("UnlockConnector", plug)
@@ -43,6 +48,17 @@ def call_of(body: CommandBody, version: OcppVersion, transaction_id: str | None,
             return Call("TriggerMessage", {"requestedMessage": body.message, **_place(body, is_16=is_16)})
         case _:
             raise ValueError(f"{body.command} is no call by itself")
+
+
+def stop_call(transaction_id: str, version: OcppVersion) -> Call | None:
+    """Stop a transaction; None where it has no id by which a charger of this version could know it.
+
+    A longer id than OCPP allows is cut: whole it could not be sent at all.
+    """
+    if version is not OcppVersion.V16:
+        return Call("RequestStopTransaction", {"transactionId": transaction_id[:MAX_ID]}) if transaction_id else None
+    is_number = transaction_id.isdecimal()
+    return Call("RemoteStopTransaction", {"transactionId": int(transaction_id)}) if is_number else None
 
 
 def key_call(key: str, version: OcppVersion) -> Call:

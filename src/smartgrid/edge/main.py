@@ -40,10 +40,10 @@ def run(settings: EdgeSettings) -> None:
         lifecycle.add_check(found.not_ready)
         lifecycle.on_drain(lambda: _end(loop, found, settings.drain_timeout_s))
         registry.register(EdgeCollector(loop, found, counters))
-        own = OwnChargers(settings.name, loop, found.registry, found.fleet, found.listener)
+        own = OwnChargers(settings.name, loop, found.registry, found.fleet, found.fleet.sessions, found.listener)
         peers = found.sharing.peers(Credentials(settings))
         chargers = AllChargers(own, peers) if found.sharing.has_peers else own
-        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry)
+        app = make_app(chargers, lifecycle, registry, guard, audit, found.registry, found.sharing.heard)
         serve(app, settings, lifecycle, registry.add_text)
 
 

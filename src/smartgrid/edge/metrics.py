@@ -24,40 +24,6 @@ from smartgrid.runtime.event_loop import EventLoop
 
 TIMEOUT_S = 2.0
 PROFILES = ("accepted", "rejected", "unknown")
-REFUSALS = (
-    "bad_request",
-    "certificate",
-    "full",
-    "lost",
-    "no_charger",
-    "no_files",
-    "no_key",
-    "plain",
-    "stopping",
-    "storm",
-    "subprotocol",
-    "timeout",
-    "tls",
-    "unknown",
-    "wrong_key",
-)
-ERRORS = (
-    "full",
-    "ours",
-    "own",
-    "refused",
-    "repeated",
-    "replaced",
-    "result_refused",
-    "schema",
-    "timeout",
-    "too_many_messages",
-    "unanswered",
-    "unasked",
-    "unknown_action",
-    "unreadable",
-)
-"""There from the start, at 0; a kind that is not among them follows when it first occurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +101,11 @@ class EdgeCollector(Collector):
             "charger_connections_refused",
             "Connections of chargers that were not let in, by reason.",
             "reason",
-            REFUSALS,
+            (),
             counters.refused,
         )
         yield _counted(
-            "ocpp_errors", "What was not as OCPP has it, and calls without a result.", "kind", ERRORS, counters.errors
+            "ocpp_errors", "What was not as OCPP has it, and calls without a result.", "kind", (), counters.errors
         )
         messages = CounterMetricFamily(
             "ocpp_messages", "Messages of OCPP, answers too, by action.", labels=["direction", "action"]
@@ -154,7 +120,7 @@ def _of_chargers(counts: Counts) -> Iterator[Metric]:
     yield GaugeMetricFamily("chargers_connected", "Chargers that are connected here.", counts.connected)
     yield GaugeMetricFamily(
         "chargers_not_obeying",
-        "Of those, chargers that refuse limits, or accept them and draw more.",
+        "Chargers that refuse limits or leave them unanswered, or accept them and draw more; also who has just gone.",
         counts.not_obeying,
     )
     connectors = GaugeMetricFamily("connectors", "Connectors of chargers that are connected.", labels=["status"])

@@ -1,7 +1,15 @@
 """What the HTTP API tells of this edge's chargers, and does with them.
 
 The API has threads, the chargers live in the event loop. Who is registered is on the disk, and read from any thread;
-how chargers stand is asked of the loop, which hands over a picture (`state.py`) that nobody changes any more.
+how chargers stand is asked of the loop, which hands over a picture (`state.py`) that nobody changes any more. What is
+done to a charger is a call on its connection: `_told` waits in the API's thread for the charger's own answer, and makes
+a problem of every way in which there is none: not connected (409), too much asked of it (503), silent (504).
+
+A new Basic key is registered beside the old one before the charger is told it, and dropped if the charger says that it
+has not taken it: so one whose answer is lost gets in with either.
+
+A charger that is removed may still charge a car. So `remove` first has its sessions ended, which is refused while it
+may be charging, and only then is the registration gone.
 """
 
 from __future__ import annotations
@@ -20,7 +28,17 @@ from pydantic_core import to_jsonable_python
 from smartgrid.edge import commands
 from smartgrid.edge.chargers.sessions import NotGoneError
 from smartgrid.edge.limits import probe
-from smartgrid.edge.ports import Answer, CallFailure, ChargerId, ChargerSpec, ConnectorSpec, Link, Obedience, Payload
+from smartgrid.edge.ports import (
+    Answer,
+    CallFailure,
+    ChargerId,
+    ChargerSpec,
+    CloseCode,
+    ConnectorSpec,
+    Link,
+    Obedience,
+    Payload,
+)
 from smartgrid.edge.registry.keys import WeakKeyError, hash_key
 from smartgrid.edge.registry.replica import OPEN, About, Registered
 from smartgrid.edge.registry.spec import SpecError
@@ -34,7 +52,7 @@ from smartgrid.web.charger_views import COMMAND_TIMEOUT_S, ListQuery, Place
 from smartgrid.web.problems import ProblemError, retry_after
 
 LOOP_TIMEOUT_S = 5.0
-COME_AGAIN = 1012
+HEARD_WITHIN_S = 1.5
 TAKEN = (commands.ACCEPTED, "RebootRequired")
 """Of a new key. One who has not answered may have taken it: both count until it comes with one of them."""
 T = TypeVar("T")
@@ -45,11 +63,19 @@ class Standing(Protocol):
 
     def state(self, charger: ChargerId) -> ChargerState | None: ...
 
-    def states(self, substation: str | None) -> Iterable[ChargerState]: ...
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]: ...
+
+    def profiles(self, charger: ChargerId) -> Sequence[Mapping[str, Any]]: ...
 
     def probed(self, charger: ChargerId) -> None: ...
 
-    def end_absent(self, charger: ChargerId) -> int: ...
+    async def hear(self, substation: str, timeout_s: float) -> None: ...
+
+
+class Absence(Protocol):
+    """What is done about chargers that are gone; `chargers.sessions.Sessions` is it. In the loop only."""
+
+    def end_absent(self, charger_id: ChargerId) -> int: ...
 
 
 class Connections(Protocol):
@@ -68,13 +94,14 @@ class OwnChargers:
     loop: EventLoop
     registry: Registry
     standing: Standing
+    absence: Absence
     connections: Connections
 
     def page(self, query: ListQuery) -> Response:
         after = None if query.after is None else ChargerId(*query.after)
         rows = {each.charger: each for each in self.registry.page(query.limit + 1, after, query.substation)}
-        states = {each.id: each for each in self._in_loop(self._states(query.substation))}
-        places = sorted({*rows, *(place for place in states if after is None or place > after)})[: query.limit + 1]
+        states = {each.id: each for each in self._in_loop(self._states(query.substation, after, query.limit + 1))}
+        places = sorted({*rows, *states})[: query.limit + 1]
         shown = places[: query.limit]  # none of them is beyond the last of `rows` and registered all the same
         found = [self._body(place, rows.get(place), states.get(place)) for place in shown]
         cursor = charger_views.next_cursor(Place(*shown[-1])) if len(places) > query.limit else None
@@ -118,14 +145,8 @@ class OwnChargers:
 
     def diagnostics(self, place: Place) -> Response:
         charger, row, state = self._known(ChargerId(*place))
-        messages = self._in_loop(self._messages(charger))
-        return answer(
-            {
-                "charger": self._body(charger, row, state),
-                "profiles": state.profiles if state else [],
-                "messages": messages,
-            }
-        )
+        profiles, messages = self._in_loop(self._profiles_and_messages(charger))
+        return answer({"charger": self._body(charger, row, state), "profiles": profiles, "messages": messages})
 
     # ------------------------------------------------------------------ from threads of the API
 
@@ -209,27 +230,29 @@ class OwnChargers:
 
     # ------------------------------------------------------------------ in the loop
 
-    async def _states(self, substation: str | None) -> list[ChargerState]:
-        return list(self.standing.states(substation))
+    async def _states(self, substation: str | None, after: ChargerId | None, most: int) -> list[ChargerState]:
+        return list(self.standing.states(substation, after, most))
 
     async def _state(self, charger: ChargerId) -> ChargerState | None:
         return self.standing.state(charger)
 
     async def _end_absent(self, charger: ChargerId) -> int:
-        """Raises a problem (409)."""
+        """By what its substation says now; after a failover nobody here has heard it yet. Raises a problem (409)."""
+        await self.standing.hear(charger.substation, HEARD_WITHIN_S)
         try:
-            return self.standing.end_absent(charger)
+            return self.absence.end_absent(charger)
         except NotGoneError as error:
             raise ProblemError(409, charger_views.IN_USE, str(error)) from error
 
-    async def _messages(self, charger: ChargerId) -> list[Any]:
-        return [to_jsonable_python(each) for each in self.connections.diagnostics(charger)]
+    async def _profiles_and_messages(self, charger: ChargerId) -> tuple[list[Any], list[Any]]:
+        messages = [to_jsonable_python(each) for each in self.connections.diagnostics(charger)]
+        return list(self.standing.profiles(charger)), messages
 
     async def _close(self, charger: ChargerId) -> None:
         """It comes again by itself, and is asked for what it is registered with now."""
         link = self.connections.link_of(charger)
         if link is not None:
-            link.close(COME_AGAIN, "registered anew")
+            link.close(CloseCode.SERVICE_RESTART, "registered anew")
 
     async def _order(
         self, charger: ChargerId, body: CommandBody, transaction_id: str | None, start_id: int
@@ -275,7 +298,7 @@ async def _answer(link: Link, call: commands.Call) -> Answer:
         if not told.done():
             told.set_result(found)
 
-    link.call(call.action, call.payload, on_answer, timeout_s=COMMAND_TIMEOUT_S)
+    link.call(call.action, call.payload, on_answer, timeout_s=COMMAND_TIMEOUT_S, first=True)
     try:
         return await asyncio.wait_for(told, COMMAND_TIMEOUT_S)
     except TimeoutError:  # it waits behind other calls yet

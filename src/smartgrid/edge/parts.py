@@ -128,7 +128,7 @@ async def begin(settings: EdgeSettings, counters: Counters, selector: FairSelect
         vouched=sharing.vouched,
         selector=selector,
     )
-    replication = Replication(registry, sharing.shards.http_urls, credentials)
+    replication = Replication(registry, sharing.shards.http_urls, credentials, own_name=settings.name)
     found = Parts(registry, grid, fleet, listener, directory, sharing, replication)
     listener.is_ready = lambda: found.not_ready() is None
     registry.on_removed = lambda charger: _drop(loop, listener, charger)

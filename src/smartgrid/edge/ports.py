@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Protocol
 
 Payload = Mapping[str, Any]
@@ -58,6 +58,16 @@ class Answer:
     """Of a CALLERROR, such as NotSupported."""
 
 
+class CloseCode(IntEnum):
+    """Why the edge ends a connection (RFC 6455, 7.4.1, and IANA's list)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    POLICY = 1008
+    SERVICE_RESTART = 1012  # come again
+
+
 class Link(Protocol):
     """One WebSocket connection of one charger."""
 
@@ -87,7 +97,8 @@ class Link(Protocol):
     def refuse(self, message_id: str, code: str, description: str) -> None:
         """Answer with a CALLERROR: only for what is the charger's fault."""
 
-    def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection. The reason is for whoever reads the charger's log."""
 
 
 class Upward(Protocol):
@@ -287,7 +298,8 @@ class EndOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`."""
+    """A session of a charger, as its substation tells it. Its offer is for us only where `is_ours`; `is_lapsed` is one
+    whose holder has not asked for a lease, so all that its charger was told has run out."""
 
     session_id: str
     vehicle_id: str
@@ -301,6 +313,7 @@ class OpenSession:
     position: int | None = None
     expected_start: str | None = None
     is_ours: bool = False
+    is_lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +352,9 @@ class Grid(Protocol):
 
     def watch(self, substation: str) -> None:
         """Keep its offers coming (`Downward.offered`); also to be called again."""
+
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        """Watch it, and wait until its offers have come; whether they have, and come on."""
 
     def start(self, order: StartOrder, on_done: Callable[[Outcome, OpenSession | None, str], None]) -> None:
         """One try. The text says why where it was refused."""

@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from smartgrid.edge.sharding.peers import NUMBER
 from smartgrid.http_server.client_address import networks
 from smartgrid.protocol.models import MEMBER_NAME, MemberName
 from smartgrid.runtime.settings import CallingSettings
 
 HTTP, WEBSOCKET = ("http", "https"), ("ws", "wss")
-NUMBER = "{n}"
-"""In a template of peers, the place of an edge's number."""
 
 
 def _host_label() -> str:
@@ -60,7 +59,8 @@ class EdgeSettings(CallingSettings):
         "closed", description="`open` lets any charger in at a substation that is known; else only registered ones."
     )
     chargers_file: Path | None = Field(
-        None, description="Chargers that are registered, JSON (docs/chargers.md). Read at the start."
+        None,
+        description="Chargers that are registered, JSON (docs/chargers.md). Read at the start and whenever it changes.",
     )
     id_tags_file: Path | None = Field(
         None,
@@ -79,7 +79,7 @@ class EdgeSettings(CallingSettings):
         1_000_000,
         ge=100,
         le=100_000_000,
-        description="Most messages kept for substations that do not take them; beyond it none is answered.",
+        description="Most transactions of which substations were not told all; beyond it no new one is answered.",
     )
     heartbeat_s: int = Field(300, ge=10, le=86_400, description="How often chargers are told to send a heartbeat.")
     meter_interval_s: int | None = Field(

@@ -1,10 +1,14 @@
 """Several edges share the substations: who has which, and what becomes of chargers that arrive elsewhere.
 
-The parts are those of `sharding/`; here they stand between this edge's listener and its peers.
+The parts are those of `sharding/`; here they stand between this edge's listener and its peers. The listener asks at
+each connection, before it has judged anything: `pass_on` whether it is another edge's, which then has the socket; else
+`vouched` what a peer that has passed it on to us has seen of it, which then stands in place of what we see. Nothing is
+passed on twice: two edges that take each other for the owner would pass a charger round for ever.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 
 from smartgrid.auth.credentials import Credentials
@@ -16,10 +20,16 @@ from smartgrid.edge.ocpp.listener import Listener
 from smartgrid.edge.settings import EdgeSettings, parse_peers
 from smartgrid.edge.sharding.facts import HEADER, Facts, load_secret
 from smartgrid.edge.sharding.handover import Handover
+from smartgrid.edge.sharding.membership import AWAY_S
 from smartgrid.edge.sharding.passing_on import PassingOn
+from smartgrid.edge.sharding.peers import MAX_PEERS
 from smartgrid.edge.sharding.rendezvous import owner
 from smartgrid.edge.sharding.shards import Shards
+from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.start_error import StartError
+
+log = logging.getLogger(__name__)
+_WHY = {"hint": "all edges need one SMARTGRID_PEER_SECRET_FILE, and clocks less than a minute apart"}
 
 
 class Sharing:
@@ -36,6 +46,8 @@ class Sharing:
         self.has_peers = bool(settings.peers or settings.peer_template)
         self._name = settings.name
         self._handover: Handover | None = None
+        self._heard_s: dict[str, float] = {}
+        self._pace = LogPace(log)
 
     def begin(self, listener: Listener, grid: SubstationGrid) -> None:
         """Look for peers, and send chargers to where their substation is."""
@@ -50,14 +62,20 @@ class Sharing:
     def peers(self, credentials: Credentials) -> Peers:
         """For the HTTP API, whose threads ask: who is there is one object, replaced as a whole."""
 
-        def owner_of(substation: str) -> str | None:
-            found = owner(substation, self.shards.members)
-            return None if found == self._name else found
+        def owner_of(substation: str) -> str:
+            return owner(substation, self.shards.members)
 
         def others() -> frozenset[str]:
-            return self.shards.members - {self._name}
+            since_s = time.monotonic() - AWAY_S
+            heard = {name for name, heard_s in list(self._heard_s.items()) if heard_s >= since_s}
+            return (self.shards.members | heard) - {self._name}
 
-        return Peers(owner_of, others, self.shards.http_url, credentials.client)
+        return Peers(self._name, owner_of, others, self.shards.http_url, credentials.client)
+
+    def heard(self, name: str) -> None:
+        """An edge has asked something, so it is there: before this one has seen it. From any thread."""
+        if name in self._heard_s or len(self._heard_s) < MAX_PEERS:
+            self._heard_s[name] = time.monotonic()
 
     async def close(self) -> None:
         await self.shards.close()
@@ -67,8 +85,11 @@ class Sharing:
 
     def vouched(self, arrival: Arrival) -> Proof | None:
         """What a peer has seen of it, if one has passed it on to us and is believed."""
-        told = self.passing.believe(arrival.headers.get_all(HEADER), arrival.charger, time.time())
+        said = arrival.headers.get_all(HEADER)
+        told = self.passing.believe(said, arrival.charger, time.time())
         if told is None:
+            if said and self.passing.has_secret:
+                self._pace.say("not believed", "what another edge has seen of a charger is not believed", _WHY)
             return None
         return arrival.proof._replace(
             address=told.address, is_encrypted=told.is_encrypted, certificate_name=told.certificate_name

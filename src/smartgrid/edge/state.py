@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from smartgrid.edge.ports import ChargerId, Obedience, OcppVersion
 
@@ -48,8 +47,6 @@ class ChargerState:
     quirks: str | None = None
     profile_writes: int = 0
     connectors: tuple[ConnectorState, ...] = ()
-    profiles: tuple[dict[str, Any], ...] = field(default=())
-    """As they were given, for diagnostics."""
 
     @property
     def obedience(self) -> Obedience:

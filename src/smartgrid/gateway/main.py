@@ -14,7 +14,7 @@ from smartgrid.runtime.process import service_command
 from smartgrid.runtime.server import serve
 from smartgrid.web import auditing, guarding, metrics
 from smartgrid.web.long_polls import LongPolls
-from smartgrid.web.passing_on import NoEdge, PassedOn
+from smartgrid.web.passing_on import MARGIN_S, NoEdge, PassedOn
 
 
 def run(settings: GatewaySettings) -> None:
@@ -24,7 +24,7 @@ def run(settings: GatewaySettings) -> None:
     credentials = Credentials(settings)
     balancer = Balancer(credentials.client(settings.balancer_url), settings.balancer_timeout_s)
     url = settings.edge_url
-    chargers = PassedOn(credentials.client(url), settings.edge_timeout_s) if url else NoEdge()
+    chargers = PassedOn(credentials.client(url), settings.edge_timeout_s, margin_s=MARGIN_S) if url else NoEdge()
     registry.register(BalancerCollector(balancer))
     lifecycle.add_check(balancer.not_reached)
     audit = auditing.of_settings("gateway", settings, registry)

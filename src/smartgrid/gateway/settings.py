@@ -21,7 +21,11 @@ class GatewaySettings(CallingSettings):
     )
     edge_url: str = Field("", description="Where the edge is, which knows the chargers. Empty: there is none.")
     edge_timeout_s: float = Field(
-        2.5, ge=0.1, le=60, allow_inf_nan=False, description="Longest wait for the edge's answer, but to a command."
+        2.5,
+        ge=0.1,
+        le=60,
+        allow_inf_nan=False,
+        description="Longest wait for the edge's answer, but to a command; 2 s more where it may ask the other edges.",
     )
 
     rate_limit: str = Field(

@@ -10,12 +10,17 @@ from smartgrid.protocol.models import WireModel
 
 MAX_NAME = 48
 MAX_CONNECTORS = 32
+"""Of one charger."""
 MIN_KEY, MAX_KEY = 16, 64
+
+
+UNFIT = frozenset("/\\\ufffd")
+"""The last is what stands for bytes that were no text: it would be one name for many."""
 
 
 def is_charger(text: str) -> bool:
     """Whether this can name a charger: printable, without slashes, at most 48 characters, and no step in a path."""
-    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not set(text) & set("/\\") and text not in (".", "..")
+    return 1 <= len(text) <= MAX_NAME and text.isprintable() and not UNFIT & set(text) and text not in (".", "..")
 
 
 Connector = Annotated[int, Field(ge=1, le=MAX_CONNECTORS)]
@@ -151,9 +156,21 @@ class MessageBody(WireModel):
     payload: Any
 
 
+class ProfileBody(WireModel):
+    """A charging profile that may stand at a charger, as its edge has written it."""
+
+    connector: int
+    purpose: Literal["TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"]
+    limit: float = Field(description="That rules now, in `unit`: amperes of each phase, or watts of all.")
+    unit: Literal["A", "W"]
+    ends_in_s: int | None = Field(description="When it is over at the latest; null of one that stays.")
+    then_limit: float | None = Field(description="What rules from then on, where the profile itself says so.")
+    confirmed: bool = Field(description="Whether the charger has accepted it; else its answer is not known.")
+
+
 class DiagnosticsBody(WireModel):
     """What helps to find out why a charger does not do what it should."""
 
     charger: ChargerBody
-    profiles: list[dict[str, Any]] = Field(description="The profiles that it was given, by connector and purpose.")
+    profiles: list[ProfileBody] = Field(description="The profiles that may stand at it, by connector and purpose.")
     messages: list[MessageBody] = Field(description="The last ones, the oldest first. Keys and tags are not in them.")

@@ -12,7 +12,7 @@ STATUS = "Smartgrid-Status"
 """The fresh status of the substation or fleet that answers (`protocol.status_header`)."""
 
 UNREACHABLE = "Smartgrid-Unreachable"
-"""The substations whose sessions are missing from a list, separated by commas."""
+"""The substations whose sessions are missing from a list, or the edges whose chargers are, separated by commas."""
 
 DEADLINE = "Smartgrid-Deadline-Ms"
 """How long the sender still waits for the answer, in milliseconds (`protocol.deadlines`)."""
@@ -41,5 +41,11 @@ TOKEN = "Smartgrid-Token"
 FROM_EDGE = "Smartgrid-From-Edge"
 """`yes` in a request about chargers that an edge passes on to another: that one answers it itself."""
 
-INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST, RESIDENCY, FROM_EDGE)
+EDGE = "Smartgrid-Edge"
+"""Which edge asks, where one asks another."""
+
+EDGES = "Smartgrid-Edges"
+"""In an edge's answer to another: which others it knows, separated by commas."""
+
+INTERNAL = (NUMBER, STATUS, OWNER, DEADLINE, WAIT, KEY_DIGEST, RESIDENCY, FROM_EDGE, EDGE)
 """What requests carry between services, and is believed from no one else."""

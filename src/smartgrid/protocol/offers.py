@@ -18,11 +18,15 @@ MAX_NUMBER = 2**53
 MAX_REPORTS = 200
 """Sessions in one batch of reports: a body has 64 KiB at the most."""
 MAX_CONNECTOR = 1000
-MAX_CONNECTORS = 100_000
+"""The greatest number of a connector; that a charger can have as many is not said (`protocol.chargers`)."""
+MAX_CONNECTORS_SEEN = 100_000
+"""By one edge at one substation."""
 MAX_WAIT_S = 30
 """Of a poll for offers: an answer without news renews the lease, long before it is over."""
 MAX_EDGE = 80
 """Characters of an edge's name."""
+HAS_LEFT = "EVDisconnected"
+"""The reason of an end whose car has been plugged out (OCPP): it has left, and was not stopped."""
 NOBODY = "nobody"
 """In whose name an edge claims a session that it gives back: nobody asks in this name, so its lease runs out."""
 
@@ -61,14 +65,14 @@ class EndBody(WireModel):
 
     energy_kwh: EnergyKwh | None = Field(description="The whole of it; null where the charger never said.")
     ended_at: Time | None = None
-    reason: str = Field("", max_length=64, description="In OCPP's words.", examples=["EVDisconnected"])
+    reason: str = Field("", max_length=64, description="In OCPP's words.", examples=[HAS_LEFT])
 
 
 class ConnectorsBody(WireModel):
     """How many connectors an edge sees at the substation, and how many have neither a car nor a fault."""
 
-    total: int = Field(ge=0, le=MAX_CONNECTORS)
-    free: int = Field(ge=0, le=MAX_CONNECTORS)
+    total: int = Field(ge=0, le=MAX_CONNECTORS_SEEN)
+    free: int = Field(ge=0, le=MAX_CONNECTORS_SEEN)
 
 
 class ReportBody(WireModel):
@@ -126,6 +130,7 @@ class OfferBody(WireModel):
     meter_kwh: float = Field(description="The charger's register at the start.")
     position: int | None = Field(None, description="While it waits: its place in the list.")
     expected_start: str | None = None
+    lapsed: bool = Field(False, description="Whether no edge that holds it has asked for a lease. Absent if not.")
 
 
 class OffersBody(WireModel):

@@ -9,14 +9,13 @@ For whom there is no room may wait: then the row is there, and in place of the s
 and substation go through time together (`advance`), and whatever frees power starts those whose turn it is at once.
 Nobody starts while the disk takes no changes, while the substation drains, or before the book has begun.
 
-What has changed since the last commit is one value (`pending`). A commit takes it (`take`) and then tells what has
-become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions that were
-never on the disk are taken back, as if they had never been; all else has happened, and stays pending.
+What has changed since the last commit is kept apart (`pending.Unwritten`). A commit takes it (`take`) and then tells
+what has become of it. `written`: the rows are saved, and their keys may be told to others, in `log`. `lost`: sessions
+that were never on the disk are taken back, as if they had never been; all else has happened, and stays to be written.
 
 Every start, end and new limit gets the next place in the order of events, and the wall time from which its grid time
 was reckoned. So the course of things can be replayed from the last checkpoint with the very same numbers
-(`recovery`), and a commit need not write what each session has been delivered. What was taken back had an influence on
-the others meanwhile that no replay knows of: after a lost commit the next one is a checkpoint.
+(`recovery`), and a commit need not write what each session has been delivered.
 
 Sessions with a charger (`chargers`) are not replayed but written down as they are. To the others what is booked for
 them is a change of the limit, an event of its own. `charger_book` has what edges ask for.
@@ -44,7 +43,7 @@ from smartgrid.substation.charger_rows import ChargerRow
 from smartgrid.substation.chargers import Chargers
 from smartgrid.substation.holding import Holding, Live, to_record, to_waiting_car
 from smartgrid.substation.limits import Limits
-from smartgrid.substation.pending import Pending, Taken, taken
+from smartgrid.substation.pending import Taken, Unwritten, taken
 from smartgrid.substation.record import Record
 from smartgrid.substation.refusals import (
     DepartureError,
@@ -55,10 +54,8 @@ from smartgrid.substation.refusals import (
     StorageError,
 )
 from smartgrid.substation.rows import Rows
-from smartgrid.substation.store import CapacityChange, Checkpoint
+from smartgrid.substation.store import Checkpoint
 
-CHECKPOINT_EVERY_EVENTS = 5000
-"""So many events are replayed at the most after a crash."""
 WAITING_RULE = RULES["spare-backfill"]
 NOTHING = PowerRange(0.0, 0.0)
 
@@ -109,8 +106,8 @@ class Book:
         self.epoch = secrets.randbelow(2**53 - 1) + 1
         self.fault: str | None = None
         self._rows = Rows()
-        self._seq, self._event, self._checkpoint_event = last_seq, last_event, last_event
-        self._pending, self._in_flight = Pending(), Pending()
+        self._seq = last_seq
+        self._unwritten = Unwritten(last_event)
         self.surprises = 0
         """How often something has happened that was not to be foreseen."""
         substation.reservation_s = scale.to_grid_s(limits.reservation_s)
@@ -123,7 +120,8 @@ class Book:
         for row in chargers:
             self._take_over_charger(row)
         self._chargers.set_connectors(connectors, changed=False)
-        self._pending.changed = {holding.seq: holding for holding in changed}
+        for holding in changed:
+            self._unwritten.note(holding)
 
     # ------------------------------------------------------------------ changes
 
@@ -179,7 +177,7 @@ class Book:
         if holding is not None and holding.number < before and not holding.superseded_by:
             self._end(holding, EndReason.SUPERSEDED)
             holding.superseded_by = by
-            self._pending.changed[holding.seq] = holding
+            self._unwritten.note(holding)
         return holding
 
     def set_capacity(self, capacity_kw: float, wall_s: float) -> None:
@@ -280,9 +278,9 @@ class Book:
         if self._chargers or found.connectors is not None:
             found = replace(
                 found,
-                booked_kw=self._substation.held_kw,
+                booked_kw=self._substation.booked_kw,
                 metered_kw=self._chargers.sessions.metered_kw_at(self.wall_s),
-                overbooked_kw=max(0.0, self._substation.held_kw - found.capacity_kw),
+                overbooked_kw=max(0.0, self._substation.booked_kw - found.capacity_kw),
             )
         return replace(
             found,
@@ -337,7 +335,7 @@ class Book:
 
     def is_pending(self, holding: Holding) -> bool:
         """Whether something of it is not on the disk yet."""
-        return holding.seq in self._pending.changed or holding.seq in self._in_flight.changed
+        return self._unwritten.has(holding)
 
     def as_it_is(self, record: Record) -> Record | None:
         """A record read from the disk, with what is newer here; None where the disk has a newer one by now."""
@@ -352,28 +350,25 @@ class Book:
 
     def is_dirty(self) -> bool:
         """Whether there is something that no commit has taken."""
-        return bool(self._pending) or self._chargers.is_dirty()
+        return bool(self._unwritten) or self._chargers.is_dirty()
 
     def want_sign_of_life(self) -> None:
-        self._pending.alive = True
+        self._unwritten.want_sign_of_life()
 
     def want_checkpoint(self) -> None:
-        self._pending.checkpoint = True
+        self._unwritten.want_checkpoint()
 
     def take(self) -> Taken | None:
         """All that is to be written now, or None; `written` or `lost` is to follow before the next."""
-        pending, self._pending = self._pending, Pending()
-        if self._event - self._checkpoint_event >= CHECKPOINT_EVERY_EVENTS:
-            pending.checkpoint = True
+        pending = self._unwritten.take()
         if not pending and not self._chargers.is_dirty():
             return None
-        self._in_flight = pending
         checkpoint = self._checkpoint() if pending.checkpoint else None
         return taken(pending, checkpoint, self.wall_s, self._chargers.take())
 
     def written(self, taken: Taken) -> None:
         """It is on the disk."""
-        self._in_flight = Pending()
+        self._unwritten.written()
         self._chargers.written(taken.batch.chargers)
         for holding in taken.pending.changed.values():
             holding.saved = True
@@ -387,11 +382,9 @@ class Book:
 
     def lost(self, taken: Taken) -> None:
         """It is not on the disk, and neither is what has happened since."""
-        changed = taken.pending.changed | self._pending.changed
-        self._pending, self._in_flight = Pending(checkpoint=True), Pending()
+        never_saved = self._unwritten.lost()
         self._chargers.lost(taken.batch.chargers)
-        self._take_back([holding for holding in changed.values() if not holding.saved])
-        self._pending.changed |= {seq: holding for seq, holding in changed.items() if holding.saved}
+        self._take_back(never_saved)
 
     # ------------------------------------------------------------------ within
 
@@ -399,7 +392,7 @@ class Book:
         """A try that asks for another car raises the number too: an attempt of it that went astray must not count."""
         if number > known.number and not known.superseded_by:
             known.number = number
-            self._pending.changed[known.seq] = known
+            self._unwritten.note(known)
             self._rows.want(known)
         if known.fingerprint != fingerprint:
             raise KeyReusedError
@@ -434,12 +427,12 @@ class Book:
         self._seq += 1
         holding = Holding(self._seq, session_id, digest, number, fingerprint, owner=owner, live=live)
         self._rows.add(holding)
-        self._pending.changed[holding.seq] = holding
+        self._unwritten.note(holding)
         self._share()
         return holding
 
     def _begin(self, live: Live, session: Session, started_wall_s: float) -> None:
-        live.session, live.started_wall_s, live.started_event = session, started_wall_s, self._next_event()
+        live.session, live.started_wall_s, live.started_event = session, started_wall_s, self._unwritten.next_event()
         if live.charger is not None:
             self._chargers.sessions.begin(live.charger, session)
         elif session.request.is_metered:
@@ -503,7 +496,7 @@ class Book:
             started_wall_s = self._scale.first_wall_s(session.started_s)
             self._begin(live, session, started_wall_s)
             self._settle(holding)
-            self._pending.changed[holding.seq] = holding
+            self._unwritten.note(holding)
             self._on_start(session.started_s - self._scale.to_grid_s(live.joined_wall_s or started_wall_s))
 
     def _settle(self, holding: Holding) -> None:
@@ -520,11 +513,11 @@ class Book:
         holding = self._rows.find(session_id)
         if holding is None or holding.live is None:
             return  # taken back
-        holding.live.ended_event = self._next_event()
+        holding.live.ended_event = self._unwritten.next_event()
         if holding.live.charger is not None:
             self._chargers.stop(holding.live.charger)
         self._rows.end(holding, holding.live.unplugged_wall_s or ended_wall_s)
-        self._pending.changed[holding.seq] = holding
+        self._unwritten.note(holding)
 
     def _first_time_s(self, grid_s: float) -> float:
         """Starts from the list are at grid times that a wall time stands for, so that they can be replayed."""
@@ -533,27 +526,21 @@ class Book:
     def _share(self) -> None:
         """Offer chargers what they may have now, and leave the others what is left of it."""
         chargers, substation = self._chargers, self._substation
-        if chargers or substation.held_kw:
+        if chargers or substation.booked_kw:
             may_rise = self._has_begun and self.fault is None and not self._is_amid_change
             chargers.sessions.share(may_rise=may_rise)
-            held_kw = chargers.sessions.booked_kw
-            if held_kw != substation.held_kw:
-                substation.set_held(held_kw, substation.now_s)
+            booked_kw = chargers.sessions.booked_kw
+            if booked_kw != substation.booked_kw:
+                substation.set_booked(booked_kw, substation.now_s)
                 self._note_capacity()
                 self.surprises += 1
         self._shared_revision = substation.revision
 
     def _note_capacity(self) -> None:
-        found = self._substation
-        change = CapacityChange(self._next_event(), self.wall_s, found.capacity_kw, found.held_kw)
-        self._pending.capacity_changes.append(change)
-
-    def _next_event(self) -> int:
-        self._event += 1
-        return self._event
+        self._unwritten.note_capacity(self.wall_s, self._substation.capacity_kw, self._substation.booked_kw)
 
     def _checkpoint(self) -> Checkpoint:
-        self._checkpoint_event = self._event
+        event = self._unwritten.begin_checkpoint()
         self._substation.rebase(self._substation.now_s)
         delivered_kwh = {
             holding.seq: session.delivered_kwh
@@ -561,13 +548,13 @@ class Book:
             if (holding := self._rows.find(session.session_id)) is not None
         }
         return Checkpoint(
-            self._event,
+            event,
             self.wall_s,
             self._scale.time_scale,
             self._substation.capacity_kw,
             self.configured_kw,
             delivered_kwh,
-            self._substation.held_kw,
+            self._substation.booked_kw,
         )
 
     def _take_back(self, holdings: list[Holding]) -> None:

@@ -4,6 +4,17 @@ A charger session is a session like any other, with key, number and place in the
 meters it. A car is plugged in whether there is room for it or not, so it is never refused: it waits, and draws what it
 draws anyway. One that was asked for before is found by its vehicle: with a connector reserved, waiting, or charging
 as far as the substation knew, where it began before any charger was known.
+
+A session that somebody else ends (its driver, an operator, its energy) has ended for the waiting list and the shares,
+but not for its charger, which may draw until it says that it does not: it stays booked, as *stopping*, until `unplug`,
+or until another car is plugged in at its connector.
+
+Everything here ends in a sharing (`Book._share`), which offers as much as is not booked. While several things belong
+together, as the end of one session and the start of the next on a connector, nobody is offered more in between
+(`_is_amid_change`): the power that the first gives up is not given away before the second has its part of it.
+
+What is told to an edge must be booked after a crash too, so `report` and `offers` say whether the disk has to come
+first; `charger_ledger` waits for it.
 """
 
 from __future__ import annotations
@@ -50,7 +61,8 @@ class Reports:
 
 
 class Offer(NamedTuple):
-    """What one session is offered at one moment; `position` is its place in the list, if it waits."""
+    """What one session is offered at one moment; `position` is its place in the list, if it waits. `is_lapsed`: nobody
+    has asked for it for a lease."""
 
     plug: Plug
     session_id: str
@@ -59,6 +71,7 @@ class Offer(NamedTuple):
     power_kw: float
     holder: str
     position: int | None
+    is_lapsed: bool
 
 
 class Offers(NamedTuple):
@@ -74,12 +87,12 @@ class Offers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of chargers, for metrics: what is offered, booked beyond offers, metered, booked of uncontrolled ones, and booked
+    """Of chargers, for metrics: what is offered, metered, booked beyond offers, booked of uncontrolled ones, and booked
     beyond the capacity."""
 
     offered_kw: float
     metered_kw: float
-    held_kw: float
+    beyond_offers_kw: float
     uncontrolled_kw: float
     overbooked_kw: float
 
@@ -119,7 +132,7 @@ class ChargerBook(Book):
         holding.charger, holding.connector = found.charger, found.connector
         self._start(holding, found)
         self._is_amid_change = False
-        self._pending.changed[holding.seq] = holding
+        self._unwritten.note(holding)
         self._collect()
         return holding, False
 
@@ -208,7 +221,7 @@ class ChargerBook(Book):
         sessions = self._chargers.sessions
         over_kw = max(0.0, sessions.booked_kw - self._substation.capacity_kw)
         metered_kw = sessions.metered_kw_at(self.wall_s)
-        return Totals(sessions.offered_kw, metered_kw, sessions.held_kw, sessions.uncontrolled_kw, over_kw)
+        return Totals(sessions.offered_kw, metered_kw, sessions.beyond_offers_kw, sessions.uncontrolled_kw, over_kw)
 
     # ------------------------------------------------------------------ within
 
@@ -309,6 +322,7 @@ class ChargerBook(Book):
             supply.offer_kw,
             supply.holder,
             self._line.position(charger.session_id) if waits else None,
+            not supply.has_lease,
         )
 
 

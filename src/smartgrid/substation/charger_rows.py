@@ -1,7 +1,15 @@
 """The open charger sessions on the disk: where they are plugged in, and what is booked for them.
 
 They are not replayed but written down: what counts after a crash is what an edge may have been told. So every commit
-writes all of them that have changed, and the file shows them as they were together at one moment.
+writes all of them that have changed, and the file shows them as they were together at one moment: if one has been
+offered more, the file also shows that another has given it up.
+
+One number stands for the history of offers (`HeldPower`): `booked_kw`, the most that may be drawn by any of them.
+Restored, a session is booked so for a whole lease, and numbers of offers go on with a jump (`NUMBERS_JUMP`), beyond all
+that were given out since the last commit.
+
+Three more things travel with a commit: sessions that are over, registers told after the end of a session, and how many
+connectors there are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,15 @@
 """The charger sessions of a book: where each is plugged in, and that nothing is told which a crash would undo.
 
-`domain.charger_sessions` decides who is offered how much. What edges were told must be booked after a crash too: so an
-offer is told only where the disk books at least as much (`is_untold`), and where the disk does not take it, it is
-withdrawn (`withdraw`), as if it had never been made. A commit takes all that has changed at one moment, since what one
-session has given up another has got.
+`domain.charger_sessions` decides who is offered how much, and knows no disk. Here each of its sessions is tied to a
+connector (`Plug`), of which each has one open session, and to what the disk has of it (`_durable`).
+
+What edges were told must be booked after a crash too: so an offer is told only where the disk books at least as much
+(`is_untold`), and where the disk does not take it, it is withdrawn (`withdraw`), as if it had never been made. A lower
+offer needs no disk, as a crash then books more than anybody was told, and never less. A commit takes all that has
+changed at one moment (`take`, then `written` or `lost`), since what one session has given up another has got.
+
+How many connectors are free is the edge's word, less the cars that are plugged in here by now: so a connector that has
+just been taken is not promised to another driver before the edge has said so.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class BooksCollector(Collector):
         yield GaugeMetricFamily(
             "held_power_kw",
             "What chargers may draw beyond that for as long as they are not known not to.",
-            totals.held_kw,
+            totals.beyond_offers_kw,
         )
         yield GaugeMetricFamily("metered_power_kw", "What chargers' meters said last, in kW.", totals.metered_kw)
         yield GaugeMetricFamily(

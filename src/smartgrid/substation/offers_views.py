@@ -1,6 +1,11 @@
 """What an edge asks of a substation: offers for its chargers, reports of what they may draw, and the end of a session.
 
-docs/chargers-protocol.md has the rules; the bodies are `protocol.offers`.
+docs/chargers-protocol.md has the rules; the bodies are `protocol.offers`. The views only translate: bodies in OCPP's
+words and with RFC 3339 times into what `charger_ledger` takes, and back. All three are for services alone
+(`grid:service`): whoever could report could free power that a charger draws.
+
+A poll for offers is a lease for the edge that it names, and for all if it names none. It waits among the long polls of
+all others (`LongPolls`); where too many wait already, it is answered at once, since an answer is what renews the lease.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from smartgrid.domain.held_power import Report
 from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.models import SessionBody
 from smartgrid.protocol.offers import (
+    HAS_LEFT,
     MAX_EDGE,
     MAX_WAIT_S,
     EndBody,
@@ -49,7 +55,6 @@ OFFERS_QUERY = {
     "wait_s": whole("Longest wait in seconds, with `since`.", 0, MAX_WAIT_S),
     "edge": text("Who asks: it is a lease on what this edge holds. Without it, on all.", EDGE, MAX_EDGE),
 }
-HAS_LEFT = "EVDisconnected"
 IDLE_CAR = "SuspendedEV"
 PAUSED = "SuspendedEVSE"
 log = logging.getLogger(__name__)
@@ -179,6 +184,8 @@ def _offer(offer: Offer, starts_wall_s: dict[str, float]) -> dict[str, object]:
         "transaction_id": plug.transaction_id,
         "meter_kwh": plug.meter_kwh,
     }
+    if offer.is_lapsed:
+        shown["lapsed"] = True
     if offer.position is not None:
         start_s = starts_wall_s.get(offer.session_id)
         shown["position"], shown["expected_start"] = offer.position, None if start_s is None else rfc3339(start_s)

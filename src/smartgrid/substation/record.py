@@ -14,7 +14,7 @@ from smartgrid.runtime.clock import TimeScale, rfc3339
 class Metered(NamedTuple):
     """What is known of a session's charger: the most that it may draw, what it draws, and whether it obeys."""
 
-    held_kw: float
+    booked_kw: float
     metered_kw: float | None
     is_controlled: bool
 
@@ -109,7 +109,7 @@ def to_wire(record: Record, substation: str) -> dict[str, object]:
     if record.charger is not None:
         shown["charger"], shown["connector"] = record.charger, record.connector
     if record.metered is not None:
-        shown["offer_kw"], shown["held_kw"] = shown["power_kw"], round(record.metered.held_kw, 9)
+        shown["offer_kw"], shown["held_kw"] = shown["power_kw"], round(record.metered.booked_kw, 9)
         shown["metered_kw"], shown["is_controlled"] = record.metered.metered_kw, record.metered.is_controlled
     if record.superseded_by:
         shown["superseded_by"] = record.superseded_by

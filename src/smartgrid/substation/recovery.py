@@ -121,7 +121,7 @@ def recover(
     waiting = [_holding(record, scale) for record in moved if not _has_started(record)]
     substation = Substation(replayed.capacity_kw, scale.to_grid_s(wall_s), revision=1)
     substation.restore(session for holding in sorted(active, key=_start_order) if (session := _session_of(holding)))
-    substation.set_held(replayed.held_kw, substation.now_s)
+    substation.set_booked(replayed.booked_kw, substation.now_s)
     substation.resume(scale.to_grid_s(now_wall_s))
     has_moved = file_scale.time_scale != scale.time_scale or alive_wall_s > now_wall_s
     return ChargerBook(
@@ -160,7 +160,7 @@ def _replay(found: Found, scale: TimeScale, until_wall_s: float) -> tuple[Substa
     """The substation at its last sign of life, and the sessions that have ended since the checkpoint."""
     checkpoint = found.checkpoint
     substation = Substation(checkpoint.capacity_kw, scale.to_grid_s(checkpoint.wall_s))
-    substation.set_held(checkpoint.held_kw, substation.now_s)
+    substation.set_booked(checkpoint.booked_kw, substation.now_s)
     by_seq = {record.seq: record for record in found.records}
     before = [(by_seq[seq], had_kwh) for seq, had_kwh in checkpoint.delivered_kwh.items() if seq in by_seq]
     substation.restore(
@@ -232,8 +232,8 @@ def _set_capacity(change: CapacityChange, substation: Substation) -> Callable[[f
     def do(now_s: float) -> None:
         if change.capacity_kw != substation.capacity_kw:
             substation.set_capacity(change.capacity_kw, now_s)
-        if change.held_kw != substation.held_kw:
-            substation.set_held(change.held_kw, now_s)
+        if change.booked_kw != substation.booked_kw:
+            substation.set_booked(change.booked_kw, now_s)
 
     return do
 

@@ -2,7 +2,13 @@
 
 What is written is what was promised: starts, ends, numbers of tries, limits. Power and energy of the sessions follow
 from it by replay (`recovery`) from a checkpoint, which holds what each had been delivered at one moment, up to the last
-sign of life. So a commit costs the same with ten sessions and with ten thousand.
+sign of life. So a commit costs the same with ten sessions and with ten thousand. Sessions with a charger are not
+replayed, as their charger meters them: they are written as they are (`charger_rows`).
+
+A commit is one transaction: all of a batch or nothing, on the disk when it returns. Readers have a connection of their
+own, and in a write-ahead log wait for no writer. A folder is one process's: it is locked for as long as the store is
+open. A file is looked at before it is used, read-only, so that one that is damaged, another program's or of a newer
+version is refused just as it is; one of an older version is brought up to date in one transaction (`migrations`).
 """
 
 from __future__ import annotations
@@ -25,6 +31,7 @@ from smartgrid.domain.substation import Connectors
 from smartgrid.protocol.keys import KEY_LIFE_S, MAX_KEYS
 from smartgrid.runtime.bounded_file import first_bytes
 from smartgrid.runtime.private_file import OWNER_ONLY, keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 from smartgrid.substation import charger_rows, migrations
 from smartgrid.substation.charger_rows import CHARGER_COLUMNS, NO_CHANGES, ChargerChanges, ChargerRow
@@ -78,12 +85,13 @@ class KeyRow(NamedTuple):
 
 
 class CapacityChange(NamedTuple):
-    """A new limit, or other power that is held for chargers, in the order of all events."""
+    """A new limit, or other power that is booked for chargers, in the order of all events."""
 
     event: int
     wall_s: float
     capacity_kw: float
-    held_kw: float = 0.0
+    booked_kw: float = 0.0
+    """In the file, here and of a checkpoint, the column `held_kw`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ class Checkpoint:
     capacity_kw: float
     configured_kw: float | None
     delivered_kwh: dict[int, float]
-    held_kw: float = 0.0
+    booked_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,8 @@ class Store:
         self.path = data_dir / "substation.db"
         self._lock_fd = _lock_folder(data_dir)
         try:
-            self._writer = _open(self.path)
-            self._reader = _connect(self.path)
+            with closed_if_refused(_open(self.path)) as self._writer:
+                self._reader = _connect(self.path)
         except BaseException:
             os.close(self._lock_fd)
             raise
@@ -161,9 +169,9 @@ class Store:
         )
         if not checkpoints:
             return None
-        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, held_kw = checkpoints[0]
+        last_event, wall_s, time_scale, capacity_kw, configured_kw, sessions, delivered_kwh, booked_kw = checkpoints[0]
         delivered = dict(zip(array("q", sessions), array("d", delivered_kwh), strict=True))
-        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered, held_kw)
+        checkpoint = Checkpoint(last_event, wall_s, time_scale, capacity_kw, configured_kw, delivered, booked_kw)
         rows = self._read(
             f"SELECT {_ALL} FROM session WHERE ended_wall_s IS NULL OR ended_event > ? ORDER BY seq",
             checkpoint.last_event,
@@ -294,7 +302,7 @@ def _checkpoint(checkpoint: Checkpoint) -> tuple[str, Sequence[Any]]:
             checkpoint.configured_kw,
             array("q", checkpoint.delivered_kwh.keys()).tobytes(),
             array("d", checkpoint.delivered_kwh.values()).tobytes(),
-            checkpoint.held_kw,
+            checkpoint.booked_kw,
         ),
     )
 
@@ -327,24 +335,18 @@ def _open(path: Path) -> sqlite3.Connection:
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None, uri=True)
-    try:
+    with closed_if_refused(connection):
         connection.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
 def _prepared(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    try:
+    with closed_if_refused(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         if version == 0:
             migrations.create(connection)
         else:
             migrations.migrate(connection, version)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

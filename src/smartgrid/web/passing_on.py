@@ -12,6 +12,7 @@ from smartgrid.http_client.answer import MAX_LIST_BYTES
 from smartgrid.http_client.client import HttpClient, NotSentError, OutcomeUnknownError
 from smartgrid.protocol import tracing
 from smartgrid.protocol.chargers import ChargerSpecBody, CommandBody
+from smartgrid.protocol.headers import EDGES, UNREACHABLE
 from smartgrid.web import access, charger_views
 from smartgrid.web.app import JSON
 from smartgrid.web.charger_views import COMMAND_TIMEOUT_S, ListQuery, Place
@@ -19,16 +20,20 @@ from smartgrid.web.problems import MEDIA_TYPE, ProblemError
 
 MARGIN_S = 2.0
 """Of who waits for somebody that waits himself: whoever is asked gives up first, and says why."""
-PASSED = ("Retry-After",)
+PASSED = ("Retry-After", UNREACHABLE, EDGES)
 RETRY_AFTER = {"Retry-After": "1"}
 
 
 class PassedOn:
     """`charger_views.Chargers` by calls to an edge. Thread-safe."""
 
-    def __init__(self, client: HttpClient, timeout_s: float, headers: Mapping[str, str] = {}) -> None:
-        """`headers` go with each request, besides what says for whom it is."""
+    def __init__(
+        self, client: HttpClient, timeout_s: float, headers: Mapping[str, str] = {}, margin_s: float = 0.0
+    ) -> None:
+        """`headers` go with each request, besides what says for whom it is. `margin_s` more is waited for what an edge
+        may have to ask all others for."""
         self._client, self._timeout_s, self._headers = client, timeout_s, headers
+        self._patient_s = timeout_s + margin_s
 
     def page(self, query: ListQuery) -> Response:
         asked: dict[str, object] = {"limit": query.limit}
@@ -36,10 +41,10 @@ class PassedOn:
             asked["substation"] = query.substation
         if query.after is not None:
             asked["cursor"] = charger_views.next_cursor(query.after)
-        return self._call("GET", f"/chargers?{urlencode(asked)}")
+        return self._call("GET", f"/chargers?{urlencode(asked)}", timeout_s=self._patient_s)
 
     def look(self, place: Place) -> Response:
-        return self._call("GET", _path(place))
+        return self._call("GET", _path(place), timeout_s=self._patient_s)
 
     def register(self, place: Place, body: ChargerSpecBody) -> Response:
         return self._call("PUT", _path(place), body)

@@ -137,7 +137,9 @@ def test_a_refused_car_is_held_at_0_and_asked_to_stop(world: World) -> None:
     assert link.profiles() == []  # it has 0 A already
     assert link.take("RemoteStopTransaction") == []  # it may stop by itself
     world.clock.run(15)
-    assert [call.payload for call in link.take("RemoteStopTransaction")] == [{"transactionId": transaction}]
+    (stop,) = link.take("RemoteStopTransaction")
+    assert stop.payload == {"transactionId": transaction}
+    assert stop.is_first, "it does not wait for the answers to mere questions"
 
 
 def test_a_start_that_the_substation_refuses_for_good_is_not_repeated_and_its_car_is_stopped(world: World) -> None:
@@ -340,6 +342,24 @@ def test_a_charger_that_comes_back_from_another_edge_is_claimed_and_not_sent_awa
     assert world.grid.claims == [("s1", 9)]
 
 
+def test_a_start_whose_session_was_there_before_does_not_make_it_ours_so_the_charger_stays_connected(
+    world: World,
+) -> None:
+    """Its edge was killed before it had heard that its substation had taken the order."""
+    world.grid.loses_answers = True
+    link = world.connect()
+    world.start(link)
+    world.restart()
+    link = world.connect(is_settled=False)
+    world.grid.loses_answers = False
+    world.clock.run(40)
+    assert len(world.grid.starts) > 1
+
+    world.offer(11.0, number=7, is_ours=False)
+
+    assert (link.closed, world.grid.claims) == (None, [("s1", 7)])
+
+
 def test_what_a_charger_holds_is_not_known_until_it_confirms_a_limit_on_this_connection(world: World) -> None:
     charging(world)
     world.restart()
@@ -402,29 +422,31 @@ def test_an_operator_ends_the_session_of_a_charger_that_has_been_away_for_a_leas
     link, transaction = charging(world)
     world.value(link, transaction, wh=5000)
     with pytest.raises(NotGoneError, match="stop its session first"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
     world.fleet.disconnected(link)
     world.clock.run(LEASE_S - 10)
     world.offer(5.0)
     with pytest.raises(NotGoneError, match="ask again in 10 s"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
     assert world.grid.ends == []
 
     world.clock.run(11)
     world.offer(5.0)
-    assert world.fleet.end_absent(link.charger) == 1
+    assert world.fleet.sessions.end_absent(link.charger) == 1
     world.clock.run(1)
     assert [end.energy_kwh for end in world.grid.ends] == [5.0]
-    assert world.fleet.end_absent(link.charger) == 0
+    assert world.fleet.sessions.end_absent(link.charger) == 0
 
 
 def test_and_the_register_that_it_tells_later_counts(world: World) -> None:
     link, transaction = charging(world)
     world.fleet.disconnected(link)
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
     world.offer(5.0)
-    world.fleet.end_absent(link.charger)
+    world.clock.run(11)
+    world.offer(5.0)
+    world.fleet.sessions.end_absent(link.charger)
     world.clock.run(1)
 
     world.stop(world.connect(), transaction, 7000)
@@ -437,17 +459,35 @@ def test_an_edge_that_has_just_started_ends_it_too_once_it_has_watched_for_a_lea
     world.restart()
     world.offer(0.0, is_ours=False)
     with pytest.raises(NotGoneError, match="ask again in"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
-    world.clock.run(LEASE_S + 1)
+    world.clock.run(LEASE_S - 10)
+    world.offer(0.0, is_ours=False)
+    world.clock.run(11)
     world.offer(5.0, is_ours=False)
     with pytest.raises(NotGoneError, match="another edge"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
     world.offer(0.0, is_ours=False)
-    assert world.fleet.end_absent(link.charger) == 1
+    assert world.fleet.sessions.end_absent(link.charger) == 1
     world.clock.run(1)
     assert len(world.grid.ends) == 1
+
+
+def test_what_was_watched_before_a_gap_of_a_lease_does_not_count(world: World) -> None:
+    link, _ = charging(world)
+    world.fleet.disconnected(link)
+    world.clock.run(2 * LEASE_S)  # meanwhile another edge may have had it
+    world.offer(0.0, is_ours=False)
+    with pytest.raises(NotGoneError, match="ask again in"):
+        world.fleet.end_absent(link.charger)
+
+
+def test_an_edge_that_has_just_come_ends_one_at_once_that_nobody_has_held_for_a_lease(world: World) -> None:
+    link, _ = charging(world)
+    world.restart()
+    world.offer(0.0, is_ours=False, is_lapsed=True)
+    assert world.fleet.end_absent(link.charger) == 1
 
 
 def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:
@@ -490,6 +530,31 @@ def test_a_session_that_is_not_known_here_is_taken_over_with_its_register(world:
     other.clock.run(1)
     assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
     assert other.grid.starts == []
+
+
+def test_a_start_that_is_repeated_after_its_session_was_taken_over_is_the_same_transaction(
+    world: World, tmp_path: Path
+) -> None:
+    """Its charger had no answer, as its edge died; by the time it repeats the start, the new edge has its session."""
+    _, transaction = charging(world, meter=2000)
+    told_s = world.grid.starts[0].started_wall_s or 0.0
+    other = World(tmp_path / "other")
+    other.clock, other.grid.sessions = world.clock, world.grid.sessions
+    other.restart()
+    link = other.connect()
+    other.offer(7.0)
+    link.profiles()
+
+    assert other.start(link, meter=2000, ago_s=other.clock.wall_s() - told_s) == transaction
+
+    other.clock.run(2)
+    other.offer(5.0)
+    assert ("TxProfile", 7.2, transaction) in link.profiles()
+    assert (other.grid.starts, other.grid.ends, link.take("RemoteStopTransaction")) == ([], [], [])
+    other.stop(link, transaction, 6000)
+    link.profiles()
+    other.clock.run(2)
+    assert [(end.session_id, end.energy_kwh) for end in other.grid.ends] == [("s1", 4.0)]
 
 
 def test_a_session_that_is_taken_over_at_a_free_connector_ends(world: World, tmp_path: Path) -> None:
@@ -629,7 +694,9 @@ def test_a_substation_is_told_of_its_connectors_and_of_those_that_are_free(tmp_p
     assert world.grid.counted == (2, 0)
 
 
-def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(world: World) -> None:
+def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.most_untold = 2
     world.restart()
     world.grid.outcome = Outcome.LATER
@@ -641,7 +708,7 @@ def test_no_new_transaction_is_taken_when_too_many_are_untold_and_known_ones_go_
     start = {"connectorId": 1, "idTag": "C", "timestamp": timestamp, "meterStart": 20}
     assert link.say("StartTransaction", **start) is None
     assert world.stop(link, two, 20) == {}
-    assert world.fleet.desk.refused_full == 1
+    assert "too many transactions wait for their substation" in caplog.text
 
     world.grid.outcome = Outcome.DONE
     world.clock.run(60)
@@ -739,8 +806,9 @@ def test_a_picture_of_a_charger_has_what_its_operator_wants_to_know(world: World
     assert (state.vendor, state.model, state.firmware, state.version) == ("V", "M", "1.2", OcppVersion.V16)
     assert (connector.status, connector.session_id, connector.transaction_id) == ("Charging", "s1", str(transaction))
     assert (connector.offer_kw, connector.limit_a, connector.power_kw, connector.fallback_a) == (11.0, 15.9, 10.9, 6.0)
-    assert world.fleet.states("elsewhere") == []
-    assert len(list(world.fleet.states(None))) == 1
+    assert world.fleet.states("elsewhere", None, 9) == []
+    assert world.fleet.states(None, link.charger, 9) == []
+    assert world.fleet.states(None, None, 9) == [state]
 
 
 def test_what_the_last_car_drew_is_not_shown_once_it_has_gone(world: World) -> None:
@@ -783,6 +851,25 @@ def test_one_that_never_answers_is_counted_as_not_obeying_until_it_does(
     assert world.fleet.counts().not_obeying == 0
 
 
+def test_one_that_goes_whenever_it_is_given_a_limit_is_counted_as_not_obeying_until_it_stays(world: World) -> None:
+    """As a program does that crashes on a profile, and is started again."""
+    counted = []
+    for _ in range(4):
+        link = world.connect(is_settled=False)
+        counted.append(world.fleet.counts().not_obeying)
+        for call in link.take("SetChargingProfile"):
+            call.fail(CallFailure.CLOSED)
+        world.fleet.disconnected(link)
+        world.clock.run(5)
+    assert counted == [0, 0, 0, 1]
+    assert world.fleet.counts().not_obeying == 1, "while it is away, too"
+    world.clock.run(120)
+    assert world.fleet.counts().not_obeying == 0, "and not for ever"
+
+    link = world.connect()
+    assert world.fleet.counts().not_obeying == 0
+
+
 def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> None:
     link = world.connect(is_settled=False)
     world.offer()
@@ -796,6 +883,18 @@ def test_a_charger_of_watts_is_asked_in_watts_what_it_applies(world: World) -> N
         world.offer(11.0)
     (asked,) = link.take("GetCompositeSchedule")
     assert asked.payload["chargingRateUnit"] == "W"
+
+
+def test_one_that_does_not_answer_what_it_applies_is_not_asked_again(world: World) -> None:
+    link = world.connect()
+    world.offer()
+    world.start(link)
+    world.offer(11.0)
+    link.profiles()
+    link.take("GetCompositeSchedule")[0].fail(CallFailure.TIMEOUT)
+    world.offer(6.9)
+    link.profiles()
+    assert link.take("GetCompositeSchedule") == []
 
 
 # ---------------------------------------------------------------------- what is not to be believed
@@ -900,8 +999,7 @@ def test_an_order_that_is_never_understood_is_set_aside_said_and_what_is_behind_
     world.grid.outcome = Outcome.UNUSABLE
     first = world.start(link, tag="FIRST")
     world.clock.run(MOST_UNUSABLE * MOST_DELAY_S)
-    assert world.fleet.deliveries.results["refused"] == 1
-    assert "refused the start of a transaction for good" in caplog.text
+    assert caplog.text.count("refused the start of a transaction for good") == 1
 
     world.grid.outcome = Outcome.DONE
     world.stop(link, first, 2000)

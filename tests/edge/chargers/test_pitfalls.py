@@ -209,7 +209,6 @@ def test_pitfall_06_without_an_open_one_it_is_an_orphan_answered_and_noted(
 ) -> None:
     link = world.connect()
     assert world.stop(link, -1, 3000, idTag="TAG") == {"idTagInfo": {"status": "Accepted"}}
-    assert world.fleet.desk.orphans == 1
     assert "start is not known" in caplog.text
     assert "TAG" not in caplog.text
     assert world.grid.ends == []
@@ -591,6 +590,28 @@ def test_pitfall_13_one_of_2x_that_refuses_a_second_tx_profile_under_its_id_has_
     world.offer(4.5)
     link.take("ClearChargingProfile")[0].accept()
     assert link.profiles() == [("TxProfile", 6.5, "T1")]
+
+
+def test_pitfall_13_one_of_16_that_refuses_a_second_tx_profile_has_the_first_one_cleared_as_it_would_rule(
+    world: World,
+) -> None:
+    link = world.connect()
+    world.offer()
+    transaction = world.start(link)
+    world.offer(11.0)
+    link.profiles()
+
+    world.offer(6.9)
+    (second,) = link.take("SetChargingProfile")
+    second.reject()
+    (clear,) = link.take("ClearChargingProfile")
+    assert clear.payload == {"id": second.payload["csChargingProfiles"]["chargingProfileId"]}
+    clear.accept()
+    assert link.profiles() == [("TxProfile", 10.0, transaction)]
+
+    world.offer(5.5)
+    assert link.take("ClearChargingProfile") == []
+    assert link.profiles() == [("TxProfile", 7.9, transaction)]
 
 
 def test_pitfall_13_one_that_was_lost_before_it_has_cleared_the_first_one_is_asked_again(world: World) -> None:

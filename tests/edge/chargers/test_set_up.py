@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smartgrid.edge.chargers.set_up import ABREAST
+from smartgrid.edge.chargers.set_up import ABREAST, MOST_UNANSWERED
 from smartgrid.edge.ports import CallFailure, OcppVersion
 from support.edge_fleet import ScriptedLink, World
 
@@ -126,6 +127,28 @@ def test_one_that_answers_nothing_is_gone_on_with_and_one_that_is_gone_is_not(wo
     assert link.calls == []
 
 
+def test_one_that_leaves_three_calls_in_a_row_unanswered_is_not_asked_the_rest(
+    world: World,
+) -> None:
+    """PyPI `ocpp` 2.1.0 answers nothing of 2.1 for which a charger has no handler: each call costs its whole time."""
+    link = world.connect()
+    for _ in range(MOST_UNANSWERED):
+        (call,) = link.calls
+        link.calls.clear()
+        call.fail(CallFailure.TIMEOUT)
+    assert link.calls == []
+    assert "ChangeConfiguration" in converse(world.connect())
+
+
+def test_one_that_answers_in_between_is_asked_all(world: World) -> None:
+    link = world.connect()
+    for _ in range(2):
+        for _ in range(MOST_UNANSWERED - 1):
+            link.calls.pop().fail(CallFailure.TIMEOUT)
+        link.calls.pop().accept()
+    assert link.calls
+
+
 def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) -> None:
     links = [world.connect(f"CP{n}") for n in range(ABREAST + 3)]
     world.clock.run(1)
@@ -139,3 +162,11 @@ def test_so_many_are_set_up_at_a_time_and_the_others_after_them(world: World) ->
 
 def test_a_2x_charger_is_set_up_by_its_variables(world: World) -> None:
     assert converse(world.connect(version=OcppVersion.V201))[0] == "GetVariables"
+
+
+def test_settings_that_need_a_reboot_are_said_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    link = world.connect()
+    while link.calls:
+        link.calls.pop(0).accept(status="RebootRequired")
+    assert "only with its next reboot" in caplog.text

@@ -144,14 +144,6 @@ def test_after_a_restart_a_meter_that_has_been_read_spares_the_rating() -> None:
     assert charger.held_kw == 6.9
 
 
-def test_what_an_earlier_process_has_had_confirmed_can_be_restored() -> None:
-    limit = ConnectorLimit(1, ConnectorSpec(), DEFAULT, OcppVersion.V16)
-    limit.restore(6.0, RateUnit.AMPERES)
-    limit.fallback(6.0, 0.0)
-    limit.begin("7", 0.0, is_new=True)
-    assert (limit.held_kw(0.0), limit.next_order(0.0)) == (pytest.approx(SAFE_KW), None)
-
-
 def test_a_charger_that_forgets_its_profiles_is_booked_at_its_rating() -> None:
     charger = Charger(Quirks(keeps_profiles=False)).car()
     charger.offer(6.9)

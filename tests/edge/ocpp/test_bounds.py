@@ -229,8 +229,10 @@ def test_whoever_has_spoken_and_was_not_read_yet_is_not_the_slow_one(tmp_path: P
 
 
 def test_a_thousand_chargers_at_once_all_get_in(tmp_path: Path) -> None:
+    patient = Bounds(max_handshakes=20, handshake_s=LONGEST_S)
+
     async def story() -> None:
-        async with running(tmp_path, bounds=Bounds(max_handshakes=20)) as edge, AsyncExitStack() as stack:
+        async with running(tmp_path, bounds=patient) as edge, AsyncExitStack() as stack:
 
             async def come(number: int) -> None:
                 reader, writer = await edge.raw()

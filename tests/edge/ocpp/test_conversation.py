@@ -15,6 +15,7 @@ from smartgrid.edge.ocpp.conversation import (
     KEPT_ANSWERS,
     MAX_UNANSWERED,
     MAX_WAITING,
+    SOON_S,
     Action,
     Conversation,
     HandUp,
@@ -80,6 +81,9 @@ class Talk:
     def asked(self) -> list[str]:
         """The names of calls that went out, in order."""
         return [each[3]["key"][0] for each in self.sent if each[0] == 2]
+
+    def asked_actions(self) -> list[str]:
+        return [each[2] for each in self.sent if each[0] == 2]
 
     def answer(self, payload: dict[str, Any] | None = None) -> None:
         """The charger answers the call that went out last."""
@@ -337,6 +341,36 @@ def test_pitfall_23_a_limit_that_replaces_an_urgent_one_is_as_urgent() -> None:
     for _ in range(3):
         talk.answer()
     assert talk.asked() == ["x", "later", "first too"]
+
+
+def test_pitfall_23_a_limit_does_not_wait_long_for_the_answer_to_a_mere_question() -> None:
+    """PyPI `ocpp` 2.1.0 never answers an action of 2.1 for which a charger has no handler."""
+    talk = Talk()
+    talk.ask("question", timeout_s=60)
+    talk.wait(1)
+    talk.ask("set-up", timeout_s=60)
+    talk.wait(SOON_S)
+    assert talk.asked() == ["question"], "nothing is in a hurry"
+
+    talk = Talk()
+    talk.ask("question", timeout_s=60)
+    talk.wait(1)
+    talk.ask("limit", first=True)
+    talk.wait(SOON_S - 1.1)
+    assert talk.asked() == ["question"]
+    talk.wait(0.1)
+    assert talk.asked() == ["question", "limit"]
+    assert talk.ended == {"question": Answer(None, CallFailure.TIMEOUT)}
+
+
+def test_pitfall_23_a_limit_waits_for_the_answer_to_an_operator_s_command() -> None:
+    talk = Talk()
+    talk.did(talk.talk.call("UnlockConnector", {"connectorId": 1}, lambda answer: None, talk.now_s, timeout_s=30))
+    talk.ask("limit", first=True)
+    talk.wait(29)
+    assert talk.asked_actions() == ["UnlockConnector"]
+    talk.wait(1)
+    assert talk.asked_actions() == ["UnlockConnector", "GetConfiguration"]
 
 
 def test_pitfall_23_a_charger_that_does_not_answer_holds_the_others_up_for_its_timeout_only() -> None:

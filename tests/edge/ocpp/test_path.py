@@ -29,6 +29,15 @@ def test_pitfall_24_a_charger_s_name_is_percent_decoded_once(target: str, charge
 
 @pytest.mark.parametrize(
     "target",
+    ["/ocpp/substation-0/CP-1/", "/ocpp/substation-0//CP-1", "//ocpp/substation-0/CP-1", "/ocpp/substation-0//CP-1/?x"],
+)
+def test_a_slash_too_many_changes_nothing(target: str) -> None:
+    """A URL that ends with one, and a charger that appends one with its name; one that ends its URL so."""
+    assert charger_of(target) == ChargerId("substation-0", "CP-1")
+
+
+@pytest.mark.parametrize(
+    "target",
     [
         "",
         "/",
@@ -36,7 +45,8 @@ def test_pitfall_24_a_charger_s_name_is_percent_decoded_once(target: str, charge
         "/ocpp/substation-0",
         "/ocpp/substation-0/",
         "/ocpp//CP-1",
-        "/ocpp/substation-0/CP-1/",
+        "/ocpp/substation-0/CP-1//x",
+        "ocpp/substation-0/CP-1",
         "/ocpp/substation-0/a/b",
         "/OCPP/substation-0/CP-1",
         "/ocpp/Substation-0/CP-1",

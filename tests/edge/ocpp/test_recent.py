@@ -73,10 +73,13 @@ def test_pitfall_24_a_key_is_never_kept() -> None:
     for data in (
         b'[2,"1","ChangeConfiguration",{"value":"5EC4E7","key":"AuthorizationKey"}]',
         b'[2,"2","SetVariables",{"setVariableData":[{"attributeValue":"5EC4E7","variable":{"name":"BasicAuthPassword"}}]}]',
+        b'[2,"3","ChangeConfiguration",{"value":"5EC4E7","key":"authorizationKey"}]',
+        b'[2,"4","NotifyReport",{"variableAttribute":[{"value":"5EC4E7"}],"variable":{"name":"basicAuthPASSWORD"}}]',
+        b'[3,"5",{"configurationKey":[{"key":"WifiPassword","readonly":false,"value":"5EC4E7"}]}]',
     ):
         kept.note(CHARGER, OUT, data, 0.0)
     assert not [each for each in kept._kept.values() if b"5EC4E7" in each]
-    assert len(texts(kept)) == 2
+    assert len(texts(kept)) == 5
 
 
 def test_tags_of_drivers_are_not_shown_not_even_where_a_message_is_cut() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from smartgrid.edge.ports import ChargerId
+from smartgrid.edge.sharding import passing_on
 from smartgrid.edge.sharding.facts import HEADER, Facts, believe
 from smartgrid.edge.sharding.passing_on import PassingOn
 from smartgrid.edge.sharding.peers import Peer
@@ -157,6 +159,34 @@ def test_an_owner_that_cannot_be_reached_is_answered_for() -> None:
             assert 2 <= int(refused.value.response.headers["Retry-After"]) <= 15
             assert made.passing.counts["unreachable"] == 1
             await until(lambda: made.passing.connections == 0)
+
+    run(scenario)
+
+
+def test_an_owner_that_takes_connections_and_answers_nothing_is_answered_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing_on, "ANSWER_TIMEOUT_S", 0.1)
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as hangs:
+            async with world(owner_port=hangs.getsockname()[1]) as made:
+                with pytest.raises(InvalidStatus) as refused:
+                    await dial(made)
+                assert refused.value.response.status_code == 503
+                assert made.passing.counts["unreachable"] == 1
+                await until(lambda: made.passing.connections == 0)
+
+    run(scenario)
+
+
+def test_an_owner_that_has_answered_is_not_waited_for_again() -> None:
+    async def scenario() -> None:
+        async with world() as made, dial(made) as charger:
+            (side,) = made.passing._open
+            assert side._other is not None
+            made.passing._expect(side, side._other, Peer("edge-1", "127.0.0.1", made.owner.port, False, ""))
+            await charger.send("still here")
+            assert await charger.recv() == "still here"
+            assert made.passing.counts["unreachable"] == 0
 
     run(scenario)
 

@@ -33,9 +33,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "LOOK_INTERVAL_S", 0.05)
 
 
-async def listener(port: int, host: str = "127.0.0.1") -> asyncio.Server:
+async def listener(port: int, host: str = "127.0.0.1", says: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> asyncio.Server:
     """Where chargers connect at a peer."""
-    return await asyncio.start_server(lambda _reader, writer: writer.close(), host, port)
+
+    def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        writer.close()
+
+    return await asyncio.start_server(answer, host, port)
 
 
 def peers(**ports: int) -> dict[str, tuple[str, str]]:
@@ -117,6 +122,21 @@ def test_a_peer_that_is_away_for_long_leaves_its_substations_to_the_others(monke
     run(scenario)
 
 
+def test_a_peer_that_takes_connections_and_answers_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system does it for a process that hangs, or was stopped."""
+    monkeypatch.setattr(membership, "AWAY_S", 0.3)
+
+    async def scenario() -> None:
+        port = free_port()
+        found = Shards("edge-0", peers(edge_0=1, edge_1=port))
+        async with await listener(port, says=b""):
+            found.begin(lambda: None)
+            await until(lambda: found.members == {"edge-0"})
+        await found.close()
+
+    run(scenario)
+
+
 @dataclass(eq=False)
 class ClosableLink:
     """As much of a `Link` as is asked of it here."""
@@ -173,6 +193,33 @@ def test_a_charger_whose_substation_is_ours_again_before_its_turn_stays(monkeypa
         await asyncio.sleep(2 * 30.0 / len(links))
 
         assert sum(bool(each.closed) for each in links) == closed
+        await handover.close()
+
+    run(scenario)
+
+
+def test_a_charger_that_comes_through_an_edge_that_does_not_know_yet_is_sent_again() -> None:
+    async def scenario() -> None:
+        found = Shards("edge-0", peers(edge_0=1, edge_1=free_port()))
+        charger = next(each for each in CHARGERS if found.owner_of(each.substation))
+        links = [ClosableLink(charger), ClosableLink(charger)]
+        watched = [charger.substation]
+        handover = Handover(
+            found,
+            lambda: [each for each in links if not each.closed][:1],  # type: ignore[misc]
+            watched.remove,
+            lambda: watched,
+            spread_s=0.05,
+            look_again_s=0.05,
+        )
+
+        handover.owners_changed()
+        await until(lambda: not watched)
+        assert [len(each.closed) for each in links] == [1, 1], "it has come back at once"
+
+        links.append(ClosableLink(charger))
+        await until(lambda: bool(links[-1].closed))  # it has come later
+        assert handover.handed_over == len(links)
         await handover.close()
 
     run(scenario)

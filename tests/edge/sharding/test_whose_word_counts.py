@@ -87,6 +87,7 @@ def test_a_word_that_is_forged_counts_for_nothing(sharing: tuple[Edge, Edge]) ->
     forged = say("edge-1", "edge-2", charger, Facts(is_encrypted=True), b"x" * 32, time.time())
 
     assert status_of(sharing[1], {HEADER: forged}) not in (101, 503)
+    wait_until(lambda: "is not believed" in sharing[1].log(), 30, "the owner says so")
     assert status_of(sharing[1], {HEADER: "edge-1"}) not in (101, 503)
     assert status_of(sharing[0], {HEADER: forged}) != 101
 

@@ -1,4 +1,19 @@
-"""One charger: its connection or none, its connectors, its transactions, and what it has said of itself."""
+"""One charger: its connection or none, its connectors, its transactions, and what it has said of itself.
+
+It outlives its connections. While a charger is away (`link` is None) it may still charge, by the last limit that it was
+told, so all that is known of it stays: its limits know when they run out, its transactions are told to the substation,
+and its safe currents stay booked. A reconnect changes `link` and little else; `fleet` says what follows from it.
+
+What one connection, version, registration or model has taught does not hold for another. A limit (`ConnectorLimit`) is
+made for one version of OCPP and one entry of the table of quirks, so where these change `make_limits` makes all anew,
+and what the charger may draw is then its rating until it has confirmed a limit again.
+
+Connectors come from the registration, and one by one from the charger's own messages, since registrations are made by
+hand and often leave one out: `connector` makes those, up to a bound, with what is built into the last registered one.
+
+`is_settled` is why a car is not let in at once: before its charger has confirmed its safe current, whatever was in it
+from an earlier operator could let the car draw all that is built in.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +29,12 @@ from smartgrid.edge.messages.values import Booted
 from smartgrid.edge.ports import ChargerId, ChargerSpec, Link, OcppVersion
 from smartgrid.edge.transactions.charger_transactions import ChargerTransactions
 from smartgrid.edge.transactions.transaction import Transaction
+from smartgrid.protocol.chargers import MAX_CONNECTORS
 
-MOST_CONNECTORS = 32
-"""Of a stranger, whom nobody has registered."""
 MOST_UNREGISTERED = 4
 """One that is registered, perhaps with the one connector that is the default, may name so many: a car that charges at
-one that was forgotten has to be in the books. No more, as each costs state and calls."""
+one that was forgotten has to be in the books. No more, as each costs state and calls. A stranger, whom nobody has
+registered, may name as many as a charger can have."""
 SETTLED_AFTER_S = 3.0
 """For so long after the connection a car waits for its charger to confirm its safe current: programs that read no calls
 while they wait for an answer of their own must not run into their time limits."""
@@ -72,7 +87,7 @@ class Charger:
     def connector(self, number: int) -> Connector | None:
         """Also one that was not registered: it is as the last that was. None beyond what a charger can have."""
         found = self.connectors.get(number)
-        most = MOST_CONNECTORS if self.is_stranger else MOST_UNREGISTERED
+        most = MAX_CONNECTORS if self.is_stranger else MOST_UNREGISTERED
         if found is None and 1 <= number <= most:
             found = self.connectors[number] = Connector(number, self.spec.connectors[-1])
             self._make_limit(found)

@@ -1,4 +1,24 @@
-"""One connector (an EVSE, in 2.x): what its charger says of it, its limit, and what its substation was told."""
+"""One connector (an EVSE, in 2.x): what its charger says of it, its limit, and what its substation was told.
+
+It decides little: it is where the facts of one connector stand, so that `desk`, `sessions`, `steering`, `safe_plans`
+and `reporting` see the same ones. Who writes what:
+
+* `desk`, as the charger tells it: `status`, `car`, `reading`; `newcomer`, whose car has come just now, and
+  `unanswered`, to whose start the charger has no answer yet;
+* `sessions`, as the substation tells it: `offer`, `position`, `was_ours`, `given_back`;
+* `safe_plans`: `planned_a`, the safe current that the connector is to have, and `safe_a`, the one that was ordered;
+* `steering`: `limit_for`, the transaction that `limit` has begun for, and when the connector is looked at again;
+* `reporting`: `report`, the last one that was sent.
+
+The transaction of the car that is there is not kept here: `Charger.transaction_on` finds it. `limit_for` is another
+one, or none, for as long as no limit may be written for that car. So `is_known` and `limit_for` together say whether
+the edge knows what its charger may draw; where it does not, it reports `held_kw` as unknown, and what the substation
+has booked stays booked.
+
+Three rules are here, as they need nothing else. An older status never replaces a newer one. A reading counts with at
+most twice the rating, whatever the meter says. A meter that tells no power has it from two readings of its register,
+once the register's steps are small beside what was counted between them.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +26,13 @@ import math
 from dataclasses import replace
 
 from smartgrid.domain.charger_sessions import METER_LIFE_S
+from smartgrid.edge.limits.amps import MINIMUM_A, nominal_kw
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
 from smartgrid.edge.ports import CarState, ConnectorSpec, Obedience, Offer, Reading, SessionReport
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.protocol.offers import MAX_CHARGER_KW
 
-NOMINAL_V = 230.0
-LEAST_A = 6.0
 LET_GO_S = 10.0
 NEVER = -1, -1
 MOST_OF_RATING = 2.0
@@ -119,7 +138,7 @@ class Connector:
 
     @property
     def rating_kw(self) -> float:
-        return kw_of(self.spec.rating_a, self.spec.phases)
+        return nominal_kw(self.spec.rating_a, self.spec.phases)
 
     @property
     def most_kw(self) -> float:
@@ -140,23 +159,18 @@ class Connector:
     def still_kw(self) -> float:
         """What may be drawn by its safe current."""
         if self.limit is None or (self.limit.is_controlled and self.limit.fallback_kw >= self.limit.rating_kw):
-            return kw_of(self.safe_a, self.spec.phases)  # not confirmed on this connection: what it had before
+            return nominal_kw(self.safe_a, self.spec.phases)  # not confirmed on this connection: what it had before
         return self.limit.fallback_kw if self.limit.is_controlled else 0.0
-
-    @property
-    def still_a(self) -> float:
-        """That as a current of each phase."""
-        return 1000 * self.still_kw / (NOMINAL_V * self.spec.phases)
 
     @property
     def planned_kw(self) -> float:
         """What its safe current lets flow, once its charger has it."""
-        return kw_of(self.planned_a, self.spec.phases)
+        return nominal_kw(self.planned_a, self.spec.phases)
 
     @property
     def least_kw(self) -> float:
         """What a car needs to charge at all."""
-        return min(self.rating_kw, kw_of(LEAST_A, self.spec.phases))
+        return min(self.rating_kw, nominal_kw(MINIMUM_A, self.spec.phases))
 
     def is_free(self, transaction: Transaction | None) -> bool:
         """Whether a car can plug in, as far as the charger says."""
@@ -248,8 +262,3 @@ def _step_kwh(*registers_kwh: float) -> float:
     """In which steps a register counts, by what it shows: up to 1 kWh, at least 1 Wh."""
     shown_wh = [round(1000 * each) for each in registers_kwh]
     return next((step for step in (1000, 100, 10) if all(each % step == 0 for each in shown_wh)), 1) / 1000
-
-
-def kw_of(current_a: float, phases: int) -> float:
-    """What a current on so many phases is, at the nominal voltage."""
-    return current_a * NOMINAL_V * phases / 1000

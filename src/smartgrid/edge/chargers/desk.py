@@ -55,11 +55,15 @@ VACANT_AFTER_S = 30.0
 WAITS_FOR_CAR_S = 900.0
 """One in which no car has charged may wait for it for so long: chargers give drivers a few minutes to plug in."""
 SETTLE_S = 10.0
+"""For so long no limit is written for a start from a queue, as its stop may be the next message in it."""
 STOPS_ITSELF_S = 10.0
 """A charger that is told that a tag is not allowed may end the transaction by itself, within this."""
 FOUND_AFTER_S = 15.0
+"""For so long after the connection the start of a transaction that nobody knows may yet come."""
 FOUND_AGAIN_S = 300.0
+"""Values of a transaction that has ended within this are its closing ones, and no sign that it goes on."""
 LEAST_DRAWN_KW = 0.5
+"""Less than this may be a meter's error, or what a charger takes for itself."""
 POWER, ENERGY, CONNECTOR = "power", "energy", "connector"
 DISBELIEVED = (POWER, ENERGY, CONNECTOR)
 Then = Callable[[], None]
@@ -79,12 +83,10 @@ class Desk:
     ) -> None:
         self._times, self._inbox, self.tag_of = times, inbox, tag_of
         self._connectors_changed = connectors_changed
-        self.orphans = 0
         self.orphans_noted: dict[str, tuple[float, Transaction]] = {}
         """Those whose transaction the substation may yet know, since when."""
         self.is_full = False
         """Whether substations were not told of so many transactions that there may be no more."""
-        self.refused_full = 0
         self.disbelieved: Counter[str] = Counter()
         """What chargers said and cannot be, by `POWER`, `ENERGY` and `CONNECTOR`."""
         self._unkept: dict[str, Transaction] = {}
@@ -425,7 +427,6 @@ class Desk:
         return found
 
     def _note_orphan(self, charger: Charger, transaction: Transaction) -> None:
-        self.orphans += 1
         self._pace.say(
             "orphan",
             "a stop of a transaction whose start is not known",
@@ -442,7 +443,6 @@ class Desk:
             transaction.is_refused = True  # nothing will ever tell whose it was
 
     def _full(self, charger: Charger) -> None:
-        self.refused_full += 1
         text = "too many transactions wait for their substation: the charger keeps this one"
         self._pace.say("full", text, _of(charger), level=logging.ERROR)
 

@@ -9,7 +9,8 @@ Everything runs in one event loop and nothing blocks, so there are no locks. The
 a second looks after what is due. What a charger must have at once it gets in the call that tells of the reason.
 
 **A connection** is all that is needed to begin (many chargers send no BootNotification when they come back): limits go
-out before anything else, then the set-up. Who says nothing is asked for its status, and for its boot.
+out before anything else, then the set-up, once the charger has had the first word (`ocpp.conversation`). Who says
+nothing is asked for its status, and for its boot.
 
 **No car is let in** (Authorize, starts) before its charger has confirmed its safe current, which takes a moment after
 the connection: until then it could draw all that is built in, and would have to be booked so, at the others' cost.
@@ -26,13 +27,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
+from typing import Any
 
 from smartgrid.edge.chargers.answers import HEARTBEAT_S, Common, Handler
 from smartgrid.edge.chargers.answers_v2x import AnswersV2x
 from smartgrid.edge.chargers.answers_v16 import AnswersV16
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.desk import Desk
-from smartgrid.edge.chargers.picture import Counts, counts_of, state_of
+from smartgrid.edge.chargers.picture import Counts, counts_of, profiles_of, state_of
 from smartgrid.edge.chargers.reporting import Reporting
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.safe_plans import SafePlans
@@ -300,15 +303,20 @@ class Fleet:
         found = self.roster.get(charger)
         return None if found is None else state_of(found, self._times.now())
 
-    def end_absent(self, charger: ChargerId) -> int:
-        """End the sessions of a charger that is gone for good; returns how many. Raises NotGoneError."""
-        return self.sessions.end_absent(charger)
+    def profiles(self, charger: ChargerId) -> list[dict[str, Any]]:
+        """The profiles that may stand at it now; none of one that is not known here."""
+        found = self.roster.get(charger)
+        return [] if found is None else profiles_of(found, self._times.now())
 
-    def states(self, substation: str | None = None) -> Iterable[ChargerState]:
-        """Of all, or of one substation's."""
-        now_s = self._times.now()
-        found = self.roster if substation is None else self.roster.substation(substation).chargers
-        return [state_of(each, now_s) for each in found]
+    async def hear(self, substation: str, timeout_s: float) -> None:
+        """Have its offers come, if they do not yet."""
+        await self._grid.reach(substation, timeout_s)
+
+    def states(self, substation: str | None, after: ChargerId | None, most: int) -> Iterable[ChargerState]:
+        """The first `most` that come after `after`, by substation and name; of one substation or of all."""
+        now_s, seen = self._times.now(), self.roster if substation is None else self.roster.chargers_of(substation)
+        chosen = nsmallest(most, (each.id for each in seen if after is None or each.id > after))
+        return [state_of(self.roster.known(each), now_s) for each in chosen]
 
     def counts(self) -> Counts:
         return counts_of(self.roster, self._times.wall())

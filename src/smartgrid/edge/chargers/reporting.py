@@ -1,4 +1,21 @@
-"""What substations are told of the sessions: at most once a second each, at once where power becomes free."""
+"""What substations are told of the sessions: at most once a second each, at once where power becomes free.
+
+A report is a state and no event: `changed` makes it anew from the connector and its transaction, after everything that
+may have changed one of them, and sends it only if it is another than the last one sent. So nobody has to know what a
+change means for the substation, and a report that is lost is made good by the next one (`grid.report_box` repeats it).
+
+A report goes out at once if something that is booked by it is another: the offer that was adopted, what may be drawn,
+or whether the charger does what it is told. Somebody else may wait for that power. Meter values wait until a second has
+passed since the last report; `tick` sends what has waited.
+
+Three fields say less, or more, than one might expect, as what is reported is what the substation books:
+
+* `held_kw` is None until it is known what limit the charger has: another edge may have written one. Even then the
+  meter counts, if it shows more than the offer: that can only raise what is booked.
+* `fallback_kw` has the safe current that is *planned*, if that is higher than what the charger has. The charger gets
+  it once this report is answered (`safe_plans`), so it is in the books before it can be drawn.
+* `number` is 0 until the limit has begun for this transaction: no offer was adopted yet, and 0 lowers nothing.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ the charger need not say it again, and what it may draw is known before it has s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
@@ -47,6 +47,11 @@ class Roster:
         if found is None:
             found = self.substations[name] = SubstationSeen(name)
         return found
+
+    def chargers_of(self, substation: str) -> Sequence[Charger]:
+        """Those of one substation."""
+        found = self.substations.get(substation)
+        return () if found is None else found.chargers
 
     def known(self, charger_id: ChargerId) -> Charger:
         """As it is registered, and as it has said of itself when it was here before."""

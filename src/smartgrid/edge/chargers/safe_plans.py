@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smartgrid.edge.chargers.charger import Charger
-from smartgrid.edge.chargers.connector import Connector, kw_of
+from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.substations import SubstationSeen, place_of
 from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.limits.amps import nominal_kw
 from smartgrid.edge.limits.fallback import plan
 from smartgrid.edge.ports import Grid
 
@@ -89,7 +90,7 @@ class SafePlans:
         booked_kw = others_kw + sum(max(each.still_kw, each.planned_kw) for *_, each in fed)
         now_s = self._times.now()
         for (*_, charger, connector), current_a in zip(fed, planned_a, strict=True):
-            more_kw = kw_of(current_a, connector.spec.phases) - max(connector.still_kw, connector.planned_kw)
+            more_kw = nominal_kw(current_a, connector.spec.phases) - max(connector.still_kw, connector.planned_kw)
             if current_a <= connector.planned_a:
                 if current_a < connector.planned_a:
                     connector.lowered_s = now_s

@@ -15,13 +15,15 @@ import logging
 import math
 from collections.abc import Sequence
 
+from smartgrid.domain.charger_sessions import STOPPING
+from smartgrid.domain.session import SessionState
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.desk import Desk
 from smartgrid.edge.chargers.roster import Roster
 from smartgrid.edge.chargers.steering import Steering
 from smartgrid.edge.chargers.times import Times
-from smartgrid.edge.ports import ChargerId, Grid, Offer, Offers, OpenSession
+from smartgrid.edge.ports import ChargerId, CloseCode, Grid, Offer, Offers, OpenSession
 from smartgrid.edge.transactions.charger_transactions import TooManyError
 from smartgrid.edge.transactions.deliveries import Deliveries
 from smartgrid.edge.transactions.transaction import Transaction
@@ -33,8 +35,6 @@ IN_VAIN_S = 60.0
 LONGER_S, LONGER = 10.0, 0.1
 """A lease that is longer by less, or by less than this part of it, is no news: a substation's answer tells of all its
 sessions when one has changed, and two hundred that change one after the other would be forty thousand looks."""
-STOPPING, ENDED, WAITING = "Stopping", "Idle", "Waiting"
-GOING_AWAY = 1001
 
 
 class NotGoneError(Exception):
@@ -88,12 +88,11 @@ class Sessions:
 
     def end_absent(self, charger_id: ChargerId) -> int:
         """An operator says that a charger is gone: end its sessions, and say how many, if as far as is known here it
-        has been away for a lease, and is not at another edge. Raises NotGoneError."""
+        has been away for a lease, or nobody has held them for one, and it is not at another edge. Raises
+        NotGoneError."""
         seen = self._roster.substation(charger_id.substation)
         offers, told = seen.offers, seen.sessions.get(charger_id.charger, [])
         charger = self._roster.known(charger_id) if told else self._roster.get(charger_id)
-        if offers is None:
-            self._grid.watch(charger_id.substation)  # for when it is asked again
         if charger is None:
             return 0
         if charger.link is None and offers is not None:
@@ -105,7 +104,9 @@ class Sessions:
             raise NotGoneError("A car is charged there; stop its session first, and wait for its end.")
         if offers is None:
             raise NotGoneError(f"A car is charged there, and {charger_id.substation} does not answer. Try again.")
-        left_s = max(charger.left_s, seen.since_s) + offers.lease_s - self._times.now()
+        are_lapsed = bool(told) and all(each.is_lapsed for each in told)
+        since_s = -math.inf if are_lapsed else seen.since_s
+        left_s = max(charger.left_s, since_s) + offers.lease_s - self._times.now()
         if left_s > 0:
             text = "A car was charged there a moment ago. If its charger is gone for good, ask again in"
             raise NotGoneError(f"{text} {math.ceil(left_s)} s: that ends its session.")
@@ -189,7 +190,7 @@ class Sessions:
             self._not_ours(charger, connector, session)
             return
         offer = Offer(session.number, session.offer_kw, offers.lease_end_s)
-        position = session.position if session.state == WAITING else None
+        position = session.position if session.state == SessionState.WAITING else None
         is_told_to_stop = session.state == STOPPING and not connector.is_stopping
         is_as_before = connector.was_ours and connector.position == position and not is_told_to_stop
         if is_as_before and _is_the_same(connector.offer, offer, offers):
@@ -223,7 +224,7 @@ class Sessions:
         elif charger.link is not None:
             connector.was_ours = False
             log.warning("another edge has this charger: our connection is closed", extra=charger.id._asdict())
-            charger.link.close(GOING_AWAY, "connected elsewhere")
+            charger.link.close(CloseCode.GOING_AWAY, "connected elsewhere")
 
     def _give_up_orphans(self, offers: Offers) -> None:
         """A stop whose transaction the substation does not know either will never be told to it."""
@@ -270,9 +271,9 @@ class Sessions:
         connector = charger.connector(transaction.connector)
         if connector is None or charger.transaction_on(connector) is not transaction:
             return
-        if transaction.is_refused or (session is not None and session.state == ENDED):
+        if transaction.is_refused or (session is not None and session.state == SessionState.IDLE):
             self.steering.stop(charger, connector)
-        elif session is not None and charger.link is not None:
+        elif session is not None and session.is_ours and charger.link is not None:
             connector.was_ours = True
         self.steering.look(charger, connector)
 

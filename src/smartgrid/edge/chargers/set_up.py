@@ -3,13 +3,14 @@
 Many chargers send no BootNotification when they come back, so everything begins with the connection; and some say
 nothing at all: they are asked for their status (and for their boot, if it was never seen), spread over some seconds.
 
-The set-up itself is a dialogue of some fifteen calls (`limits.setup`), one after the other. One that has been had is
+The set-up itself is a dialogue of seven to thirteen calls, one after the other (`limits.setup`). One that was had is
 remembered, by a fingerprint of what it would say, with the charger in the registry: so ten thousand that come back are
 not asked again. An edge that has just started does not know yet how many will come, and so how often each meter should
 be read: any of the usual intervals is as good. `ABREAST` chargers are set up at a time.
 
 Some refuse everything until their BootNotification is answered. So what is refused before that counts for nothing: the
-dialogue is had again, and one in which nothing at all was taken is not remembered.
+dialogue is had again, and one in which nothing at all was taken is not remembered. Who leaves `MOST_UNANSWERED` calls
+in a row without an answer is not asked the rest: each of them keeps limits and an operator's commands waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -25,11 +26,12 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.limits.setup import INTERVALS_S, Dialogue, SetUp, fingerprint, meter_interval_s, setup
-from smartgrid.edge.ports import Answer, ConnectorSpec, Link, OcppVersion, Payload, RateUnit
+from smartgrid.edge.ports import Answer, CallFailure, ConnectorSpec, Link, OcppVersion, Payload, RateUnit
 
 log = logging.getLogger(__name__)
 SILENT_S, SPREAD_S = 15.0, 30.0
 ABREAST = 100
+MOST_UNANSWERED = 3
 FINGERPRINT, UNIT = "set-up", "unit"
 
 
@@ -47,6 +49,8 @@ class SettingUp:
         """Those that have booted while they were being set up."""
         self._troubled: set[Link] = set()
         """Those that have refused to answer some of it."""
+        self._unanswered: Counter[Link] = Counter()
+        """How many calls in a row were not answered at all."""
         self._fixed_s, self._interval_s = interval_s, interval_s or meter_interval_s(0)
 
     def reckon(self, connectors: int) -> None:
@@ -92,6 +96,7 @@ class SettingUp:
         self._waiting.pop(link, None)
         self._overtaken.discard(link)
         self._troubled.discard(link)
+        self._unanswered.pop(link, None)
         if link in self._under_way:
             self._under_way.discard(link)
             self._go_on()
@@ -114,9 +119,15 @@ class SettingUp:
             return
 
         def answered(found: Answer) -> None:
-            if link in self._under_way:
-                if found.payload is None:
-                    self._troubled.add(link)
+            if link not in self._under_way:
+                return
+            if found.payload is None:
+                self._troubled.add(link)
+            self._unanswered[link] = self._unanswered[link] + 1 if found.failure is CallFailure.TIMEOUT else 0
+            if self._unanswered[link] >= MOST_UNANSWERED:
+                log.info("a charger leaves its set-up unanswered", extra=charger.id._asdict())
+                self._done(charger, link, mark, SetUp(is_whole=False))
+            else:
                 self._say(charger, link, dialogue, mark, found.payload)
 
         link.call(action, payload, answered)
@@ -126,6 +137,7 @@ class SettingUp:
         is_to_repeat = link in self._overtaken and link in self._troubled
         self._overtaken.discard(link)
         self._troubled.discard(link)
+        self._unanswered.pop(link, None)
         if is_to_repeat:
             self._waiting[link] = charger
             self._go_on()
@@ -133,10 +145,9 @@ class SettingUp:
         unit = "" if found.unit is None else found.unit.value
         charger.facts = {**charger.facts, FINGERPRINT: mark if found.has_taken else "", UNIT: unit}
         if found.refused:
-            log.info(
-                "a charger refuses some of its settings",
-                extra={"substation": charger.id.substation, "charger": charger.id.charger, "refused": found.refused},
-            )
+            log.info("a charger refuses some of its settings", extra={**charger.id._asdict(), "refused": found.refused})
+        if found.needs_reboot:
+            log.info("a charger takes some of its settings only with its next reboot", extra=charger.id._asdict())
         self._tell_unit(charger, unit)
         self._learnt(charger)
         self._go_on()

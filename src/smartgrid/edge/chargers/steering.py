@@ -25,6 +25,7 @@ from collections.abc import Callable
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.chargers.times import Times
+from smartgrid.edge.commands import stop_call
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.limits.payloads import clear_profile, composite_limit, get_composite_schedule, set_charging_profile
 from smartgrid.edge.messages.lenient import text
@@ -35,13 +36,14 @@ from smartgrid.edge.ports import (
     Link,
     OcppVersion,
     Offer,
-    Payload,
 )
 from smartgrid.edge.transactions.transaction import Transaction
 
 log = logging.getLogger(__name__)
 FIRST_STOP_S, MOST_STOP_S = 20.0, 600.0
+"""Between two orders to stop: the first pause, which doubles up to the other."""
 SURE_TRIES = 3
+"""A charger that has said so often that it has no such transaction is believed, unless its car draws more than this."""
 LEAST_DRAWN_KW = 0.1
 REFUSED_FOR_S = 300.0
 """A car without a session is held at 0 A by profiles of this life, renewed."""
@@ -156,7 +158,7 @@ class Steering:
 
         if not connector.is_clearing:
             connector.is_clearing = True
-            action, payload = clear_profile(order.profile_id)
+            action, payload = clear_profile(order.profile_id, link.version)
             link.call(action, payload, answered, first=True)
 
     def _on_limit(
@@ -170,6 +172,8 @@ class Steering:
                     limit.not_yet(order, self._times.now())
                 elif answer.failure is CallFailure.TIMEOUT:
                     limit.timed_out(order, self._times.now())
+                elif answer.failure is CallFailure.CLOSED:
+                    limit.cut_off(order, self._times.now())
                 else:
                     limit.answered(order, is_accepted, self._times.now())
                 connector.is_known |= is_accepted is True and order.duration_s is not None
@@ -191,7 +195,7 @@ class Steering:
             return
 
         def answered(answer: Answer) -> None:
-            if answer.payload is None and answer.failure is not CallFailure.REFUSED:
+            if answer.payload is None and answer.failure not in (CallFailure.REFUSED, CallFailure.TIMEOUT):
                 return
             told = None if answer.payload is None else composite_limit(answer.payload, link.version)
             if connector.limit is limit and charger.link is link:
@@ -206,10 +210,10 @@ class Steering:
     def _stop(self, charger: Charger, connector: Connector, transaction: Transaction, now_s: float) -> None:
         delay_s = min(MOST_STOP_S, FIRST_STOP_S * 2.0**connector.stop_tries)
         connector.stop_s = now_s + delay_s * self._times.rng.uniform(0.8, 1.2)
-        if charger.link is not None and (call := stop_call(charger.link.version, transaction)) is not None:
+        if charger.link is not None and (call := stop_call(transaction.transaction_id, charger.link.version)):
             connector.stop_tries += 1
             answered = self._on_stop(charger, connector, transaction)
-            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}")
+            charger.link.call(*call, answered, slot=f"{call[0]}/{connector.number}", first=True)
 
     def _on_stop(self, charger: Charger, connector: Connector, transaction: Transaction) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
@@ -249,17 +253,6 @@ def accepted(answer: Answer) -> bool | None:
     if answer.payload is not None:
         return text(answer.payload.get("status")).lower() == "accepted"
     return False if answer.failure is CallFailure.REFUSED else None
-
-
-def stop_call(version: OcppVersion, transaction: Transaction) -> tuple[str, Payload] | None:
-    """The call that stops it; None where no one knows its id."""
-    if not transaction.transaction_id:
-        return None
-    if version is not OcppVersion.V16:
-        return "RequestStopTransaction", {"transactionId": transaction.transaction_id[:36]}
-    if not transaction.transaction_id.isdecimal():
-        return None
-    return "RemoteStopTransaction", {"transactionId": int(transaction.transaction_id)}
 
 
 _RESULTS = {True: "accepted", False: "rejected", None: "unknown"}

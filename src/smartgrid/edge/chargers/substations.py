@@ -1,4 +1,9 @@
-"""What is known of each substation: its newest offers, its chargers, and the safe currents of their connectors."""
+"""What is known of each substation: its newest offers, its chargers, and whether something is due for it.
+
+One `SubstationSeen` a substation, made when a charger or an offer first names it. `roster` keeps them. What is due is
+noted here (`is_plan_due`, `are_connectors_due`) by whoever changes something, and done by the fleet's sweep: so a
+hundred chargers that connect at once cost one plan of safe currents and one count of connectors, and not a hundred.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.ports import Offers, OpenSession
 
 A_CHARGER_S = 0.01
+"""A plan is reckoned for all chargers of a substation: not oftener than each of them makes so long."""
 
 
 @dataclass(slots=True)
@@ -23,14 +29,15 @@ class SubstationSeen:
     planned_s: float = -math.inf
     """When its plan was last reckoned; long ago, where that cannot wait."""
     since_s: float = math.inf
-    """When its first offers were asked for."""
+    """When the first offers were asked for since when they have come without a gap of a lease."""
     are_connectors_due: bool = False
     connectors_told: tuple[int, int] | None = None
 
     def take(self, offers: Offers) -> None:
         """The newest offers."""
         before, self.offers, self.sessions = self.offers, offers, {}
-        self.since_s = min(self.since_s, offers.asked_s)
+        if before is None or offers.asked_s > before.lease_end_s:
+            self.since_s = offers.asked_s
         for session in offers.sessions:
             self.sessions.setdefault(session.charger, []).append(session)
         if before is None or before.firm_capacity_kw != offers.firm_capacity_kw:

@@ -72,6 +72,10 @@ class SubstationGrid:
     def watch(self, substation: str) -> None:
         self._substation(substation).watch()
 
+    async def reach(self, substation: str, timeout_s: float) -> bool:
+        """Watch one that is known; whether its offers come, after so long at the most."""
+        return self.knows(substation) and await self._substation(substation).reach(timeout_s)
+
     def unwatch(self, substation: str) -> None:
         """Its chargers are another edge's now."""
         if (found := self._substations.get(substation)) is not None:

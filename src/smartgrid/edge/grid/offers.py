@@ -1,4 +1,13 @@
-"""What a substation answers to a poll for its offers, believed within bounds."""
+"""What a substation answers to a poll for its offers, believed within bounds.
+
+An answer is taken as a whole or not at all: it is a lease, and half of one would let some cars go on by it while others
+fall back. Its end is reckoned from when it was asked for (`asked_s`), not from when it came. A field that is not known
+is ignored, as a newer substation may say more; a power, a count or a lease that cannot be makes it absurd, and then the
+answer before holds until its own lease is over.
+
+Also here, since both follow from an answer: for how long a poll is held (`wait_s`), and how often one may come
+(`interval_s`): each has all sessions of the substation, so the more these are, the rarer.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +16,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from smartgrid.domain.status import MAX_ENERGY_KWH
 from smartgrid.edge.ports import Offers, OpenSession
 from smartgrid.protocol.models import SessionId
+from smartgrid.protocol.offers import MAX_CONNECTOR, MAX_NUMBER, MAX_WAIT_S
 
 MAX_SESSIONS = 10_000
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_LEASE_S = 3600.0
-MAX_WAIT_S = 30
 MAX_POWER_KW = 1e6
-MAX_ENERGY_KWH = 1e9
-MAX_COUNT = 2**53
-MAX_CONNECTOR = 1000
 INTERVAL_S, A_SESSION_S, MOST_INTERVAL_S = 0.1, 0.005, 1.0
 
 
@@ -31,20 +38,21 @@ class _Session(_Lenient):
     session_id: SessionId
     vehicle_id: str = Field(min_length=1, max_length=64)
     state: str = Field(min_length=1, max_length=32)
-    number: int = Field(ge=0, le=MAX_COUNT)
+    number: int = Field(ge=0, le=MAX_NUMBER)
     offer_kw: float = Field(ge=0, le=MAX_POWER_KW)
     charger: str = Field(min_length=1, max_length=255)
     connector: int = Field(ge=0, le=MAX_CONNECTOR)
     transaction_id: str | None = Field(None, max_length=64)
     meter_kwh: float = Field(0.0, ge=0, le=MAX_ENERGY_KWH)
     edge: str | None = Field(None, max_length=128)
-    position: int | None = Field(None, ge=1, le=MAX_COUNT)
+    position: int | None = Field(None, ge=1, le=MAX_NUMBER)
     expected_start: str | None = Field(None, max_length=64)
+    lapsed: bool = False
 
 
 class _Offers(_Lenient):
-    epoch: int = Field(ge=0, le=MAX_COUNT)
-    revision: int = Field(ge=0, le=MAX_COUNT)
+    epoch: int = Field(ge=0, le=MAX_NUMBER)
+    revision: int = Field(ge=0, le=MAX_NUMBER)
     lease_s: float = Field(gt=0, le=MAX_LEASE_S)
     capacity_kw: float = Field(ge=0, le=MAX_POWER_KW)
     firm_capacity_kw: float = Field(ge=0, le=MAX_POWER_KW)
@@ -109,4 +117,5 @@ def _open_session(found: _Session, edge: str) -> OpenSession:
         found.position,
         found.expected_start,
         found.edge == edge,
+        found.lapsed,
     )

@@ -1,7 +1,8 @@
 """Orders to one substation: up to `MAX_ORDERS` are under way, and `MAX_WAITING` wait.
 
 A start or an end may be done twice without harm (`orders.py`), so each is tried once here, and whoever ordered it tries
-again. Connections are kept from one order to the next, for as long as the substation is where they lead.
+again (`transactions.deliveries`, which has no more under way than this takes: nothing waits here unless somebody else
+gives orders too). Connections are kept from one order to the next, for as long as the substation is where they lead.
 """
 
 from __future__ import annotations

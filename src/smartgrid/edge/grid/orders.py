@@ -17,6 +17,7 @@ from pydantic_core import from_json, to_json
 
 from smartgrid.edge.ports import EndOrder, OpenSession, Outcome, StartOrder
 from smartgrid.http_client.answer import Answer
+from smartgrid.protocol.headers import REPLAYED
 from smartgrid.protocol.models import SessionId
 from smartgrid.runtime.clock import rfc3339
 
@@ -67,7 +68,10 @@ def start_body(order: StartOrder, edge: str) -> bytes:
 
 
 def started(order: StartOrder, answer: Answer) -> tuple[Outcome, OpenSession | None, str]:
-    """What has become of a start. Its offer comes with the next poll, as only that has a lease."""
+    """What has become of a start. Its offer comes with the next poll, as only that has a lease.
+
+    A session that was there before is its holder's, who may be another edge, or this one before it was started again.
+    """
     if answer.status not in WELL:
         return refused(answer), None, detail(answer)
     try:
@@ -86,7 +90,7 @@ def started(order: StartOrder, answer: Answer) -> tuple[Outcome, OpenSession | N
         order.meter_kwh,
         found.position,
         found.expected_start,
-        is_ours=True,
+        is_ours=answer.headers.get(REPLAYED) != "true",
     )
     return Outcome.DONE, session, ""
 

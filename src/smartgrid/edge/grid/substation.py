@@ -48,6 +48,7 @@ LEAST_PAUSE_S = 0.05  # between two batches of reports
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
 MAX_LAST_BATCHES = 100
+MOST_FAILURES, LOOK_EVERY_S = 2, 0.02  # for who waits for it
 UNUSABLE = (400, 413, 422)
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Substation:
         self._revision, self._lease_s, self._sessions = 0, 0.0, 0
         self._asked_s = time.monotonic()
         self._is_reached = False
-        self._batches = 0
+        self._batches = self._failures = 0
         self._to_tell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -98,6 +99,14 @@ class Substation:
         if not self._tasks:
             self._asked_s = time.monotonic()
             self._begin()
+
+    async def reach(self, timeout_s: float) -> bool:
+        """Watch it; whether it is reached by then. It is given up before where `MOST_FAILURES` polls have failed."""
+        self.watch()
+        end_s, most = time.monotonic() + timeout_s, self._failures + MOST_FAILURES
+        while not self._is_reached and self._failures < most and time.monotonic() < end_s:
+            await asyncio.sleep(LOOK_EVERY_S)
+        return self._is_reached
 
     def unwatch(self) -> None:
         """No longer: its chargers are another edge's. Orders can still be given."""
@@ -182,6 +191,7 @@ class Substation:
 
     def _failed(self, error: Exception) -> None:
         self._is_reached = False
+        self._failures += 1
         if isinstance(error, (AbsurdAnswerError, BrokenAnswerError)):
             self._counters.offers[ABSURD] += 1
         else:

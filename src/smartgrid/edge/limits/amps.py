@@ -15,19 +15,40 @@ VOLTAGE_STEP_V = 2.0
 VOLTAGE_FALL_V = 5.0
 _ROUNDING = 1e-6
 """Added before rounding down, in steps: 4.14 kW are 6 A of three phases, and 5.999999999999999 as a float."""
+_TENTH = 0.1
 
 
-def limit(power_kw: float, unit: RateUnit, voltage_v: float, phases: int, rating_a: float, minimum_a: float) -> float:
+def limit(
+    power_kw: float,
+    unit: RateUnit,
+    voltage_v: float,
+    phases: int,
+    rating_a: float,
+    minimum_a: float,
+    *,
+    is_divided: bool = False,
+) -> float:
     """The greatest limit that draws no more than `power_kw`: in tenths of an ampere for each phase, or in whole watts.
 
-    0 where that is less than `minimum_a`; never above what is built in.
+    0 where that is less than `minimum_a`; never above what is built in. `is_divided`: only tenths that are `divisible`.
     """
-    in_a = min(math.floor(10_000 * max(power_kw, 0.0) / (voltage_v * phases) + _ROUNDING) / 10, rating_a)
+    tenths = math.floor(10_000 * max(power_kw, 0.0) / (voltage_v * phases) + _ROUNDING)
+    while is_divided and not divisible(tenths / 10):
+        tenths -= 1
+    in_a = min(tenths / 10, rating_a)
     if in_a < minimum_a:
         return 0.0
     if unit is RateUnit.AMPERES:
         return in_a
     return float(math.floor(min(1_000 * power_kw, rating_a * voltage_v * phases) + _ROUNDING))
+
+
+def divisible(current_a: float) -> bool:
+    """Whether a program finds this a multiple of 0.1 that divides to see it, as many do (Ajv, Python's jsonschema).
+
+    OCPP 1.6 wants limits to be multiples of 0.1, and 10.7 / 0.1 is 106.99999999999999: a third of all tenths fail so.
+    """
+    return (current_a / _TENTH).is_integer()
 
 
 def of_current(current_a: float, unit: RateUnit, voltage_v: float, phases: int) -> float:
@@ -45,6 +66,11 @@ def to_kw(limit_value: float, unit: RateUnit, voltage_v: float, phases: int) -> 
 def to_amperes(limit_value: float, unit: RateUnit, voltage_v: float, phases: int) -> float:
     """What a limit is on each phase."""
     return limit_value if unit is RateUnit.AMPERES else limit_value / (voltage_v * phases)
+
+
+def nominal_kw(current_a: float, phases: int) -> float:
+    """What a current on each of so many phases is, at the nominal voltage."""
+    return current_a * NOMINAL_V * phases / 1_000
 
 
 class Voltage:

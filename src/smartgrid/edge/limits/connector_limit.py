@@ -23,6 +23,7 @@ orders may have left is in `held_kw`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from smartgrid.edge.limits import amps
 from smartgrid.edge.limits.metered import REACTION_S, Metered
@@ -69,8 +70,8 @@ class ConnectorLimit:
 
     __slots__ = (
         "_base", "_begun_s", "_boot_sequence", "_clears_first", "_failures", "_first_sequence", "_has_car",
-        "_has_had_power", "_is_cleared", "_is_connected", "_is_first", "_is_relative", "_is_void", "_late_s",
-        "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
+        "_has_had_power", "_is_cleared", "_is_connected", "_is_cut_off", "_is_first", "_is_relative", "_is_void",
+        "_late_s", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
         "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx",
         "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
     )  # fmt: skip
@@ -96,7 +97,7 @@ class ConnectorLimit:
         self._rise_sequence = 0
         self._first_sequence = self._boot_sequence = 0
         self._clears_first = self._is_cleared = False
-        self._is_connected = True
+        self._is_connected, self._is_cut_off = True, False
         self._is_relative = quirks.is_relative
         self._has_car = False
         self._begun_s = 0.0
@@ -163,10 +164,6 @@ class ConnectorLimit:
         """The safe current: what the TxDefaultProfile is to be."""
         self._safe_a = current_a if current_a >= self._quirks.minimum_a else 0.0
 
-    def restore(self, fallback_a: float, unit: RateUnit) -> None:
-        """The charger is known to have this TxDefaultProfile, from before."""
-        self._base.restore(Written(self._safe_limit(fallback_a, unit), unit))
-
     def told_unit(self, unit: RateUnit) -> None:
         """The charger has said which unit it takes (ChargingScheduleAllowedChargingRateUnit, RateUnit)."""
         self._ways.told_unit(unit)
@@ -208,7 +205,11 @@ class ConnectorLimit:
         )
 
     def must_clear(self, order: LimitOrder) -> bool:
-        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id."""
+        """Whether the TxProfile before this one has to be cleared first: some of OCPP 2 want that even of one id.
+
+        In 1.6 only after a second one was refused, for whatever reason: if another profile is to carry limits then, the
+        first must be gone, as a TxProfile rules over all others.
+        """
         return self._clears_first and order.kind is ProfileKind.TX and not self._is_cleared
 
     def cleared(self) -> None:
@@ -250,6 +251,11 @@ class ConnectorLimit:
         self.answered(order, None, now_s)
         self._trust.unanswered()
 
+    def cut_off(self, order: LimitOrder, now_s: float) -> None:
+        """Its connection was over before it answered."""
+        self.answered(order, None, now_s)
+        self._is_cut_off = True
+
     def not_yet(self, order: LimitOrder, now_s: float) -> None:
         """It has not taken it, for a reason that has nothing to do with what it takes."""
         self._slot(order.kind).refused(order.sequence)
@@ -257,7 +263,10 @@ class ConnectorLimit:
         self._failed(now_s, SOON_S)
 
     def disconnected(self, now_s: float) -> None:
-        """What the charger has goes on until it runs out."""
+        """What the charger has goes on until it runs out. One that goes whenever it is told something never answers."""
+        if self._is_cut_off:
+            self._is_cut_off = False
+            self._trust.unanswered()
         self._is_connected = self._is_cleared = False  # a clear without an answer says nothing
         for slot in (self._tx, self._base):
             slot.lost(None, now_s)
@@ -349,10 +358,14 @@ class ConnectorLimit:
     def voltage_v(self) -> float:
         return self._voltage.assumed_v
 
-    @property
-    def carrier(self) -> ProfileKind | None:
-        """The profile that carries limits; None where the charger takes none."""
-        return self._ways.carrier
+    def profiles(self, now_s: float) -> Iterator[tuple[ProfileKind, Written, bool]]:
+        """What may stand at the charger now, as far as this edge has written it: by which profile, and whether the
+        charger has confirmed it."""
+        base = ProfileKind.TX_DEFAULT if self._ways.carrier is None else _BASE[self._ways.carrier]
+        for kind, slot in ((ProfileKind.TX, self._tx), (base, self._base)):
+            for written in slot.possible():
+                if written.at(now_s) is not None:
+                    yield kind, written, written is slot.standing
 
     @property
     def _has_base(self) -> bool:
@@ -466,9 +479,12 @@ class ConnectorLimit:
     def _next_limit(
         self, slot: Slot, unit: RateUnit, then_limit: float | None, now_s: float, life_s: int
     ) -> float | None:
-        """The limit to write, before `then_limit` if there is one; None if what stands is right for now."""
+        """The limit to write, before `then_limit` if there is one; None if what stands is right for now.
+
+        `at` is the limit that rules as far as is confirmed, `most` the greatest that may rule.
+        """
         want = self._wanted(unit)
-        if slot.in_flight is not None:
+        if slot.in_flight is not None:  # an answer is waited for: only less, or another unit, goes out before it comes
             return want if slot.in_flight.unit is not unit or want < slot.in_flight.limit - _SAME else None
         standing = slot.standing
         if standing is not None and standing.unit is not unit:
@@ -476,14 +492,15 @@ class ConnectorLimit:
         at = self._standing_limit(standing, unit, now_s)
         most = max((w.at(now_s) or 0.0 for w in slot.possible() if w.unit is unit), default=at)
         is_due = now_s >= self._retry_s
-        if want < max(at, most) - _SAME:
+        if want < max(at, most) - _SAME:  # a fall: at once, but not what was just refused, or had no answer
             return want if is_due or all(abs(w.limit - want) > _SAME for w in slot.possible()) else None
         is_other_then = then_limit is not None and standing is not None and standing.last != then_limit
         if not is_due or (life_s < self._worthwhile_s and not is_other_then):
-            return None
+            return None  # a profile that ends in a moment is not worth its write
         if not is_other_then and want > most + _SAME and self._may_rise(want - most, most, unit, now_s):
             self._rise_sequence = self._sequence + 1
             return want
+        # No rise, or not yet: written is at the most what rules, and only if that is not sure, or about to end.
         is_first = standing is None and self._is_first and want != at
         if is_other_then or is_first or self._limit_again or not slot.is_certain:
             return min(want, max(at, most))
@@ -531,7 +548,8 @@ class ConnectorLimit:
         elif self._offer is None:
             limit = 0.0
         else:
-            limit = amps.limit(self._offer.power_kw, unit, voltage_v, phases, self.spec.rating_a, least_a)
+            rating_a, is_divided = self.spec.rating_a, not self._ways.takes_all_tenths
+            limit = amps.limit(self._offer.power_kw, unit, voltage_v, phases, rating_a, least_a, is_divided=is_divided)
         return self._not_refused(limit, unit, phases)
 
     def _safe_limit(self, current_a: float, unit: RateUnit) -> float:
@@ -579,6 +597,7 @@ class ConnectorLimit:
         before_kw, before = self._before_kw(now_s), slot.standing
         slot.accepted(order.sequence, now_s)
         self._is_cleared = False
+        self._clears_first &= order.kind is not ProfileKind.TX or self.version is not OcppVersion.V16
         self._trust.accepted(order, is_other=before is None or before.limit != order.limit, now_s=now_s)
         self._failures = 0
         if order.duration_s is None:
@@ -609,7 +628,8 @@ class ConnectorLimit:
         if order.sequence <= self._boot_sequence:
             return
         is_second = order.kind is ProfileKind.TX and self._tx.standing is not None
-        if is_second and not self._clears_first and self.version is not OcppVersion.V16:
+        is_for_its_tenth = self._ways.may_be_for_its_tenth(order.unit, order.limit)
+        if is_second and not is_for_its_tenth and not self._clears_first:
             self._clears_first = True
         else:
             self._trust.refused(order, now_s)

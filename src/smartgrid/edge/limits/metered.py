@@ -1,7 +1,12 @@
 """What the meter adds to what was written: a car that draws more than it may, or has not followed yet.
 
-After a limit has fallen, the old one counts on until a reading shows that the car has followed, which takes it up to
-`REACTION_S`, or until the slowest charger must have looked at its profiles. A reading from before that says nothing.
+What was written bounds what is drawn only once the charger and the car have followed. So two powers count beside it:
+
+* after a limit has fallen, what could be drawn before *lingers*: until a reading shows that the car has followed, which
+  takes it up to `REACTION_S` (a reading from before that says nothing), or until the slowest charger must have looked
+  at its profiles;
+* a reading beyond what was written, by more than a meter errs, counts as the *excess* until the next reading. It can
+  only raise what is held: a car that draws less now may draw its limit again in a second.
 """
 
 from __future__ import annotations

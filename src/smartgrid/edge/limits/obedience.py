@@ -14,10 +14,13 @@ SETTLE_S = 20.0
 READINGS = 2
 TOLERANCE = 0.02
 TOLERANCE_A = 0.5
+"""What a meter may err beyond a limit: a part of it, and so many amperes."""
 STUCK_S = 60.0
 STUCK_READINGS = 3
 STUCK_A = 0.4
+"""A car is stuck at the safe current that draws just that, within so much, for so long, in so many readings."""
 CLEARLY_LESS_A = 2.0
+"""The safe current must be so much less than the limit, else one cannot be told from the other."""
 
 
 class Verdict(Enum):

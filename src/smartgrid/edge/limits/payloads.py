@@ -84,9 +84,9 @@ def clear_all_profiles(version: OcppVersion) -> list[tuple[str, dict[str, Any]]]
     ]
 
 
-def clear_profile(profile_id: int) -> tuple[str, dict[str, Any]]:
-    """One of ours, of OCPP 2."""
-    return "ClearChargingProfile", {"chargingProfileId": profile_id}
+def clear_profile(profile_id: int, version: OcppVersion) -> tuple[str, dict[str, Any]]:
+    """One of ours."""
+    return "ClearChargingProfile", {"id" if version is OcppVersion.V16 else "chargingProfileId": profile_id}
 
 
 def _schedule(order: LimitOrder, start_s: int) -> dict[str, Any]:

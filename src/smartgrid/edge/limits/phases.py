@@ -15,12 +15,15 @@ from smartgrid.edge.ports import Reading
 
 USED_A = 1.0
 UNUSED_A = 0.5
+"""A phase with at least the one is used; with at most the other it is not; what is between may be either."""
 CLEAR_A = 4.0
 """The most used phase has at least this, else a reading says nothing: a car that is full draws little on any."""
 READINGS_TO_BELIEVE = 3
 TIME_TO_BELIEVE_S = 20.0
 POWER_AGREES = 0.2
+"""Power and currents may differ by this part: voltages are often not told, and cars have a power factor."""
 AT_LIMIT, BEYOND_LIMIT, SURELY_BEYOND = 0.8, 1.1, 2.0
+"""Parts of the limit between which one current is what flows in one phase, and beyond which it surely is a sum."""
 
 
 class PhasesSeen:

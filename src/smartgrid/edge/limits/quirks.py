@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from smartgrid.edge.limits.amps import MINIMUM_A
 from smartgrid.edge.limits.measurands import MEASURANDS
 from smartgrid.edge.ports import ProfileKind, RateUnit
 from smartgrid.runtime import json_setting
@@ -34,7 +35,7 @@ class Quirks:
     unit: RateUnit | None = None
     kinds: tuple[ProfileKind, ...] = (ProfileKind.TX, ProfileKind.TX_DEFAULT)
     stack_level: int = 0
-    minimum_a: float = 6.0
+    minimum_a: float = MINIMUM_A
     can_pause: bool = True
     is_relative: bool = False
     pause_s: float = 30.0
@@ -42,7 +43,6 @@ class Quirks:
     sets_charge_point_max: bool = False
     meter_interval_s: int | None = None
     measurands: tuple[str, ...] = MEASURANDS
-    sends_authorize: bool = True
 
 
 DEFAULT = Quirks()
@@ -62,7 +62,9 @@ class QuirksEntry(BaseModel):
         DEFAULT.kinds, min_length=1, max_length=3, description="Profiles that may carry limits, in the order to try."
     )
     stack_level: int = Field(0, ge=0, le=100, description="Of all profiles.")
-    minimum_a: float = Field(6.0, ge=6, le=32, description="Least current that it takes; less is written as 0.")
+    minimum_a: float = Field(
+        MINIMUM_A, ge=MINIMUM_A, le=32, description="Least current that it takes; less is written as 0."
+    )
     can_pause: bool = Field(True, description="Takes a limit of 0; if not, its least is `minimum_a`.")
     clock: Literal["absolute", "relative"] = Field("absolute", description="Whether its clock is used in profiles.")
     pause_s: float = Field(30.0, ge=0, le=3600, description="Least time at 0 before it is given power again.")
@@ -70,7 +72,6 @@ class QuirksEntry(BaseModel):
     sets_charge_point_max: bool = Field(False, description="Wants a ChargePointMaxProfile of its rating at set-up.")
     meter_interval_s: int | None = Field(None, ge=1, le=900, description="Between meter values. Default: by number.")
     measurands: tuple[str, ...] = Field(MEASURANDS, min_length=1, max_length=20, description="To ask for.")
-    sends_authorize: bool = Field(True, description="Asks for a tag before it starts.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> QuirksEntry:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from smartgrid.edge.limits.amps import NOMINAL_V
 from smartgrid.edge.limits.payloads import set_charging_profile
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.ports import ConnectorSpec, LimitOrder, OcppVersion, Payload, ProfileKind, RateUnit
@@ -39,11 +40,13 @@ class SetUp:
     measurands: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     needs_reboot: bool = False
+    is_whole: bool = True
+    """Not so if it was given up, as nothing was answered."""
 
     @property
     def has_taken(self) -> bool:
-        """Whether the charger has taken any of it."""
-        return bool(self.measurands) or len(self.refused) < SETTINGS
+        """Whether the charger has taken any of it, and was asked all of it."""
+        return self.is_whole and (bool(self.measurands) or len(self.refused) < SETTINGS)
 
 
 def meter_interval_s(connectors: int) -> int:
@@ -176,6 +179,6 @@ def _charge_point_max(version: OcppVersion, quirks: Quirks, connectors: Sequence
     phases = max((each.phases for each in connectors), default=3)
     unit = quirks.unit or RateUnit.AMPERES
     rating_a = sum(each.rating_a for each in connectors)
-    limit = rating_a if unit is RateUnit.AMPERES else rating_a * phases * 230.0
+    limit = rating_a if unit is RateUnit.AMPERES else rating_a * phases * NOMINAL_V
     order = LimitOrder(0, ProfileKind.CHARGE_POINT_MAX, limit, unit, phases, None, 0, profile_id=3)
     return set_charging_profile(order, version, wall_s)

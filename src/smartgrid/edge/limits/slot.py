@@ -1,7 +1,19 @@
 """What stands in one place of a charger for a profile: what it has confirmed, and what it may have taken besides.
 
-A profile in the same place (purpose, stack level, id) replaces the one before. An order without an answer leaves two
-possibilities, the old and the new, until one later in the same place is accepted: a charger takes them in order.
+A *place* is a purpose, a stack level and an id: a profile that is sent there replaces the one before. A connector has
+two, one for its TxProfile and one for the profile that stays (`connector_limit`). What a charger may draw is bounded by
+all that may stand in them, so a slot never forgets an order before it is sure that it does not count:
+
+* an order that is sent counts at once, beside what stands: it may be applied before its answer is here;
+* accepted, it stands, and neither what stood before nor any earlier order counts: a charger takes orders in turn;
+* refused, it is as if it had never been sent;
+* *lost* (no answer in time, or the connection is over), it goes on to count beside what stands, until a later order in
+  the same place is accepted, or until its own end.
+
+An end is a time by our clock, as late as it can be: a relative profile begins when the charger takes it, so until its
+answer is here `ends_s` has in it how long that may take (`late_s`).
+
+`standing` is what is confirmed, `in_flight` the last order that waits for its answer, `possible` all that may count.
 """
 
 from __future__ import annotations
@@ -74,9 +86,6 @@ class Slot:
         """There is no profile here, but for what is under way: not every charger looks for which car that was."""
         self.is_known, self.standing = True, None
         self.lost(None, -math.inf)
-
-    def restore(self, written: Written) -> None:
-        self.is_known, self.standing = True, written
 
     @property
     def in_flight(self) -> Written | None:

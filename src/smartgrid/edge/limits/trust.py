@@ -6,7 +6,8 @@ what it may draw is its rating. Each `ANEW_S` it is tried again: who rejected is
 a limit of half of what its car draws (a *trial*), as only that can be seen.
 
 Who does not answer at all, `UNANSWERED` times, counts as one who rejects until it answers: what it may draw is reckoned
-from what was written all the same, and it is written to as before.
+from what was written all the same, and it is written to as before. So does who loses its connection each time instead:
+some programs crash on a profile, and come again, and crash.
 """
 
 from __future__ import annotations
@@ -79,14 +80,14 @@ class Trust:
     def accepted(self, order: LimitOrder, *, is_other: bool, now_s: float) -> None:
         """It has taken an order; `is_other`: of another limit than the one before."""
         self._heard()
-        self.ways.accepted(order.unit, order.limit)
+        self.ways.accepted(order.kind, order.unit, order.limit)
         if is_other:
             self._obeying.confirmed(now_s)
         if order.duration_s is not None and self.obedience is Obedience.REJECTS:
             self._regain(Obedience.UNKNOWN)
 
     def unanswered(self) -> None:
-        """Its time for an answer to an order is over, on a connection that is there."""
+        """Its time for an answer to an order is over, or its connection."""
         self._unanswered += 1
         if self._is_silent and self.is_controlled:
             self.obedience = Obedience.REJECTS

@@ -1,11 +1,19 @@
-"""In which way a charger takes limits: which profile carries them, in which unit, and whether it takes 0.
+"""In which way a charger takes limits: which profile carries them, in which unit, whether it takes 0, and all tenths.
 
-Chargers differ, and say so only by refusing. So the ways that the quirks leave open are gone through, in order, and
-what is refused is not tried again until the charger gets a new chance.
+Chargers differ, and say so only by refusing. So the ways that the quirks leave open are gone through in order, and what
+is refused is not tried again until the charger gets a new chance (`trust`). A refusal means as little as it can:
+
+* a limit of 0 that is refused may have been refused for the 0 alone: the least current is tried next, and only when
+  that is refused too, the way itself is given up;
+* a profile that is refused in one unit is tried in the other, unless it is known which unit the charger takes;
+* a profile that is accepted and has no effect is given up in both units, as the unit cannot be the reason.
+
+The *carrier* is the first profile that is left, None if none is: then the charger rejects limits.
 """
 
 from __future__ import annotations
 
+from smartgrid.edge.limits import amps
 from smartgrid.edge.limits.quirks import Quirks
 from smartgrid.edge.ports import ProfileKind, RateUnit
 
@@ -15,13 +23,18 @@ _PLACE = {kind: place for place, kind in enumerate(ProfileKind)}
 class Ways:
     """Of one connector."""
 
-    __slots__ = ("_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit", "_units", "carrier")
+    __slots__ = (
+        "_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit", "_units", "carrier",
+        "takes_all_tenths",
+    )  # fmt: skip
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
         self._first_unit = quirks.unit or RateUnit.AMPERES
         self._unit: RateUnit | None = quirks.unit
         self._takes_zero = quirks.can_pause
+        self.takes_all_tenths = True
+        """Not so once it has refused one that is none by division (`amps.divisible`)."""
         self._refused: frozenset[tuple[ProfileKind, RateUnit]] = frozenset()
         self._dropped: frozenset[ProfileKind] = frozenset()
         self.carrier: ProfileKind | None = None
@@ -42,20 +55,29 @@ class Ways:
             self._unit = unit
             self._reckon()
 
-    def accepted(self, unit: RateUnit, limit: float) -> None:
-        if self._unit is None:
-            self._unit = unit
+    def accepted(self, kind: ProfileKind, unit: RateUnit, limit: float) -> None:
+        """Whatever it has refused of this kind before, it was not for its kind."""
+        if self._unit is None or (kind, unit) in self._refused:
+            self._unit = self._unit or unit
+            self._refused -= {(kind, unit)}
             self._reckon()
         self._takes_zero = self._takes_zero or limit == 0
 
     def refused(self, kind: ProfileKind, unit: RateUnit, limit: float) -> None:
-        """One with 0 may have been refused for the 0 alone: then the least current is tried before another way."""
+        """One with 0 may have been refused for the 0 alone: then the least current is tried before another way. So with
+        a tenth that is none by division."""
         if limit == 0 and self._takes_zero:
             self._takes_zero = False
+        elif self.may_be_for_its_tenth(unit, limit):
+            self.takes_all_tenths = False
         else:
             self._refused |= {(kind, unit)}
-            self._takes_zero = self._quirks.can_pause
+            self._takes_zero, self.takes_all_tenths = self._quirks.can_pause, True
             self._reckon()
+
+    def may_be_for_its_tenth(self, unit: RateUnit, limit: float) -> bool:
+        """Whether such a limit may be refused because it is no multiple of 0.1 by division."""
+        return unit is RateUnit.AMPERES and self.takes_all_tenths and not amps.divisible(limit)
 
     def had_no_effect(self, kind: ProfileKind) -> None:
         """Accepted, and not applied."""
@@ -75,7 +97,7 @@ class Ways:
     def forget_refusals(self) -> None:
         """It may take now what it did not."""
         self._refused = frozenset()
-        self._takes_zero = self._quirks.can_pause
+        self._takes_zero, self.takes_all_tenths = self._quirks.can_pause, True
         self._reckon()
 
     def _open_kinds(self) -> list[ProfileKind]:

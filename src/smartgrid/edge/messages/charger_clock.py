@@ -27,9 +27,11 @@ EARLIEST_S, LATEST_S = 0.0, datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 """Of times that are believed to be of a clock at all: beyond, a time is as if it were not told."""
 TOLERANCE_S = 20.0
 LATE_AFTER_S = 60.0
-STEADY_FOR_S = 120.0
-STEADY_WITHIN_S = 10.0
+"""What was told so much later than it happened is from a queue."""
+STEADY_FOR_S, STEADY_WITHIN_S = 120.0, 10.0
+"""Messages that are off by the same, within the one, for so long tell of the clock and not of a queue."""
 LEAST_FOR_S = 600.0
+"""For so long it counts that a message was off by less: being late only adds to it."""
 MOST_TRANSACTIONS = 16
 """Of those that tell of a clock that is set back, the last ones."""
 

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from smartgrid.edge.limits.amps import NOMINAL_V
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
 from smartgrid.edge.messages.lenient import integer, items, mapping, number, text
 from smartgrid.edge.ports import Heard, Reading
 from smartgrid.protocol.offers import MAX_CHARGER_KW
 
-NOMINAL_V = 230.0
 ENERGY = "Energy.Active.Import.Register"
 _LEAST_V, _MOST_V = 50.0, 1500.0
 _MOST_A = 2000.0

@@ -1,4 +1,9 @@
-"""OCPP 1.6: payloads of chargers as neutral values."""
+"""OCPP 1.6: payloads of chargers as neutral values (`values`).
+
+Nothing here raises an error for what a charger sends: a field that is missing or wrong is what most chargers mean by it
+(connector 1, a register of 0, a stop by the driver), since a transaction that is refused over a field is lost to the
+books. What cannot be told apart is left open: the transaction ids 0 and below, which no edge gives out.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,6 @@ def booted(payload: Payload) -> Booted:
         vendor=text(payload.get("chargePointVendor"), 64),
         model=text(payload.get("chargePointModel"), 64),
         firmware=text(payload.get("firmwareVersion"), 64),
-        serial=text(payload.get("chargePointSerialNumber") or payload.get("chargeBoxSerialNumber"), 64),
     )
 
 

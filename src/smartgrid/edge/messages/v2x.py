@@ -1,4 +1,9 @@
-"""OCPP 2.0.1 and 2.1: payloads of chargers as neutral values. What 1.6 calls a connector is an EVSE here."""
+"""OCPP 2.0.1 and 2.1: payloads of chargers as neutral values (`values`). What 1.6 calls a connector is an EVSE here.
+
+An event says by itself whether the driver may charge and whether the car is there (`is_authorized`, `is_plugged`), each
+by one of several fields, as chargers fill in different ones. Chargers that never tell of the car are marked
+(`may_be_plugged`): their status or meter may tell it in place of the event.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,6 @@ def booted(payload: Payload) -> Booted:
         vendor=text(station.get("vendorName"), 64),
         model=text(station.get("model"), 64),
         firmware=text(station.get("firmwareVersion"), 64),
-        serial=text(station.get("serialNumber"), 64),
     )
 
 

@@ -1,4 +1,12 @@
-"""What a charger says, whatever the version of OCPP it says it in. Times are wall times, put right."""
+"""What a charger says, whatever the version of OCPP it says it in. Times are wall times, put right.
+
+`v16` and `v2x` make these values of payloads, and nobody behind them sees a payload again. Where the versions differ,
+the value has what both can tell: 1.6 begins and ends a transaction by messages of their own (`StartTold`, `StopTold`),
+2.x by events of one transaction (`EventTold`). All else has one form.
+
+A value tells what was said and not what follows from it. What is needed to judge that is in it: whether it comes from a
+queue (`is_late`), and when it came and of when the charger says it is (`heard`), for what a clock that is off does.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +49,6 @@ class Booted:
     vendor: str = ""
     model: str = ""
     firmware: str = ""
-    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,18 +23,17 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from smartgrid.edge.ocpp import recent
-from smartgrid.edge.ocpp.conversation import Action, Conversation, HandUp, Notice, Resolve, Send
+from smartgrid.edge.ocpp.conversation import FIRST_WORD_S, Action, Conversation, HandUp, Notice, Resolve, Send
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds
-from smartgrid.edge.ports import Answer, ChargerId, OcppVersion, Payload, Upward
+from smartgrid.edge.ports import Answer, ChargerId, CloseCode, OcppVersion, Payload, Upward
 from smartgrid.runtime.log_pace import LogPace
 
 MAX_FRAGMENTS = 256
 MAX_REASON = 120
 POLITE = 2
 """Frames that are read at once of a charger that waits for its answers: a message, and perhaps a pong."""
-GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _pace = LogPace(logging.getLogger(__name__))
 
@@ -73,12 +72,12 @@ class Connection(asyncio.BufferedProtocol):
         self.charger, self.version, self.opened_s = charger, version, now_s
         self._host, self._ws, self._transport = host, ws, transport
         self.descriptor: int = transport.get_extra_info("socket").fileno()
-        self._talk = Conversation(version, host.counters)
+        self._talk = Conversation(version, host.counters, now_s + FIRST_WORD_S)
         self._fragments: list[bytes] | None = None
         self._last_in_s = self._pinged_s = self._due_s = self._begun_s = now_s
         self._excess_s = math.inf
         self._has_ponged = self._is_reading = self._is_over = False
-        self.check_at_s = now_s + host.bounds.ping_s
+        self.check_at_s = now_s + min(FIRST_WORD_S, host.bounds.ping_s)
 
     def begin(self) -> None:
         """Tell that it is there."""
@@ -99,6 +98,7 @@ class Connection(asyncio.BufferedProtocol):
         """Ask the charger; see `ports.Link`. Raises ValueError."""
         now_s = time.monotonic()
         self._do(self._talk.call(action, payload, on_answer, now_s, slot=slot, timeout_s=timeout_s, first=first))
+        self.check_at_s = min(self.check_at_s, self._talk.deadline_s)
 
     def reply(self, message_id: str, payload: Payload) -> None:
         """Answer the charger. Raises ValueError."""
@@ -108,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer that the charger has made a mistake. Raises ValueError."""
         self._do(self._talk.refuse(message_id, code, description))
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: CloseCode, reason: str) -> None:
         """End the connection, and all calls on it at once."""
         if self.is_open:
             self._ws.send_close(code, reason.encode("ascii", "replace")[:MAX_REASON].decode())
@@ -189,7 +189,7 @@ class Connection(asyncio.BufferedProtocol):
             self._message(b"".join(fragments), now_s)
         elif len(fragments) > MAX_FRAGMENTS:
             self._fragments = None
-            self._send_away("fragments", POLICY, "too many fragments")
+            self._send_away("fragments", CloseCode.POLICY, "too many fragments")
 
     def _is_amid_message(self) -> bool:
         """Whether a part of a message, or of a frame, is kept until the rest comes."""
@@ -218,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._excess_s = min(self._excess_s, now_s) if frames > POLITE else math.inf
         if now_s - self._excess_s > bounds.excess_s:
-            self._send_away("too_many_messages", POLICY, "too many messages for too long")
+            self._send_away("too_many_messages", CloseCode.POLICY, "too many messages for too long")
             return
         self._host.counters.errors["too_many_messages"] += 1
         self._transport.pause_reading()
@@ -288,10 +288,10 @@ class Connection(asyncio.BufferedProtocol):
         bounds = self._host.bounds
         ends_s = self._last_in_s + (bounds.pong_silence_s if self._has_ponged else bounds.silence_s)
         if now_s >= ends_s:
-            self._send_away("silent", GOING_AWAY, "nothing was heard for too long")
+            self._send_away("silent", CloseCode.GOING_AWAY, "nothing was heard for too long")
             return
         if now_s - self._begun_s > bounds.message_s and self._is_amid_message():
-            self._send_away("slow", POLICY, "a message took too long")
+            self._send_away("slow", CloseCode.POLICY, "a message took too long")
             return
         ping_s = max(self._last_in_s, self._pinged_s) + bounds.ping_s
         if now_s >= ping_s and self.is_open:
@@ -302,7 +302,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._is_over:
             self.check_at_s = min(ends_s, ping_s, self._talk.deadline_s)
 
-    def _send_away(self, reason: str, code: int, text: str) -> None:
+    def _send_away(self, reason: str, code: CloseCode, text: str) -> None:
         self._host.counters.closed[reason] += 1
         self.close(code, text)
 

@@ -3,7 +3,12 @@
 Outwards. One CALL is under way at a time; the others wait, in a bounded queue. Of those that wait with the same `slot`
 only the latest is sent, in the place of the older, which ends as REPLACED: so a charger that takes a minute to answer
 gets the newest limit next, and never the ones between. Those that are `first` go before the others, in their own order.
+They do not wait long for the answer to a mere question or setting, which some programs never give (PyPI `ocpp` in 2.1).
 A call's time runs from when it is sent. An answer that comes later is nobody's.
+
+The first word is the charger's, for a moment: until it has said something, calls wait. Many begin by their
+BootNotification, and do not answer what comes before its answer (libocpp drops it), or take that for it. After it they
+have another moment, as what comes with the answer may be read before that has had its effect.
 
 Inwards. Each CALL is handed up once. A repeat, which is the same id with the same text, gets the answer of the first
 from a small cache, or nothing while the first is being answered: the one answer is for both. A charger that uses an id
@@ -28,12 +33,21 @@ from smartgrid.edge.ocpp import frames, schemas
 from smartgrid.edge.ocpp.counters import IN, OTHER, OUT, Counters
 from smartgrid.edge.ports import Answer, CallFailure, OcppVersion, Payload
 
-MAX_WAITING = 32
+MAX_WAITING = 40
+"""A limit for each of 32 connectors, all of which wait for the first word, and some more."""
 MAX_UNANSWERED = 64
 """Calls of a charger that we owe an answer. OCPP allows it one; a burst of queued ones does come."""
 KEPT_ANSWERS = 4
 BOOTED_S = 10.0
 """Some chargers never answer what came before their BootNotification: then it is waited for so much longer at most."""
+SOON_S = 5.0
+"""So long after it was sent a call of `_MINOR` is given up, if one that is first waits."""
+_MINOR = frozenset({
+    "ChangeConfiguration", "GetCompositeSchedule", "GetConfiguration", "GetVariables", "SetVariables", "TriggerMessage",
+})  # fmt: skip
+FIRST_WORD_S = 2.0
+"""For so long after the connection the charger has the first word; many that come back say nothing."""
+AFTER_BOOT_S = 0.5
 OnAnswer = Callable[[Answer], None]
 
 _PREFIX = secrets.token_hex(5)
@@ -105,12 +119,13 @@ class _InCall(NamedTuple):
 
 
 class Conversation:
-    """One connection's. `counters` is shared by all."""
+    """One connection's. `counters` is shared by all. `begins_s`: until then the charger has the first word."""
 
-    __slots__ = ("_counters", "_inbound", "_is_closed", "_under_way", "_waiting", "version")
+    __slots__ = ("_begins_s", "_counters", "_inbound", "_is_closed", "_under_way", "_waiting", "version")
 
-    def __init__(self, version: OcppVersion, counters: Counters) -> None:
+    def __init__(self, version: OcppVersion, counters: Counters, begins_s: float = -math.inf) -> None:
         self.version = version
+        self._begins_s = begins_s
         self._counters = counters
         self._inbound: dict[str, _InCall] = {}
         self._under_way: _OutCall | None = None
@@ -120,8 +135,19 @@ class Conversation:
     @property
     def deadline_s(self) -> float:
         """When `expire` has something to do; infinite if nothing is under way."""
+        if not self.has_begun:
+            return self._begins_s
         call = self._under_way
         return math.inf if call is None else call.sent_s + call.timeout_s
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the charger has had the first word."""
+        return self._begins_s == -math.inf
+
+    def _begin(self, now_s: float) -> Sequence[Action]:
+        self._begins_s = -math.inf
+        return self._send_next(now_s)
 
     # ------------------------------------------------------------------ what the charger sends
 
@@ -130,6 +156,15 @@ class Conversation:
         if self._is_closed:
             return ()
         frame = frames.parse(data, self.version)
+        actions = self._dealt_with(frame, data, now_s)
+        if self.has_begun:
+            return actions
+        if isinstance(frame, frames.Call) and frame.action == "BootNotification":
+            self._begins_s = min(self._begins_s, now_s + AFTER_BOOT_S)
+            return actions
+        return (*actions, *self._begin(now_s))
+
+    def _dealt_with(self, frame: frames.Frame, data: bytes | bytearray, now_s: float) -> Sequence[Action]:
         if isinstance(frame, frames.Call):
             return self._called(frame, data, now_s)
         if isinstance(frame, frames.Result):
@@ -253,8 +288,10 @@ class Conversation:
         call = _OutCall(action, frames.call(message_id, action, payload), message_id, on_answer, slot, timeout_s, first)
         if self._is_closed:
             return (Resolve(on_answer, Answer(None, CallFailure.CLOSED)),)
-        if self._under_way is None:
+        if self._under_way is None and self.has_begun:
             return (self._send(call, now_s),)
+        if first and self._under_way is not None and self._under_way.action in _MINOR:
+            self._under_way.timeout_s = min(self._under_way.timeout_s, SOON_S)
         return self._wait(call)
 
     def _wait(self, call: _OutCall) -> Sequence[Action]:
@@ -293,17 +330,21 @@ class Conversation:
     def _end(self, call: _OutCall, answer: Answer, now_s: float) -> Sequence[Action]:
         """The next is sent before it is told how this one ended: what is asked then waits its turn."""
         self._under_way = None
-        told = Resolve(call.on_answer, answer)
+        return (*self._send_next(now_s), Resolve(call.on_answer, answer))
+
+    def _send_next(self, now_s: float) -> Sequence[Action]:
         waiting = self._waiting
         if waiting is None:
-            return (told,)
+            return ()
         following = waiting.popleft()
         if not waiting:
             self._waiting = None
-        return (self._send(following, now_s), told)
+        return (self._send(following, now_s),)
 
     def expire(self, now_s: float) -> Sequence[Action]:
-        """Give the call up whose time is over."""
+        """Give the call up whose time is over, or begin where the charger has said nothing in its time."""
+        if not self.has_begun:
+            return self._begin(now_s) if now_s >= self._begins_s else ()
         call = self._under_way
         if call is None or now_s < call.sent_s + call.timeout_s:
             return ()
@@ -312,7 +353,7 @@ class Conversation:
 
     def close(self) -> Sequence[Action]:
         """The connection is over: so are all calls."""
-        self._is_closed = True
+        self._is_closed, self._begins_s = True, -math.inf
         calls = [*filter(None, (self._under_way,)), *(self._waiting or ())]
         self._under_way = self._waiting = None
         self._inbound.clear()

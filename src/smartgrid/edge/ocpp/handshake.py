@@ -27,12 +27,11 @@ from smartgrid.edge.ocpp import certificates
 from smartgrid.edge.ocpp.admission import Proof, Refusal
 from smartgrid.edge.ocpp.path import charger_of, version_of
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
-from smartgrid.edge.ports import ChargerId, OcppVersion
+from smartgrid.edge.ports import ChargerId, CloseCode, OcppVersion
 from smartgrid.http_server.client_address import client_address, is_trusted
 
 MAX_HEAD = 16 * 1024
 HEALTH, READY = "/health", "/ready"
-PROTOCOL_ERROR = 1002
 RETRY_AFTER_S = (2, 15)
 """When who is told to come again is to come: some time between."""
 _REASONS = {400: "bad_request", 405: "bad_request", 426: "no_websocket", 431: "bad_request", 505: "bad_request"}
@@ -209,7 +208,7 @@ class Handshake(asyncio.BufferedProtocol):
         self._ws.send_response(response)
         if self._ws.subprotocol is None:
             self._door.refused("subprotocol")
-            self._ws.fail(PROTOCOL_ERROR, "none of ocpp1.6, ocpp2.0.1, ocpp2.1 was offered")
+            self._ws.fail(CloseCode.PROTOCOL_ERROR, "none of ocpp1.6, ocpp2.0.1, ocpp2.1 was offered")
             self._write()
             return
         self._write(is_end=False)
@@ -230,9 +229,9 @@ class Handshake(asyncio.BufferedProtocol):
             if _one(headers, "X-Forwarded-Proto") in ("https", "wss"):
                 is_encrypted = True
             if proxies.certificate_header:
-                told = ", ".join(headers.get_all(proxies.certificate_header))
-                verified = _one(headers, certificates.VERIFIED_HEADER)
-                name = certificates.told_by_proxy(proxies.certificate_header, told, verified)
+                told = headers.get_all(proxies.certificate_header)
+                verdicts = [said for each in certificates.VERDICT_HEADERS for said in headers.get_all(each)]
+                name = certificates.told_by_proxy(proxies.certificate_header, told, verdicts)
         address = client_address(peer, forwarded, proxies.trusted)
         return Proof(address, is_encrypted, _one(headers, "Authorization"), name)
 

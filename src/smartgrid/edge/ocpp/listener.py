@@ -40,13 +40,13 @@ from websockets.server import ServerProtocol
 
 from smartgrid.edge.ocpp import admission, recent
 from smartgrid.edge.ocpp.admission import Admitted, Proof, Refusal
-from smartgrid.edge.ocpp.connection import GOING_AWAY, POLICY, Connection
+from smartgrid.edge.ocpp.connection import Connection
 from smartgrid.edge.ocpp.conversation import Notice
 from smartgrid.edge.ocpp.counters import Counters
 from smartgrid.edge.ocpp.handshake import RETRY_AFTER_S, STOPPING, Arrival, Handshake
 from smartgrid.edge.ocpp.recent import Recent
 from smartgrid.edge.ocpp.settings import Bounds, Proxies
-from smartgrid.edge.ports import ChargerId, Link, OcppVersion, Upward
+from smartgrid.edge.ports import ChargerId, CloseCode, Link, OcppVersion, Upward
 from smartgrid.edge.registry.replica import OPEN
 from smartgrid.edge.registry.store import Registry
 from smartgrid.http_server.tls import ServerTls
@@ -68,7 +68,6 @@ OLDEST = 16
 """Among so many of those that have waited longest it is chosen who makes room."""
 UNACKNOWLEDGED_S = 90
 """Data that the other side's kernel does not acknowledge for so long ends the connection."""
-CLOSE_NORMAL = 1000
 _TRY_LATER = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_REGISTRY = Refusal(503, "registry", "The registry of chargers cannot be read; come again.")
 log = logging.getLogger(__name__)
@@ -171,7 +170,7 @@ class Listener:
             wait_s = begin_s + spread_s * at / len(open_ones) - time.monotonic()
             if wait_s > 0.01:
                 await asyncio.sleep(wait_s)
-            connection.close(GOING_AWAY, "this edge is ending")
+            connection.close(CloseCode.GOING_AWAY, "this edge is ending")
         until_s = time.monotonic() + self.bounds.close_s + 1
         while self._all and time.monotonic() < until_s:
             await asyncio.sleep(0.02)
@@ -193,7 +192,7 @@ class Listener:
         """End its connection: it is no longer registered."""
         connection = self._current.get(charger)
         if connection is not None:
-            connection.close(POLICY, "not registered any more")
+            connection.close(CloseCode.POLICY, "not registered any more")
 
     def diagnostics(self, charger: ChargerId) -> Sequence[dict[str, Any]]:
         """Its last messages, the oldest first, as docs/chargers.md shows them; more are kept from now on."""
@@ -261,10 +260,12 @@ class Listener:
 
     async def _connect(self, accepted: socket.socket, handshake: Handshake) -> None:
         tls = self._place.tls
-        limit: dict[str, Any] = {"ssl_handshake_timeout": self.bounds.handshake_s} if tls else {}
+        limits: dict[str, Any] = {}
+        if tls is not None:
+            limits = {"ssl_handshake_timeout": self.bounds.handshake_s, "ssl_shutdown_timeout": self.bounds.close_s}
         try:
             await self._loop.connect_accepted_socket(
-                lambda: handshake, accepted, ssl=tls.context if tls else None, **limit
+                lambda: handshake, accepted, ssl=tls.context if tls else None, **limits
             )
         except OSError as error:  # of TLS too
             if handshake in self._handshakes:
@@ -325,7 +326,7 @@ class Listener:
         self.counters.connected = len(self._current)
         if before is not None:
             self.counters.closed["replaced"] += 1
-            before.close(CLOSE_NORMAL, "a newer connection of this charger has come")
+            before.close(CloseCode.NORMAL, "a newer connection of this charger has come")
         connection.begin()
 
     def refused(self, reason: str) -> None:

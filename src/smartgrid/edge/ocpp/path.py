@@ -1,4 +1,7 @@
-"""Where a charger connects: `/ocpp/{substation}/{charger}`. Pure."""
+"""Where a charger connects: `/ocpp/{substation}/{charger}`. Pure.
+
+A slash too many changes nothing: chargers append `/` and their name to a URL that ends with one already, or end it so.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ def charger_of(target: str) -> ChargerId | None:
 
     Decoded after it is split, so an encoded slash is no slash; and once, so what is encoded twice stays encoded.
     """
-    parts = target[: MAX_TARGET + 1].partition("?")[0].split("/")
-    if len(target) > MAX_TARGET or len(parts) != 4 or parts[:2] != ["", "ocpp"]:
+    path = target[: MAX_TARGET + 1].partition("?")[0]
+    parts = [part for part in path.split("/") if part]
+    if len(target) > MAX_TARGET or len(parts) != 3 or parts[0] != "ocpp" or not path.startswith("/"):
         return None
     try:
-        substation, charger = (unquote(part, errors="strict") for part in parts[2:])
+        substation, charger = (unquote(part, errors="strict") for part in parts[1:])
     except UnicodeDecodeError:
         return None
     return ChargerId(substation, charger) if MEMBER_NAME.fullmatch(substation) and is_charger(charger) else None

@@ -26,7 +26,8 @@ MAX_WATCHED = 20
 IN, OUT, NOTICE = "in", "out", "notice"
 _DIRECTIONS = (IN, OUT, NOTICE)
 _HEAD = struct.Struct("<dBH")
-_SECRETS = (b"AuthorizationKey", b"BasicAuthPassword")
+_SECRETS = (b"authorizationkey", b"password")
+"""Names of keys, in any case, and within others: `BasicAuthPassword`, `WifiPassword`."""
 _HIDDEN = b"(about a key; not shown)"
 _TYPES = {"2": "call", "3": "result", "4": "error", "5": "error", "6": "call"}
 _BEGIN = re.compile(r'\s*\[\s*([2-6])\s*,\s*"([^"\\]*)"\s*(?:,\s*"([^"\\]*)"\s*)?,?')
@@ -58,7 +59,8 @@ class Recent:
     def note(self, charger: ChargerId, direction: str, data: bytes, wall_s: float) -> None:
         """Keep a message."""
         plain = data if b"\\u00" not in data else _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), data)
-        if any(secret in plain for secret in _SECRETS):
+        small = plain.lower()
+        if any(secret in small for secret in _SECRETS):
             data = _HIDDEN
         if self._watched and charger in self._watched:
             cut, most = WATCHED_CUT_BYTES, WATCHED_BYTES

@@ -26,8 +26,9 @@ class Bounds:
     """Who never falls below the rate for so long is sent away, unless it waits for its answers."""
     max_unsent_bytes: int = 262_144
     """Who does not read what it is sent is cut off beyond it."""
-    ping_s: float = 60.0
-    """A charger that has been silent so long is pinged."""
+    ping_s: float = 40.0
+    """A charger that has been silent so long is pinged: before proxies take the connection for dead, which nginx does
+    after 60 s if it is not told otherwise, and haproxy, as Debian has it, after 50."""
     silence_s: float = 900.0
     """Who has been silent for so long is gone. At least three heartbeats: some chargers never answer a ping."""
     pong_silence_s: float = 240.0

@@ -1,4 +1,9 @@
-"""A charger's registration: what may stand in one, its row in the registry, the file that an operator keeps. Pure."""
+"""A charger's registration: what may stand in one, its row in the registry, the file that an operator keeps. Pure.
+
+A registration comes in by three ways: the API, the file, and another edge. Whichever it is, `check` has the last word,
+so that no way lets in what another would refuse. The file is taken whole or not at all: the first entry that is wrong
+is named, and what was registered before stays.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ from smartgrid.edge.registry.replica import (
 )
 from smartgrid.protocol.chargers import MAX_CONNECTORS
 from smartgrid.runtime.bounded_file import first_bytes
+from smartgrid.runtime.log_pace import LogPace
 from smartgrid.runtime.private_file import keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 
 FILE_NAME = "chargers.sqlite"
@@ -58,7 +60,8 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 LOOK_INTERVAL_S = 2.0
 BUSY_TIMEOUT_S = 5.0
 KEPT_DELETIONS_S = 30 * 86_400.0
-"""A peer that was away for longer brings back what was deleted meanwhile."""
+"""A peer that was away for longer brings back what was deleted meanwhile. What still stands in the file of chargers is
+kept for as long as it does: else it would be taken for a new entry."""
 FIRST_VERSION = 1
 """Of an entry of the file that was never seen before: what any edge has made of it since is newer."""
 ANYONE = ChargerSpec()
@@ -114,11 +117,12 @@ class Registry:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             keep_private(path)
-            self._writer = _writer(path)
-            self._reader = _connect(path, "ro")
+            with closed_if_refused(_writer(path)) as self._writer:
+                self._reader = _connect(path, "ro")
         except (sqlite3.Error, OSError) as error:
             raise RegistryError(f"{path} cannot be opened as the registry of chargers: {error}") from error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._pace = LogPace(log)
         self._queue: queue.Queue[_Write | None] = queue.Queue(MAX_QUEUED)
         self.epoch = secrets.token_hex(8)
         """Of this process: the sequence of another may be another one."""
@@ -240,12 +244,13 @@ class Registry:
 
     def merge(self, theirs: Sequence[Registered]) -> int:
         """Take what is newer in another edge's rows; returns how many were. Not on the event loop: it writes."""
-        taken, gone = 0, list[ChargerId]()
+        taken, gone, left = 0, list[ChargerId](), 0
         with self._write_lock, self._transaction():
             room = MAX_CHARGERS - self._count(f"origin <> '{OPEN}'")
             for row in theirs:
                 known = self._own(row.charger)
                 if known is None and (room := room - 1) < 0:
+                    left += 1
                     continue
                 is_row_newer, is_about_newer = is_newer(row, known)
                 if not (is_row_newer or is_about_newer):
@@ -257,6 +262,9 @@ class Registry:
                 taken += 1
                 if merged.origin == GONE and known is not None and known.origin != GONE:
                     gone.append(row.charger)
+            if left:
+                extra = {"rows": str(left), "most": str(MAX_CHARGERS)}
+                self._pace.say("left", "another edge has more registrations than there may be", extra)
         for charger in gone:
             self.on_removed(charger)
         return taken
@@ -382,7 +390,8 @@ class Registry:
     def _forget_deletions(self) -> None:
         with self._write_lock, self._transaction():
             before = _now() - int(KEPT_DELETIONS_S * 1e6)
-            self._writer.execute("DELETE FROM chargers WHERE origin = ? AND version < ?", (GONE, before))
+            sql = "DELETE FROM chargers WHERE origin = ? AND version < ? AND digest = ''"
+            self._writer.execute(sql, (GONE, before))
 
     def _transaction(self) -> sqlite3.Connection:
         """The connection as a context: commits, or rolls back where something is raised."""
@@ -399,8 +408,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _writer(path: Path) -> sqlite3.Connection:
-    connection = _connect(path, "rwc")
-    try:
+    with closed_if_refused(_connect(path, "rwc")) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         program = connection.execute("PRAGMA application_id").fetchone()[0]
         if (program, version) not in ((0, 0), (APPLICATION_ID, SCHEMA_VERSION)):
@@ -409,9 +417,6 @@ def _writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         if version == 0:
             connection.executescript(_SCHEMA)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from flask import Response, request
 
 from smartgrid.auth.scopes import GRID_SERVICE
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.registry.wire import MAX_ROWS, MAX_VERSION, ChangesBody, to_wire
+from smartgrid.protocol.headers import EDGE
+from smartgrid.protocol.models import MEMBER_NAME
 from smartgrid.web.app import answer, query_int
 from smartgrid.web.openapi import operation
 from smartgrid.web.parameters import text, whole
@@ -25,8 +28,9 @@ CHANGES_QUERY = {
 class RegistryViews:
     """The views."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, heard: Callable[[str], None] = lambda name: None) -> None:
+        """`heard` is told of each edge that asks: it does so before it takes its first charger."""
+        self._registry, self._heard = registry, heard
 
     @route("GET", "/registry/changes")
     @operation(
@@ -40,6 +44,9 @@ class RegistryViews:
         since, epoch = query_int("since", 0, 0, MAX_VERSION), request.args.get("epoch")
         if epoch is not None and not EPOCH.fullmatch(epoch):
             raise ProblemError(422, "invalid-request", "epoch must be that of an answer before, or absent.")
+        asker = request.headers.get(EDGE, "")
+        if MEMBER_NAME.fullmatch(asker):
+            self._heard(asker)
         if epoch != self._registry.epoch:
             since = 0
         rows, sequence = self._registry.changes(since, MAX_ROWS)

@@ -1,10 +1,14 @@
-"""Rows of the registry as edges tell them to each other: `GET /registry/changes`. Hashes of keys are in it, no keys."""
+"""Rows of the registry as edges tell them to each other: `GET /registry/changes`. Hashes of keys are in it, no keys.
+
+What another edge tells is believed within the bounds of the API, row by row, and merged by the rule of `replica`. While
+a grid is being upgraded edges are of two versions: a field that is not known is ignored.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from smartgrid.edge.ports import ChargerId, ChargerSpec
 from smartgrid.edge.registry import spec
@@ -60,6 +64,26 @@ class ChangesBody(_Tolerant):
     sequence: int = Field(ge=0, le=MAX_VERSION)
     is_end: bool
     rows: Annotated[list[RowBody], Field(max_length=MAX_ROWS)]
+
+
+class ToldChanges(ChangesBody):
+    """As it is read: a row that this version cannot read is for `rows_of` to pass over."""
+
+    rows: Annotated[list[Any], Field(max_length=MAX_ROWS)]
+
+
+def rows_of(told: ToldChanges) -> tuple[list[Registered], list[str]]:
+    """The rows that can be, and why the others cannot."""
+    found, bad = list[Registered](), list[str]()
+    for each in told.rows:
+        try:
+            found.append(from_wire(RowBody.model_validate(each)))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            bad.append(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        except spec.SpecError as error:
+            bad.append(str(error))
+    return found, bad
 
 
 def to_wire(row: Registered) -> dict[str, Any]:

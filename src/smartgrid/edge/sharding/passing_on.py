@@ -9,7 +9,8 @@ came without one, and the owner might believe them as its peers are in a network
 
 What is on its way is bounded: a side that does not read has the other stop sending (`HIGH_WATER`). A side that is gone
 without a word, as its host is, is found out by TCP: what it does not acknowledge within `SILENT_S`, or a keep-alive.
-An owner that cannot be reached is answered for with 503; the charger comes again.
+An owner that cannot be reached, or takes connections and answers nothing, is answered for with 503; the charger comes
+again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from smartgrid.http_client.connection import tls_context
 from smartgrid.runtime.tasks import Tasks
 
 CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 15.0
+"""The owner has ten seconds for a handshake."""
 CLOSE_TIMEOUT_S = 5.0
 SILENT_S = 60
 HIGH_WATER = 64 * 1024
@@ -64,6 +67,11 @@ class PassingOn:
     def connections(self) -> int:
         """How many are passed on now."""
         return len(self._open) + len(self._tasks)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether other edges can be believed at all."""
+        return self._secret is not None
 
     def believe(self, values: Sequence[str], charger: ChargerId, wall_s: float) -> Facts | None:
         """What a peer has said of a charger that it has passed on to this edge; `values` are those of `HEADER`."""
@@ -113,6 +121,15 @@ class PassingOn:
         side.on_end = other.on_end = lambda: self._open.discard(side)
         other.write(request)
         side.resume()
+        asyncio.get_running_loop().call_later(ANSWER_TIMEOUT_S, self._expect, side, other, peer)
+
+    def _expect(self, side: _Side, owner: _Side, peer: Peer) -> None:
+        """That the owner has answered by now."""
+        if owner.has_heard or side.is_over or side.transport is None:
+            return
+        self.counts[UNREACHABLE] += 1
+        self._complain(peer, TimeoutError("it does not answer"))
+        self._refuse(side.transport)
 
     def _complain(self, peer: Peer, error: Exception) -> None:
         """Seldom: all chargers of an edge that is restarted come again every few seconds."""
@@ -135,7 +152,7 @@ class _Side(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
-        self.is_over = False
+        self.is_over = self.has_heard = False
         self.on_end: Callable[[], object] = lambda: None
         self._other: _Side | None = None
 
@@ -170,6 +187,7 @@ class _Side(asyncio.Protocol):
             _watch_over(sock)
 
     def data_received(self, data: bytes) -> None:
+        self.has_heard = True
         if self._other is not None:
             self._other.write(data)
 

@@ -1,4 +1,9 @@
-"""The other edges: what they are called and where they are."""
+"""The other edges: what they are called and where they are.
+
+Either a setting names them all (`fixed`), or it has a template of their URLs with a place for a number: the edges of a
+StatefulSet are `edge-0`, `edge-1` and so on, and nobody tells a pod how many of them there are. Then those are looked
+for whose numbers are up to a little beyond the highest that is known, so that a scale-up is noticed without a restart.
+"""
 
 from __future__ import annotations
 

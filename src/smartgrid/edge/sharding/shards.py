@@ -1,4 +1,20 @@
-"""Which substations are this edge's, as of now."""
+"""Which substations are this edge's, as of now.
+
+Two questions are answered from memory, for every charger that connects: who are the edges, and which of them owns this
+substation. Who is there is found out by looking (`look`): every `LOOK_INTERVAL_S` each edge opens a connection to the
+port for chargers of each other one, and closes it. That port is what is needed of a peer, as chargers are passed on to
+it; an edge whose API answers and whose port does not would be no use as an owner. Names are resolved anew each time, so
+a pod that comes back at another address is found.
+
+What one look has seen goes through `membership`, which keeps a peer for a minute after it was last seen, and so decides
+who counts; `rendezvous` draws the owner from those that count. No edge asks another for its opinion. For a few seconds
+two edges may disagree, and both, or neither, take a substation for theirs. That does no harm: a charger is passed on
+once and then served where it is, and which edge lets a charger draw is decided by the substation, which has one holder
+for each session (docs/chargers-protocol.md).
+
+The owner of each substation is remembered until the members change; then `on_change` is called, and `handover` sends
+chargers to where they belong. An edge that is alone looks for nobody, and owns everything.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +23,28 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from smartgrid.edge.ports import ChargerId
 from smartgrid.edge.sharding.membership import Membership
 from smartgrid.edge.sharding.peers import Candidates, Peer
 from smartgrid.edge.sharding.rendezvous import owner
+from smartgrid.http_client.connection import tls_context
 
 LOOK_INTERVAL_S = 5.0
 LOOK_TIMEOUT_S = 3.0
 LOOKS_AT_ONCE = 16
 MAX_REMEMBERED = 10_000
+HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n"
 log = logging.getLogger(__name__)
 
 
 class Shards:
     """Only for the event loop; `begin` there, and `close`.
 
-    A peer is there while its port for chargers takes connections, which is what those need that are passed on. It is
-    looked at every `LOOK_INTERVAL_S`, and its name resolved anew each time.
+    A peer is there while its port for chargers answers, which is what those need that are passed on; that it takes
+    connections is not enough, as the system does this for a process that hangs. It is looked at every
+    `LOOK_INTERVAL_S`, and its name resolved anew each time.
     """
 
     def __init__(self, own_name: str, fixed: Mapping[str, tuple[str, str]], template: str = "") -> None:
@@ -76,9 +95,10 @@ class Shards:
         """Where the HTTP APIs of all others are, or would be, by name."""
         return {peer.name: peer.http_url for peer in self._candidates.beside(self._members)}
 
-    def http_url(self, name: str) -> str:
-        """Where a peer's HTTP API is. Raises KeyError for one that is not known."""
-        return self._peers[name].http_url
+    def http_url(self, name: str) -> str | None:
+        """Where a peer's HTTP API is, or would be; None where nobody can know. From any thread."""
+        known = self._peers.get(name)
+        return self.http_urls().get(name) if known is None else known.http_url
 
     async def look(self) -> None:
         """Look once who is there; before the first chargers come, so that none is taken for ours that is not."""
@@ -113,7 +133,9 @@ class Shards:
 async def _is_there(peer: Peer) -> bool:
     with suppress(OSError, UnicodeError):
         async with asyncio.timeout(LOOK_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(peer.host, peer.port)
-            writer.close()
-            return True
+            context = tls_context(None) if peer.is_tls else None
+            reader, writer = await asyncio.open_connection(peer.host, peer.port, ssl=context)
+            with closing(writer):
+                writer.write(HEALTH_REQUEST)
+                return bool(await reader.read(1))
     return False

@@ -2,8 +2,9 @@
 
 Messages come late, twice, in a wrong order and with ids that no one has given. The rules:
 
-* A start that is repeated is known by its key, whatever its message id. A new one on a connector ends the one before
-  it there, as two cars cannot be on one plug; an *older* one (from a queue) does not, it is noted beside it.
+* A start that is repeated is known by its key, whatever its message id; or by the number that follows from the key, if
+  another edge had it before and it was taken over. A new one on a connector ends the one before it there, as two cars
+  cannot be on one plug; an *older* one (from a queue) does not, it is noted beside it.
 * A stop or a value with an id is of the transaction with that id. With none (0, -1: chargers invent them offline) it
   is of the open one on its connector; a stop names no connector, so it is of the one with its tag and the nearest
   register below, or of the only one. If there is none it is an *orphan*: noted and logged, answered all the same.
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from smartgrid.edge.messages.values import EventKind, EventTold, StartTold, StopTold, ValuesTold
 from smartgrid.edge.ports import ChargerId, OpenSession
 from smartgrid.edge.transactions.transaction import Transaction, key_of, number_of
+from smartgrid.protocol.offers import HAS_LEFT
 
 REMEMBERED = 4
 MOST = 200
@@ -89,14 +91,14 @@ class ChargerTransactions:
 
     def knows_start(self, told: StartTold) -> bool:
         """Whether it is a repeat."""
-        key = key_of(self.charger, told.identity)
-        return any(each.key == key for each in self._all)
+        return self._of_start(key_of(self.charger, told.identity)) is not None
 
     def start(self, told: StartTold) -> Started:
         """Raises TooManyError."""
         key = key_of(self.charger, told.identity)
-        known = next((each for each in self._all if each.key == key), None)
+        known = self._of_start(key)
         if known is not None:
+            known.started_wall_s = min(known.started_wall_s, told.wall_s)
             return Started(known)
         current = self.open_on(told.connector)
         new = self.add(
@@ -245,7 +247,7 @@ class ChargerTransactions:
         """There is no car on it (any more): the open one is over, if its stop did not come."""
         found = self.open_on(connector)
         if found is not None:
-            found.end(wall_s, "EVDisconnected")
+            found.end(wall_s, HAS_LEFT)
             found.is_presumed_over = True
         return found
 
@@ -300,6 +302,12 @@ class ChargerTransactions:
                 wanting = each
             has_later = has_later or (bool(each.session_id) and not each.is_end_delivered)
         return wanting
+
+    def _of_start(self, key: str) -> Transaction | None:
+        number = str(number_of(key))
+        mine = (each for each in self._all if each.key == key)
+        others = (each for each in reversed(self._all) if each.transaction_id == number and not each.is_orphan)
+        return next(mine, None) or next(others, None)
 
     def _of_stop(self, told: StopTold) -> Transaction | None:
         if told.transaction_id is not None:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from smartgrid.edge.ports import ChargerId, EndOrder, Grid, OpenSession, Outcome, StartOrder
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.runtime import logs
+from smartgrid.runtime.backoff import Backoff
 
 log = logging.getLogger(__name__)
 ABREAST = 8
@@ -34,7 +35,7 @@ class _Lane:
 
     charger: ChargerId
     connector: int
-    tries: int = 0
+    backoff: Backoff
     unusable: int = 0
     """Tries one after the other whose order was `Outcome.UNUSABLE`."""
 
@@ -66,13 +67,14 @@ class Deliveries:
         self._next_of, self._start_order, self._told = next_of, start_order, told
         self._lanes: dict[tuple[ChargerId, int], _Lane] = {}
         self._substations: dict[str, _Substation] = {}
-        self.results: Counter[str] = Counter()
 
     def look(self, charger: ChargerId, connector: int) -> None:
         """There may be something to tell of this connector. Cheap where there is not, or it is seen to already."""
         if (charger, connector) in self._lanes or self._next_of(charger, connector) is None:
             return
-        self._queue(self._lanes.setdefault((charger, connector), _Lane(charger, connector)))
+        backoff = Backoff(FIRST_DELAY_S, MOST_DELAY_S, self._rng)
+        lane = self._lanes[charger, connector] = _Lane(charger, connector, backoff)
+        self._queue(lane)
 
     def _queue(self, lane: _Lane) -> None:
         substation = self._substations.setdefault(lane.charger.substation, _Substation())
@@ -145,13 +147,11 @@ class Deliveries:
         why: str,
     ) -> None:
         substation.under_way -= 1
-        self.results[outcome.value] += 1
         if outcome is Outcome.LATER:
-            delay_s = min(MOST_DELAY_S, FIRST_DELAY_S * 2 ** min(lane.tries, 10))
-            lane.tries += 1
-            self._later(delay_s * self._rng.uniform(0.5, 1.0), lambda: self._queue(lane))
+            self._later(lane.backoff.next_s(), lambda: self._queue(lane))
         else:
-            lane.tries = lane.unusable = 0
+            lane.backoff.succeeded()
+            lane.unusable = 0
             self._told(transaction, session, why if outcome is Outcome.REFUSED else "")
             substation.queue.append(lane)
         self._later(0.0, lambda: self._pump(substation))

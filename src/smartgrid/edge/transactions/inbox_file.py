@@ -1,4 +1,19 @@
-"""The inbox's file: SQLite with a write-ahead log, one row a transaction."""
+"""The inbox's file: SQLite with a write-ahead log, one row a transaction.
+
+`inbox` decides what is written and when; this is how. A row is a transaction as it was when it was kept, whole: the
+columns are the fields of `Transaction` that outlive the process, in their order, and a later row of the same key
+replaces the earlier one. So the file is no log that grows: it has all transactions that are open or not delivered, and
+those that were closed within a week, for whoever looks into it.
+
+Rows are made in the event loop (`row_of`, which copies) and written in the inbox's thread, all that have come meanwhile
+in one transaction of SQLite. `synchronous = FULL` makes that one fsync, after which chargers may be answered. The file
+is locked for as long as it is open: a second edge with the same data directory does not start.
+
+What the row does not have is known again without it: `told_wall_s` and the counts of changes begin anew, and how much
+energy is believable (`energy_bound`) goes on from the last reading that is in the row.
+
+A file of another program, or of a newer version, is refused in one sentence and left as it is.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +24,7 @@ from pathlib import Path
 from smartgrid.edge.ports import CarState, ChargerId
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.runtime.private_file import keep_private
+from smartgrid.runtime.sqlite_file import closed_if_refused
 from smartgrid.runtime.start_error import StartError
 
 APPLICATION_ID = 0x53474542  # "SGEB"
@@ -106,11 +122,8 @@ class InboxFile:
             self._file = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
             )
-            try:
+            with closed_if_refused(self._file):
                 self._prepare()
-            except BaseException:
-                self._file.close()
-                raise
         except (OSError, sqlite3.Error) as error:
             raise StartError(f"{self.path} cannot be used as an edge's inbox: {error}") from error
 

@@ -1,4 +1,12 @@
-"""Plays a plan: chargers connect, cars come and go, and all is watched until the last message has been taken."""
+"""Plays a plan: chargers connect, cars come and go, and all is watched until the last message has been taken.
+
+The chargers live in the loop of a `Street`, which is told the whole plan beforehand, so that nothing waits for this
+thread: it only looks, shows, and asks the grid for its capacities now and then, as they may be changed during the run.
+Of several capacities the greatest counts, so a cut while the run goes on is no overload.
+
+In the end all cars leave, and the run is over when every charger's messages of transactions are taken, or after a
+minute: only then sessions and registers can be compared, car by car.
+"""
 
 from __future__ import annotations
 

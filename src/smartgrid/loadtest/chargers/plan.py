@@ -1,4 +1,8 @@
-"""Which chargers there are, how they behave, and when which car comes to them. Pure: all follows from the seed."""
+"""Which chargers there are, how they behave, and when which car comes to them. Pure: all follows from the seed.
+
+Each charger is drawn by a generator of its own, seeded by the run's seed and its number: so what kind of charger the
+seventh is, and which cars come to it, does not change with how many others there are.
+"""
 
 from __future__ import annotations
 

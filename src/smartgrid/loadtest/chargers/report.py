@@ -1,4 +1,10 @@
-"""What a run with chargers has shown, in the shape that the JSON file has. Pure."""
+"""What a run with chargers has shown, in the shape that the JSON file has. Pure.
+
+Three questions are answered: did the cars charge, and how soon did they have their first limit; was any capacity
+exceeded at any moment; and do the sessions of the grid have the energy that the chargers' own registers have counted.
+Chargers and grid are asked each for itself, so that neither vouches for the other. What was not measured is None, and
+never 0.
+"""
 
 from __future__ import annotations
 
