@@ -92,7 +92,7 @@ class NoEdge(PassedOn):
     """`charger_views.Chargers` of a grid without chargers of its own: there is nobody to pass anything on to."""
 
     def __init__(self) -> None:
-        pass
+        self._patient_s = 0.0
 
     def _call(
         self, method: str, path: str, body: BaseModel | None = None, timeout_s: float = 0.0, *, resend: bool = True
