@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from smartgrid.auth.credentials import Credentials
 from smartgrid.auth.principal import EVERYONE
 from smartgrid.edge.all_chargers import AllChargers, Peers
 from smartgrid.edge.settings import EdgeSettings
+from smartgrid.http_server.wsgi import CAME_S
 from smartgrid.protocol.headers import UNREACHABLE
 from smartgrid.runtime.lifecycle import Lifecycle
 from smartgrid.web import access, metrics
 from smartgrid.web.app import answer, create_app
-from smartgrid.web.charger_views import Chargers, ListQuery
+from smartgrid.web.charger_views import Chargers, ListQuery, Place
 
 ALL = ListQuery(None, None, 100)
 
@@ -68,14 +70,27 @@ class Own:
     def page(self, _: ListQuery) -> Response:
         return answer({"chargers": self.rows, "next_cursor": None})
 
+    def look(self, _: Place) -> Response:
+        return answer({"connected": False})
 
-def listed(own: list[dict[str, str]], urls: dict[str, str], owner: str | None = None) -> tuple[list[Any], str | None]:
-    """The rows of the whole list, and who is named as unreachable; `owner` has all substations."""
-    credentials = Credentials(EdgeSettings())
-    peers = Peers(lambda _: owner, lambda: list(urls), urls.__getitem__, credentials.client)
+    def diagnostics(self, _: Place) -> Response:
+        return answer({"charger": {"connected": False}, "mine": True})
+
+
+@contextmanager
+def asked(own: list[dict[str, str]], urls: dict[str, str], owner: str = "edge-0") -> Iterator[AllChargers]:
+    """All edges' as this one, edge-0, answers for them in a request; `owner` has all substations."""
+    peers = Peers("edge-0", lambda _: owner, lambda: list(urls), urls.get, Credentials(EdgeSettings()).client)
     app = create_app("edge", Lifecycle(), metrics.registry())
-    with app.test_request_context("/chargers", environ_overrides={access.PRINCIPAL: EVERYONE}):
-        found = AllChargers(cast("Chargers", Own(own)), peers).page(ALL)
+    environ = {access.PRINCIPAL: EVERYONE, CAME_S: time.monotonic()}
+    with app.test_request_context("/chargers", environ_overrides=environ):
+        yield AllChargers(cast("Chargers", Own(own)), peers)
+
+
+def listed(own: list[dict[str, str]], urls: dict[str, str], owner: str = "edge-0") -> tuple[list[Any], str | None]:
+    """The rows of the whole list, and who is named as unreachable."""
+    with asked(own, urls, owner) as chargers:
+        found = chargers.page(ALL)
         return json.loads(found.get_data())["chargers"], found.headers.get(UNREACHABLE)
 
 
@@ -126,3 +141,17 @@ def test_a_newer_edge_may_tell_more() -> None:
         rows, unreachable = listed([], {"edge-1": newer})
 
     assert (rows[0]["more"], unreachable) == ([1], None)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"connected": True},
+        {"connected": True, "edge": 7},
+        {"connected": True, "edge": None},
+        {"connected": "x", "edge": []},
+    ],
+)
+def test_an_edge_that_says_it_has_a_charger_and_not_which_edge_that_is_is_not_asked(told: dict[str, object]) -> None:
+    with saying(json.dumps(told).encode()) as bad, asked([], {"edge-1": bad}) as chargers:
+        assert json.loads(chargers.diagnostics(Place("s0", "CP-1")).get_data())["mine"] is True

@@ -100,9 +100,10 @@ class AllChargers:
         if FROM_EDGE in request.headers or not _is_elsewhere(found):
             return found
         row = _read(self.look(place))
-        if row is None or not row["connected"]:
+        edge = row.get("edge") if row is not None and row.get("connected") else None
+        if not isinstance(edge, str):
             return found
-        return ask(self.own if row["edge"] == self.peers.own_name else self._at(row["edge"], TIMEOUT_S))
+        return ask(self.own if edge == self.peers.own_name else self._at(edge, TIMEOUT_S))
 
     def _who_has(self, substation: str) -> Chargers:
         owner = self.peers.own_name if FROM_EDGE in request.headers else self.peers.owner_of(substation)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.end_to_end.chargers import CAR_KW, SETTLE_S, WAIT_S, charging_kw, session_of
+from edge.end_to_end.chargers import CAR_KW, SETTLE_S, WAIT_S, session_of, wait_session
 from edge.end_to_end.conftest import CAPACITY_KW, Site
 from smartgrid.chargersim.car import Car
 from smartgrid.chargersim.dialect_16 import Dialect16
@@ -53,7 +53,8 @@ def test_a_reload_of_the_proxy_costs_no_session_and_no_limit(site: Site, proxy: 
         assert street.most_between_kw(site.name, 0, street.clock.now_s()) <= CAPACITY_KW
         for charger in chargers:
             charger.unplug()
-        wait_until(lambda: charging_kw(street, site.name) == 0, WAIT_S, "all have gone")
+        for charger in chargers:  # else nobody would tell of their ends
+            wait_session(site.substation, f"EV-{charger.name}", "Idle")
 
 
 def connected_since(site: Site, charger: Handle) -> str | None:
