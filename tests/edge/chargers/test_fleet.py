@@ -480,14 +480,14 @@ def test_what_was_watched_before_a_gap_of_a_lease_does_not_count(world: World) -
     world.clock.run(2 * LEASE_S)  # meanwhile another edge may have had it
     world.offer(0.0, is_ours=False)
     with pytest.raises(NotGoneError, match="ask again in"):
-        world.fleet.end_absent(link.charger)
+        world.fleet.sessions.end_absent(link.charger)
 
 
 def test_an_edge_that_has_just_come_ends_one_at_once_that_nobody_has_held_for_a_lease(world: World) -> None:
     link, _ = charging(world)
     world.restart()
     world.offer(0.0, is_ours=False, is_lapsed=True)
-    assert world.fleet.end_absent(link.charger) == 1
+    assert world.fleet.sessions.end_absent(link.charger) == 1
 
 
 def test_with_peers_no_limit_is_written_by_what_was_offered_before_the_connection(world: World) -> None:
