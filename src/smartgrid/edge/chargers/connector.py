@@ -15,8 +15,8 @@ one, or none, for as long as no limit may be written for that car. So `is_known`
 the edge knows what its charger may draw; where it does not, it reports `held_kw` as unknown, and what the substation
 has booked stays booked.
 
-Three rules are here, as they need nothing else. An older status never replaces a newer one. A reading counts with at
-most twice the rating, whatever the meter says. A meter that tells no power has it from two readings of its register,
+Three rules are here, as they need nothing else. An older status never replaces a newer one, and of several plugs a car
+at one is at the EVSE. A reading counts with at most twice the rating, whatever the meter says. A meter that tells no power has it from two readings of its register,
 once the register's steps are small beside what was counted between them.
 """
 

@@ -5,6 +5,8 @@ is refused is not tried again until the charger gets a new chance (`trust`). A r
 
 * a limit of 0 that is refused may have been refused for the 0 alone: the least current is tried next, and only when
   that is refused too, the way itself is given up;
+* so with a limit in tenths of an ampere that is no multiple of 0.1 when a program divides (`amps.divisible`): the next
+  lower one that is, is tried next;
 * a profile that is refused in one unit is tried in the other, unless it is known which unit the charger takes;
 * a profile that is accepted and has no effect is given up in both units, as the unit cannot be the reason.
 

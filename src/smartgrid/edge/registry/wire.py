@@ -1,7 +1,8 @@
 """Rows of the registry as edges tell them to each other: `GET /registry/changes`. Hashes of keys are in it, no keys.
 
 What another edge tells is believed within the bounds of the API, row by row, and merged by the rule of `replica`. While
-a grid is being upgraded edges are of two versions: a field that is not known is ignored.
+a grid is being upgraded edges are of two versions: a field that is not known is ignored, and a row that cannot be read
+is passed over, so that it keeps no other from coming.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Which substations are this edge's, as of now.
 
 Two questions are answered from memory, for every charger that connects: who are the edges, and which of them owns this
-substation. Who is there is found out by looking (`look`): every `LOOK_INTERVAL_S` each edge opens a connection to the
-port for chargers of each other one, and closes it. That port is what is needed of a peer, as chargers are passed on to
-it; an edge whose API answers and whose port does not would be no use as an owner. Names are resolved anew each time, so
-a pod that comes back at another address is found.
+substation. Who is there is found out by looking (`look`): every `LOOK_INTERVAL_S` each edge asks each other one for its
+health, at its port for chargers. That port is what is needed of a peer, as chargers are passed on to it; an edge whose
+API answers and whose port does not would be no use as an owner, and neither would a process that hangs, for which the
+system takes connections all the same. Names are resolved anew each time, so a pod that comes back at another address is
+found.
 
 What one look has seen goes through `membership`, which keeps a peer for a minute after it was last seen, and so decides
 who counts; `rendezvous` draws the owner from those that count. No edge asks another for its opinion. For a few seconds
@@ -40,12 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Shards:
-    """Only for the event loop; `begin` there, and `close`.
-
-    A peer is there while its port for chargers answers, which is what those need that are passed on; that it takes
-    connections is not enough, as the system does this for a process that hangs. It is looked at every
-    `LOOK_INTERVAL_S`, and its name resolved anew each time.
-    """
+    """Only for the event loop; `begin` there, and `close`."""
 
     def __init__(self, own_name: str, fixed: Mapping[str, tuple[str, str]], template: str = "") -> None:
         """Both empty: this edge is alone, and has all substations. Raises ValueError as `Candidates` does."""

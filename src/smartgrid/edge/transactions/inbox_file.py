@@ -9,8 +9,8 @@ Rows are made in the event loop (`row_of`, which copies) and written in the inbo
 in one transaction of SQLite. `synchronous = FULL` makes that one fsync, after which chargers may be answered. The file
 is locked for as long as it is open: a second edge with the same data directory does not start.
 
-What the row does not have is known again without it: `told_wall_s` and the counts of changes begin anew, and how much
-energy is believable (`energy_bound`) goes on from the last reading that is in the row.
+What the row does not have begins anew (`told_wall_s`, the counts of changes, what was only presumed); how much energy
+is believable (`energy_bound`) goes on from the last reading that is in the row.
 
 A file of another program, or of a newer version, is refused in one sentence and left as it is.
 """
