@@ -16,8 +16,9 @@ the edge knows what its charger may draw; where it does not, it reports `held_kw
 has booked stays booked.
 
 Three rules are here, as they need nothing else. An older status never replaces a newer one, and of several plugs a car
-at one is at the EVSE. A reading counts with at most twice the rating, whatever the meter says. A meter that tells no power has it from two readings of its register,
-once the register's steps are small beside what was counted between them.
+at one is at the EVSE. A reading counts with at most twice the rating, whatever the meter says. A meter that tells no
+power has it from two readings of its register, once the register's steps are small beside what was counted between
+them.
 """
 
 from __future__ import annotations
