@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console.conftest import PICTURES, WAIT_MS
-from support.processes import Process, frozen
+from support.processes import Process, frozen, wait_until
 
 Open = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -23,6 +23,13 @@ def _empty(balancer: Process) -> Iterator[None]:
     for state in ("Waiting", "Charging"):  # first those who would start as the others end
         for session in balancer.call("GET", f"/charge?state={state}").json()["sessions"]:
             balancer.call("DELETE", f"/charge/{session['session_id']}")
+    wait_until(lambda: _is_seen_empty(balancer), WAIT_MS / 1000, "the page shows no car of this test to the next one")
+
+
+def _is_seen_empty(balancer: Process) -> bool:
+    """In the page's list of cars, which is kept for a moment for all who ask."""
+    reply = balancer.call("GET", "/console/sessions/substation-0")
+    return reply.status == 200 and not reply.json()["sessions"] and not reply.json()["waiting"]
 
 
 def charge(balancer: Process, vehicle_id: str = "EV-1", **car: float) -> None:
