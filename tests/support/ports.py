@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import random
 import resource
@@ -11,6 +12,7 @@ from contextlib import ExitStack
 PORTS = range(20_000, 30_000)  # below the ports that the kernel gives to outgoing connections
 TRIES = 1000
 _kept = ExitStack()
+atexit.register(_kept.close)
 
 
 def free_port() -> int:
