@@ -60,7 +60,8 @@ def test_a_charger_with_any_fault_charges_its_car_to_the_last_watt_hour(
         charger.unplug()
     for fault, charger in chargers.items():
         session = wait_session(site.substation, tag_of(fault, dialect), "Idle")
-        assert session["delivered_kwh"] == pytest.approx(register_energy_kwh(charger), abs=0.001), fault
+        off_wh = round(1000 * (session["delivered_kwh"] - register_energy_kwh(charger)))
+        assert abs(off_wh) <= 1, fault  # in whole Wh, as 0.099 - 0.098 is more than 0.001
         assert charger.charger.dropped_messages == 0, fault
     assert site.street.most_between_kw(site.name, 0, site.street.clock.now_s()) <= 200
 
