@@ -78,7 +78,10 @@ bench-edge-sockets: $(VENV)/dev.stamp ## Measure 10,000 chargers' connections, b
 bench-edge: $(VENV)/dev.stamp ## Measure one edge with 10,000 chargers and a car at each: memory, meter values, a reconnect of all
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_edge.py
 
+bench-edge-message: $(VENV)/dev.stamp ## Measure what one MeterValues costs an edge, without sockets, and what its parts do
+	@$(BIN)/python benchmarks/bench_edge_message.py
+
 bench-loadtest: $(VENV)/run.stamp ## Measure how much one process of the load test can send
 	@$(BIN)/python benchmarks/bench_loadtest.py
 
-.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-offers bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak
+.PHONY: bench bench-auth bench-backlogs bench-decisions bench-edge bench-edge-grid bench-edge-message bench-edge-sockets bench-followers bench-http-client bench-keys bench-ledger bench-letting-wait bench-loadtest bench-offers bench-peers bench-regions bench-scale bench-scaling bench-simulation bench-substation bench-views bench-waiting bench-waiting-service fuzz fuzz-api fuzz-parsers soak

@@ -82,8 +82,12 @@ class Charger:
 
     def read(self, **values: Any) -> list[LimitOrder]:
         """One reading with just these values."""
+        due_s = self.limit.next_due_s()
         self.limit.measured(Reading(self.now_s, **values), self.now_s)
-        return self.pump()
+        if self.limit.has_news or self.now_s >= due_s:
+            return self.pump()
+        assert self.limit.next_order(self.now_s) is None, "it says that there is no news"
+        return []
 
     def draw(self, amperes: float, seconds: float, phases: int = 3) -> list[LimitOrder]:
         """It is metered each ten seconds for so long, and the lease is kept up."""

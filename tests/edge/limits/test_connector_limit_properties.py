@@ -227,7 +227,9 @@ class Charging(RuleBasedStateMachine):
         each_a = kw * 1000 / (V * self.charger.phases)
         currents = tuple(each_a if phase < self.charger.phases else 0.0 for phase in range(3))
         reading = Reading(self.now_s, power_kw=kw, currents_a=currents, voltages_v=(V, V, V))  # type: ignore[arg-type]
+        due_s = self.limit.next_due_s()
         self.limit.measured(reading, self.now_s)
+        assert self.limit.has_news or self.now_s >= due_s or self.limit.next_order(self.now_s) is None
         self.pump()
 
     @rule()

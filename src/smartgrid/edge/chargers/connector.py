@@ -30,7 +30,7 @@ from smartgrid.domain.charger_sessions import METER_LIFE_S
 from smartgrid.edge.limits.amps import MINIMUM_A, nominal_kw
 from smartgrid.edge.limits.connector_limit import ConnectorLimit
 from smartgrid.edge.messages.values import CAR_OF_STATUS, ConnectorStatus
-from smartgrid.edge.ports import CarState, ConnectorSpec, Obedience, Offer, Reading, SessionReport
+from smartgrid.edge.ports import CarState, ConnectorSpec, Obedience, Offer, OpenSession, Reading, SessionReport
 from smartgrid.edge.transactions.transaction import Transaction
 from smartgrid.protocol.offers import MAX_CHARGER_KW
 
@@ -86,6 +86,7 @@ class Connector:
         "status_wall_s",
         "stop_s",
         "stop_tries",
+        "taken",
         "unanswered",
         "vacant_s",
         "wake_s",
@@ -113,6 +114,8 @@ class Connector:
         self.newcomer: Transaction | None = None
         """One whose car has come just now: no earlier profile can be its."""
         self.offer: Offer | None = None
+        self.taken: OpenSession | None = None
+        """Its session as it was told when its offer was taken: told alike again, it is no news."""
         self.position: int | None = None
         self.reading: Reading | None = None
         self.reading_s = -math.inf
@@ -220,7 +223,7 @@ class Connector:
 
     def reconnected(self, now_s: float, *, may_have_been_elsewhere: bool) -> None:
         """Its charger is here again; another edge may have told it something since, and it counts as ours anew."""
-        self.offer, self.was_ours = None, False
+        self.offer, self.taken, self.was_ours = None, None, False
         self.is_known = self.is_known and not may_have_been_elsewhere
         if self.limit is not None:
             self.limit.reconnected(now_s, may_have_been_elsewhere=may_have_been_elsewhere)
@@ -231,7 +234,7 @@ class Connector:
         if self.limit is not None:
             self.limit.fallback(0.0, now_s)
         self.lowered_s, self.let_go_s = -math.inf, now_s + LET_GO_S
-        self.offer = self.report = self.position = self.last_energy = self.reading = None
+        self.offer = self.taken = self.report = self.position = self.last_energy = self.reading = None
         self.vacant_s = self.stop_s = math.inf
         self.settle_s = -math.inf
         self.stop_tries = 0

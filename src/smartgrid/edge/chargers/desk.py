@@ -174,7 +174,7 @@ class Desk:
         if not is_news and transaction.is_kept:
             then(transaction)
             self._stop_if_refused(charger, connector, transaction)
-            self.steering.look(charger, connector)
+            self.steering.measured(charger, connector)
         elif transaction.is_open:
             if told.kind is EventKind.STARTED and not told.is_late:
                 connector.newcomer = transaction
@@ -202,7 +202,7 @@ class Desk:
         if transaction is None and told.transaction_id is not None:
             transaction = self._found(charger, connector, told)
         self._readings(charger, connector, transaction, told.readings)
-        self.steering.look(charger, connector)
+        self.steering.measured(charger, connector)
 
     def status(self, charger: Charger, told: StatusTold) -> None:
         is_there = told.connector > 0 and self.has(charger, told.connector)

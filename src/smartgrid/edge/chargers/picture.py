@@ -11,6 +11,7 @@ from typing import Any
 from smartgrid.edge.chargers.charger import Charger
 from smartgrid.edge.chargers.connector import Connector
 from smartgrid.edge.limits.slot import Written
+from smartgrid.edge.messages.values import ConnectorStatus
 from smartgrid.edge.ports import Obedience, ProfileKind
 from smartgrid.edge.state import ChargerState, ConnectorState
 
@@ -35,7 +36,7 @@ class Counts:
 def counts_of(chargers: Iterable[Charger], wall_s: float) -> Counts:
     """Of all chargers; those that are away count for what is untold, and those that have just gone for disobeying."""
     connected = not_obeying = untold = 0
-    connectors: Counter[str] = Counter()
+    statuses: Counter[ConnectorStatus] = Counter()
     oldest_s = skew_s = 0.0
     for charger in chargers:
         for each in charger.transactions:
@@ -50,7 +51,9 @@ def counts_of(chargers: Iterable[Charger], wall_s: float) -> Counts:
             continue
         connected += 1
         skew_s = max(skew_s, abs(charger.clock.ahead_s))
-        connectors.update(each.status.value for each in charger.connectors.values())
+        for connector in charger.connectors.values():
+            statuses[connector.status] += 1
+    connectors = Counter({status.value: count for status, count in statuses.items()})
     return Counts(connected, not_obeying, connectors, untold, oldest_s, skew_s)
 
 

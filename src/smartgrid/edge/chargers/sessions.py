@@ -32,9 +32,10 @@ log = logging.getLogger(__name__)
 MANY = 8
 """A charger with more transactions than these forgets those that are closed at once, and not only each minute."""
 IN_VAIN_S = 60.0
-LONGER_S, LONGER = 10.0, 0.1
+LONGER_S, LONGER = 15.0, 0.1
 """A lease that is longer by less, or by less than this part of it, is no news: a substation's answer tells of all its
-sessions when one has changed, and two hundred that change one after the other would be forty thousand looks."""
+sessions when one has changed, and two hundred that change one after the other would be forty thousand looks. With a
+lease of 900 s, asked for by a poll that was held for 30 s, a profile has its whole life all the same."""
 
 
 class NotGoneError(Exception):
@@ -122,11 +123,11 @@ class Sessions:
 
     def offered(self, offers: Offers) -> None:
         """To the chargers that have sessions; they are noted at the substation already."""
-        for name in self._roster.substation(offers.substation).sessions:
+        for name, sessions in self._roster.substation(offers.substation).sessions.items():
             charger = self._roster.get(ChargerId(offers.substation, name))
             if charger is not None:
                 try:
-                    self.apply(charger)
+                    self._apply_all(charger, sessions, offers)
                 except Exception:  # of ours; the other chargers' leases must be renewed
                     log.exception("the offers to a charger could not be applied", extra=charger.id._asdict())
         self._give_up_orphans(offers)
@@ -134,16 +135,20 @@ class Sessions:
     def apply(self, charger: Charger) -> None:
         """What the newest offers say of this charger."""
         seen = self._roster.substation(charger.id.substation)
-        if seen.offers is None:
-            return
-        for session in seen.sessions.get(charger.id.charger, ()):
+        if seen.offers is not None:
+            self._apply_all(charger, seen.sessions.get(charger.id.charger, ()), seen.offers)
+
+    def _apply_all(self, charger: Charger, sessions: Sequence[OpenSession], offers: Offers) -> None:
+        for session in sessions:
+            if _is_no_news(charger, session, offers):
+                continue
             try:
                 transaction = self._transaction_of(charger, session)
             except TooManyError:
                 continue
             connector = None if transaction is None else charger.connector(transaction.connector)
             if connector is not None and charger.transaction_on(connector) is transaction:
-                self._apply(charger, connector, session, seen.offers)
+                self._apply(charger, connector, session, offers)
 
     def gone(self, substation: str, session_ids: Sequence[str]) -> None:
         """Their substation has lost them: its disk, or an operator. Where the car is still there, it begins anew."""
@@ -193,6 +198,7 @@ class Sessions:
         position = session.position if session.state == SessionState.WAITING else None
         is_told_to_stop = session.state == STOPPING and not connector.is_stopping
         is_as_before = connector.was_ours and connector.position == position and not is_told_to_stop
+        connector.taken = session
         if is_as_before and _is_the_same(connector.offer, offer, offers):
             return
         connector.was_ours, connector.position = True, position
@@ -284,9 +290,20 @@ def _is_given_back(connector: Connector, session: OpenSession, offers: Offers) -
     return session.is_ours and offers.epoch == epoch and session.number <= number
 
 
+def _is_no_news(charger: Charger, session: OpenSession, offers: Offers) -> bool:
+    """Whether it was taken as it is, since its charger is here. That it is to be stopped is told until it is."""
+    connector = charger.connectors.get(session.connector)
+    if connector is None or connector.taken is not session or session.state == STOPPING:
+        return False
+    return charger.link is not None and connector.offer is not None and _is_hardly_longer(connector.offer, offers)
+
+
 def _is_the_same(before: Offer | None, offer: Offer, offers: Offers) -> bool:
     """Whether nothing has changed but the end of the lease, and that by little."""
     if before is None or (before.number, before.power_kw) != (offer.number, offer.power_kw):
         return False
-    longer_s = offer.lease_end_s - before.lease_end_s
-    return 0 <= longer_s < min(LONGER_S, LONGER * (offers.lease_end_s - offers.asked_s))
+    return _is_hardly_longer(before, offers)
+
+
+def _is_hardly_longer(before: Offer, offers: Offers) -> bool:
+    return 0 <= offers.lease_end_s - before.lease_end_s < min(LONGER_S, LONGER * offers.lease_s)

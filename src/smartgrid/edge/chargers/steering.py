@@ -87,6 +87,14 @@ class Steering:
         self._changed(charger, connector)
         self._wake(charger, connector, self._next_s(connector, transaction, now_s))
 
+    def measured(self, charger: Charger, connector: Connector) -> None:
+        """A reading has come: it is to be reported, and that is all of most."""
+        limit, limited = connector.limit, _limited(connector, charger.transaction_on(connector), self._times.now())
+        if limit is None or limit.has_news or connector.limit_for is not limited:
+            self.look(charger, connector)
+        else:
+            self._changed(charger, connector)
+
     def tick(self) -> None:
         """Look at what is due."""
         now_s = self._times.now()
@@ -107,12 +115,9 @@ class Steering:
             self.look(charger, connector)
 
     def _begin_or_end(self, connector: Connector, transaction: Transaction | None, now_s: float) -> None:
-        """Tell the limit whose car is there; a start from a queue only once its stop has not followed at once."""
+        """Tell the limit whose car is there."""
         assert connector.limit is not None
-        if transaction is not None and not (
-            transaction.has_begun and transaction is not connector.unanswered and now_s >= connector.settle_s
-        ):
-            transaction = None
+        transaction = _limited(connector, transaction, now_s)
         if transaction is connector.limit_for:
             return
         if connector.limit_for is not None:
@@ -240,6 +245,13 @@ class Steering:
         if at_s < connector.wake_s:
             connector.wake_s = at_s
             heapq.heappush(self._due, (at_s, next(self._ties), charger, connector))
+
+
+def _limited(connector: Connector, transaction: Transaction | None, now_s: float) -> Transaction | None:
+    """Whose limit is written: that of a start from a queue only once its stop has not followed at once."""
+    if transaction is None or not transaction.has_begun or transaction is connector.unanswered:
+        return None
+    return transaction if now_s >= connector.settle_s else None
 
 
 def _id_for(version: OcppVersion, transaction: Transaction) -> str | None:

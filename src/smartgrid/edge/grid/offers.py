@@ -12,6 +12,8 @@ Also here, since both follow from an answer: for how long a poll is held (`wait_
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,17 +65,21 @@ class AbsurdAnswerError(Exception):
     """A substation answers what cannot be."""
 
 
-def read(substation: str, body: bytes, asked_s: float, edge: str) -> tuple[Offers, float]:
+def read(
+    substation: str, body: bytes, asked_s: float, edge: str, before: Sequence[OpenSession] = ()
+) -> tuple[Offers, float]:
     """The offers, and for how long they hold, of an answer to what was asked at `asked_s`. `edge` is who this is.
 
-    Raises AbsurdAnswerError.
+    An answer tells of all sessions, also where one has changed: those that are as they were `before` are the same
+    objects. Raises AbsurdAnswerError.
     """
     try:
         found = _Offers.model_validate_json(body)
     except ValidationError as error:
         raise AbsurdAnswerError(first_fault(error)) from None
-    sessions = tuple(_open_session(each, edge) for each in found.sessions)
-    if len({each.session_id for each in sessions}) < len(sessions):
+    known = {each.session_id: each for each in before}
+    sessions = {each.session_id: _open_session(each, edge, known.get(each.session_id)) for each in found.sessions}
+    if len(sessions) < len(found.sessions):
         raise AbsurdAnswerError("a session is in it twice")
     return Offers(
         substation,
@@ -82,7 +88,7 @@ def read(substation: str, body: bytes, asked_s: float, edge: str) -> tuple[Offer
         asked_s + found.lease_s,
         found.capacity_kw,
         found.firm_capacity_kw,
-        sessions,
+        tuple(sessions.values()),
         asked_s,
     ), found.lease_s
 
@@ -103,7 +109,17 @@ def first_fault(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def _open_session(found: _Session, edge: str) -> OpenSession:
+_told = attrgetter(
+    "session_id", "vehicle_id", "state", "number", "offer_kw", "charger", "connector", "transaction_id", "meter_kwh",
+    "position", "expected_start",
+)  # fmt: skip
+
+
+def _open_session(found: _Session, edge: str, known: OpenSession | None) -> OpenSession:
+    is_ours = found.edge == edge
+    is_alike = known is not None and known.is_ours == is_ours and known.is_lapsed == found.lapsed
+    if known is not None and is_alike and _told(known) == _told(found):
+        return known
     return OpenSession(
         found.session_id,
         found.vehicle_id,
@@ -116,6 +132,6 @@ def _open_session(found: _Session, edge: str) -> OpenSession:
         found.meter_kwh,
         found.position,
         found.expected_start,
-        found.edge == edge,
+        is_ours,
         found.lapsed,
     )

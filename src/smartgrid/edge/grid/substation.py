@@ -21,7 +21,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ from smartgrid.edge.grid.directory import Directory
 from smartgrid.edge.grid.offers import AbsurdAnswerError
 from smartgrid.edge.grid.order_queue import OrderQueue
 from smartgrid.edge.grid.report_box import ReportBox
-from smartgrid.edge.ports import Downward
+from smartgrid.edge.ports import Downward, OpenSession
 from smartgrid.http_client.answer import Answer, BrokenAnswerError
 from smartgrid.http_client.async_client import AsyncClient
 from smartgrid.protocol.offers import NOBODY
@@ -81,7 +81,8 @@ class Substation:
         self._contact = Contact(name, directory, credentials)
         self._orders = OrderQueue(self._contact)
         self._epoch: int | None = None
-        self._revision, self._lease_s, self._sessions = 0, 0.0, 0
+        self._revision, self._lease_s = 0, 0.0
+        self._sessions: Sequence[OpenSession] = ()
         self._asked_s = time.monotonic()
         self._is_reached = False
         self._batches = self._failures = 0
@@ -112,7 +113,7 @@ class Substation:
         """No longer: its chargers are another edge's. Orders can still be given."""
         self._end()
         self.box = ReportBox()
-        self._epoch, self._is_reached = None, False
+        self._epoch, self._is_reached, self._sessions = None, False, ()
 
     def has_moved(self) -> None:
         """The directory knows a place for it, or another one."""
@@ -162,7 +163,7 @@ class Substation:
                     await asyncio.sleep(backoff.next_s())
                 else:
                     backoff.succeeded()
-                    pace.interval_s = offers.interval_s(self._sessions)
+                    pace.interval_s = offers.interval_s(len(self._sessions))
                     await asyncio.sleep(pace.pause_s(time.monotonic()))
         finally:
             client.close()
@@ -175,12 +176,12 @@ class Substation:
         answer = await self._contact.ask(client, "GET", path, timeout_s=hold_s + POLL_MARGIN_S)
         if answer.status != 200:
             raise NotAnsweredError(f"the status of its answer is {answer.status}")
-        found, lease_s = offers.read(self.name, answer.body, asked_s, self._edge)
+        found, lease_s = offers.read(self.name, answer.body, asked_s, self._edge, self._sessions)
         is_restarted = self._epoch not in (None, found.epoch)
         if self._epoch != found.epoch:
             self.box.repeat_all(time.monotonic())
         self._epoch, self._revision, self._lease_s = found.epoch, found.revision, lease_s
-        self._sessions = len(found.sessions)
+        self._sessions = found.sessions
         self._asked_s, self._is_reached = asked_s, True
         self._contact.is_well()
         self._counters.offers[TAKEN] += 1

@@ -86,11 +86,13 @@ class Voltage:
         self._metered = False
         self.assumed_v = NOMINAL_V
 
-    def measured(self, voltages_v: tuple[float | None, ...]) -> None:
+    def measured(self, voltages_v: tuple[float | None, ...]) -> bool:
+        """Returns whether another one is reckoned with now."""
         plausible = [v for v in voltages_v if v is not None and LEAST_V <= v <= MOST_V]
         if not plausible:
-            return
-        highest_v = max(plausible)
+            return False
+        before_v, highest_v = self.assumed_v, max(plausible)
         if not self._metered or highest_v > self.assumed_v or highest_v < self.assumed_v - VOLTAGE_FALL_V:
             self.assumed_v = min(VOLTAGE_STEP_V * math.ceil(highest_v / VOLTAGE_STEP_V), MOST_V)
         self._metered = True
+        return self.assumed_v != before_v

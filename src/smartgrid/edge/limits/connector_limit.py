@@ -73,7 +73,8 @@ class ConnectorLimit:
         "_has_had_power", "_is_cleared", "_is_connected", "_is_cut_off", "_is_first", "_is_relative", "_is_void",
         "_late_s", "_lease_end_s", "_limit_again", "_looked_s", "_margin_s", "_metered", "_offer", "_pace", "_paused_s",
         "_phases", "_quirks", "_retry_s", "_rise_sequence", "_safe_a", "_safe_again", "_sequence", "_trust", "_tx",
-        "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "spec", "transaction_id", "version",
+        "_voltage", "_ways", "_worthwhile_s", "adopted_number", "connector", "has_news", "rating_kw", "spec",
+        "transaction_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -84,11 +85,14 @@ class ConnectorLimit:
         self.version = version
         self.adopted_number = 0
         self.transaction_id: str | None = None
+        self.has_news = True
+        """Whether what it was told (a reading, a unit, the clock) may bring an order before `next_due_s`."""
         self._quirks = quirks
         self._pace = pace or Pace()
         self._trust = Trust(quirks)
         self._ways = self._trust.ways
         self._voltage = amps.Voltage()
+        self._reckon_rating()
         self._phases = PhasesSeen(spec.phases)
         self._metered = Metered()
         self._tx = Slot()
@@ -167,19 +171,35 @@ class ConnectorLimit:
     def told_unit(self, unit: RateUnit) -> None:
         """The charger has said which unit it takes (ChargingScheduleAllowedChargingRateUnit, RateUnit)."""
         self._ways.told_unit(unit)
+        self.has_news = True
 
     def clock(self, skew_s: float) -> None:
         """By how much the charger's clock is ahead of ours. Far off, its profiles are made not to use it."""
         bad_s = GOOD_CLOCK_S if self._is_relative else BAD_CLOCK_S
         is_relative = self._quirks.is_relative or abs(skew_s) > bad_s
-        self._limit_again |= is_relative != self._is_relative
-        self._is_relative = is_relative
+        if is_relative != self._is_relative:
+            self._is_relative, self._limit_again, self.has_news = is_relative, True, True
 
     def measured(self, reading: Reading, now_s: float) -> None:
-        """A reading of the meter. One from a queue says nothing of the present."""
+        """A reading of the meter. One from a queue says nothing of the present.
+
+        Most bring no order: `next_order` need be asked only if one `has_news`.
+        """
         if reading.is_late:
             return
-        self._voltage.measured(reading.voltages_v)
+        before = self._seen()
+        self._take(reading, now_s)
+        self.has_news = self.has_news or self._seen() != before
+
+    def _seen(self) -> tuple[object, ...]:
+        """All by which a reading may bring an order."""
+        trust = self._trust
+        found_out = trust.is_controlled, trust.trial_a, self._ways.carrier
+        return self._voltage.assumed_v, self._phases.used, self._limit_again, self._is_first, found_out
+
+    def _take(self, reading: Reading, now_s: float) -> None:
+        if self._voltage.measured(reading.voltages_v):
+            self._reckon_rating()
         standing = self._tx.standing or self._base.standing
         is_in_a = standing is not None and standing.unit is RateUnit.AMPERES
         if self._has_car:
@@ -187,17 +207,19 @@ class ConnectorLimit:
         power_kw = self._power_kw(reading)
         if power_kw is None or not self._has_car:
             return
-        bound_kw = self._bound_kw(now_s) if self._trust.trial_a is None else self._written_kw(now_s)
+        last_kw, is_controlled = self._last_kw, self.is_controlled
+        is_bound = is_controlled or self._trust.trial_a is not None
+        bound_kw = self._written_kw(now_s, last_kw) if is_bound else self.rating_kw
         self._metered.measured(power_kw, bound_kw, now_s)
         drawn_a = self._amperes(power_kw)
         if is_in_a and not reading.is_overall:
-            drawn_a = max(drawn_a, *(current or 0.0 for current in reading.currents_a))
+            drawn_a = max([drawn_a, *[current for current in reading.currents_a if current is not None]])
         self._do(
             self._trust.measured(
                 drawn_a,
                 reading.offered_a,
                 self._amperes(bound_kw),
-                None if self._tx.standing is None else self._amperes(self.fallback_kw),
+                None if self._tx.standing is None else self._amperes(last_kw if is_controlled else self.rating_kw),
                 self.spec.rating_a,
                 now_s,
                 is_pending=self._limit_again or self._safe_again,
@@ -302,10 +324,10 @@ class ConnectorLimit:
 
     # ------------------------------------------------------------------ what may be drawn
 
-    @property
-    def rating_kw(self) -> float:
+    def _reckon_rating(self) -> None:
+        highest_v = max(self._voltage.assumed_v, amps.NOMINAL_V)
+        self.rating_kw = self.spec.rating_a * self.spec.phases * highest_v / 1_000
         """What is built in, at the highest voltage that is reckoned with."""
-        return self.spec.rating_a * self.spec.phases * max(self._voltage.assumed_v, amps.NOMINAL_V) / 1_000
 
     @property
     def fallback_kw(self) -> float:
@@ -325,8 +347,10 @@ class ConnectorLimit:
     def _last_kw(self) -> float:
         if not self._has_base:
             return self.rating_kw
-        slot = self._base if self._base.is_known else self._tx
-        return min(self.rating_kw, max((self._kw(w, w.last) for w in slot.possible()), default=self.rating_kw))
+        possible = (self._base if self._base.is_known else self._tx).possible()
+        if not possible:
+            return self.rating_kw
+        return min(self.rating_kw, max([self._kw(written, written.last) for written in possible]))
 
     def held_kw(self, now_s: float) -> float:
         """The most that may be drawn now."""
@@ -378,17 +402,14 @@ class ConnectorLimit:
 
     def _bound_kw(self, now_s: float) -> float:
         """What may be drawn by all that may stand at the charger."""
-        return self._written_kw(now_s) if self.is_controlled else self.rating_kw
+        return self._written_kw(now_s, self._last_kw) if self.is_controlled else self.rating_kw
 
-    def _written_kw(self, now_s: float) -> float:
+    def _written_kw(self, now_s: float, last_kw: float) -> float:
         """The same, as if it obeyed."""
         if not self._tx.is_known:
             return self.rating_kw
-        most_kw = self._last_kw
-        for slot in (self._tx, self._base):
-            for written in slot.possible():
-                most_kw = max(most_kw, self._kw(written, written.at(now_s)))
-        return min(most_kw, self.rating_kw)
+        possible = (*self._tx.possible(), *self._base.possible())
+        return min(max([last_kw, *[self._kw(each, each.at(now_s)) for each in possible]]), self.rating_kw)
 
     def _kw(self, written: Written, limit: float | None) -> float:
         return 0.0 if limit is None else amps.to_kw(limit, written.unit, self._voltage.assumed_v, self._phases.used)
@@ -401,7 +422,7 @@ class ConnectorLimit:
 
     def next_order(self, now_s: float) -> LimitOrder | None:
         """What to send now. To be asked again after each of these calls, and at `next_due_s`."""
-        self._looked_s = now_s
+        self._looked_s, self.has_news = now_s, False
         if not self._is_connected:
             return None
         self._trust.pass_time(self._amperes(self._metered.power_kw) if self._has_car else 0.0, now_s)

@@ -19,7 +19,7 @@ answer is here `ends_s` has in it how long that may take (`late_s`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smartgrid.edge.ports import RateUnit
@@ -73,31 +73,29 @@ class Sent:
 
 
 class Slot:
-    """See above. `is_known` is False where an earlier process may have written what this one does not know."""
+    """See above. `is_known` is False where an earlier process may have written what this one does not know.
 
-    __slots__ = ("_sent", "is_known", "standing")
+    What follows from what is held is looked at with each meter value, and changes with each order: so it is kept.
+    """
+
+    __slots__ = ("_possible", "_sent", "in_flight", "is_known", "standing")
 
     def __init__(self) -> None:
         self.is_known = False
-        self.standing: Written | None = None
-        self._sent: list[Sent] = []
+        self._hold(None, [])
 
     def empty(self) -> None:
         """There is no profile here, but for what is under way: not every charger looks for which car that was."""
-        self.is_known, self.standing = True, None
+        self.is_known = True
+        self._hold(None, self._sent)
         self.lost(None, -math.inf)
-
-    @property
-    def in_flight(self) -> Written | None:
-        """The last of those that wait for an answer."""
-        return next((sent.written for sent in reversed(self._sent) if sent.is_open), None)
 
     @property
     def is_certain(self) -> bool:
         return self.is_known and not self._sent
 
     def sent(self, sequence: int, written: Written) -> None:
-        self._sent.append(Sent(sequence, written))
+        self._hold(self.standing, [*self._sent, Sent(sequence, written)])
 
     def find(self, sequence: int) -> Written | None:
         """What was ordered so, if it still matters."""
@@ -106,42 +104,47 @@ class Slot:
     def accepted(self, sequence: int, now_s: float) -> None:
         """It holds, and nothing before it."""
         written = next(sent.written for sent in self._sent if sent.sequence == sequence)
-        self.is_known, self.standing = True, written.taken(now_s)
-        self._sent = [sent for sent in self._sent if sent.sequence > sequence]
+        self.is_known = True
+        self._hold(written.taken(now_s), [sent for sent in self._sent if sent.sequence > sequence])
 
     def refused(self, sequence: int) -> None:
-        self._sent = [sent for sent in self._sent if sent.sequence != sequence]
+        self._hold(self.standing, [sent for sent in self._sent if sent.sequence != sequence])
 
     def lost(self, sequence: int | None, now_s: float) -> None:
         """No answer to this one, or to none (None), until now: it may have been taken."""
-        self._sent = [
-            replace(sent, is_open=False, written=sent.written.lost(now_s))
-            if sent.is_open and sequence in (None, sent.sequence)
-            else sent
-            for sent in self._sent
+        sent = [
+            replace(each, is_open=False, written=each.written.lost(now_s))
+            if each.is_open and sequence in (None, each.sequence)
+            else each
+            for each in self._sent
         ]
-        if len(self._sent) > MOST_LOST:
-            self._merge()
+        self._hold(self.standing, sent if len(sent) <= MOST_LOST else _merged(sent))
 
-    def possible(self) -> Iterator[Written]:
+    def possible(self) -> Sequence[Written]:
         """All that may stand here."""
-        if self.standing is not None:
-            yield self.standing
-        for sent in self._sent:
-            yield sent.written
+        return self._possible
 
     def forget_ended(self, now_s: float) -> None:
         """Drop what is over and leaves nothing: the number of lost orders is bounded by this, and by their lives."""
-        if self.standing is not None and self.standing.at(now_s) is None:
-            self.standing = None
-        self._sent = [sent for sent in self._sent if sent.is_open or sent.written.at(now_s) is not None]
+        if all(written.at(now_s) is not None for written in self._possible):
+            return
+        is_over = self.standing is not None and self.standing.at(now_s) is None
+        sent = [each for each in self._sent if each.is_open or each.written.at(now_s) is not None]
+        self._hold(None if is_over else self.standing, sent)
 
-    def _merge(self) -> None:
-        merged: dict[RateUnit, Sent] = {}
-        for sent in self._sent:
-            before = merged.get(sent.written.unit)
-            merged[sent.written.unit] = sent if before is None else _either(before, sent)
-        self._sent = list(merged.values())
+    def _hold(self, standing: Written | None, sent: list[Sent]) -> None:
+        self.standing, self._sent = standing, sent
+        self._possible = (*(() if standing is None else (standing,)), *(each.written for each in sent))
+        self.in_flight = next((each.written for each in reversed(sent) if each.is_open), None)
+        """The last of those that wait for an answer."""
+
+
+def _merged(sent: list[Sent]) -> list[Sent]:
+    merged: dict[RateUnit, Sent] = {}
+    for each in sent:
+        before = merged.get(each.written.unit)
+        merged[each.written.unit] = each if before is None else _either(before, each)
+    return list(merged.values())
 
 
 def _either(one: Sent, other: Sent) -> Sent:

@@ -26,7 +26,7 @@ class Ways:
     """Of one connector."""
 
     __slots__ = (
-        "_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit", "_units", "carrier",
+        "_dropped", "_first_unit", "_quirks", "_refused", "_takes_zero", "_unit", "_units", "carrier", "has_another",
         "takes_all_tenths",
     )  # fmt: skip
 
@@ -41,6 +41,8 @@ class Ways:
         self._dropped: frozenset[ProfileKind] = frozenset()
         self.carrier: ProfileKind | None = None
         """The profile that carries limits; None once every way has been refused or was of no effect."""
+        self.has_another = False
+        """Whether there is another profile to try than the one that carries limits now."""
         self._reckon()
 
     @property
@@ -86,11 +88,6 @@ class Ways:
         self._dropped |= {kind}
         self._reckon()
 
-    @property
-    def has_another(self) -> bool:
-        """Whether there is another profile to try than the one that carries limits now."""
-        return len(self._open_kinds()) > 1
-
     def begin_anew(self) -> None:
         """The charger gets a new chance: firmware changes."""
         self._dropped = frozenset()
@@ -112,4 +109,5 @@ class Ways:
         self._units = tuple(
             next((unit for unit in units if (kind, unit) not in self._refused), None) for kind in ProfileKind
         )
-        self.carrier = next(iter(self._open_kinds()), None)
+        kinds = self._open_kinds()
+        self.carrier, self.has_another = kinds[0] if kinds else None, len(kinds) > 1

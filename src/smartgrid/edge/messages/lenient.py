@@ -40,11 +40,11 @@ def integer(value: Any) -> int | None:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """An object; an empty one where there is none."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def items(value: Any, most: int = 1000) -> list[Mapping[str, Any]]:
     """The objects of a list, `most` of them; a single object is a list of one."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [value]
-    return [each for each in value[:most] if isinstance(each, Mapping)] if isinstance(value, list) else []
+    return [each for each in value[:most] if isinstance(each, dict)] if isinstance(value, list) else []

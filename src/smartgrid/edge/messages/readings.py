@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from smartgrid.edge.limits.amps import NOMINAL_V
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
@@ -79,28 +79,31 @@ class _Samples:
     def __init__(self, sampled: Any) -> None:
         self._found: dict[str, dict[int | None, float]] = {}
         for sample in items(sampled, 200):
-            self._take(sample)
+            value, meaning = number(sample.get("value")), _meaning_of(sample)
+            if value is None or meaning is None:
+                continue
+            measurand, phase, factor, is_of_inlet = meaning
+            values = self._found.setdefault(measurand, {})
+            if not is_of_inlet or phase not in values:  # the outlet's is the car's
+                values[phase] = value * factor
 
     def total(self, measurand: str, most: float, *, is_sum: bool = True) -> float | None:
         """Of all phases: as told, else their sum (or the greatest of them)."""
-        values = {phase: value for phase, value in self._values(measurand).items() if abs(value) <= most}
+        told = self._values(measurand)
+        overall = told.get(_TOTAL)
+        if overall is not None and abs(overall) <= most:
+            return max(0.0, overall)
+        values = [value for phase, value in told.items() if phase is not _TOTAL and abs(value) <= most]
         if not values:
             return None
-        if _TOTAL in values:
-            return max(0.0, values[_TOTAL])
-        found = max(0.0, sum(values.values()) if is_sum else max(values.values()))
+        found = max(0.0, sum(values) if is_sum else max(values))
         return found if found <= most else None
 
     def by_phase(self, measurand: str, most: float, least: float = 0.0) -> _Phases:
         """As told by phase; what is told without a phase is of the first."""
-        values = self._values(measurand)
-        if _TOTAL in values and len(values) == 1:
-            values = {0: values[_TOTAL]}
-        first, second, third = (
-            abs(value) if (value := values.get(phase)) is not None and least <= abs(value) <= most else None
-            for phase in range(3)
-        )
-        return first, second, third
+        told = self._values(measurand)
+        first = told[_TOTAL] if told.keys() == {_TOTAL} else told.get(0)
+        return _within(first, least, most), _within(told.get(1), least, most), _within(told.get(2), least, most)
 
     def is_overall(self, measurand: str) -> bool:
         """Whether it was told without a phase only."""
@@ -110,28 +113,49 @@ class _Samples:
         found = self._found.get(measurand)
         return found if found is not None else self._found.get(measurand.replace("Import", "Export"), {})
 
-    def _take(self, sample: Mapping[str, Any]) -> None:
-        value, location = number(sample.get("value")), text(sample.get("location"))
-        measurand, told_phase = text(sample.get("measurand")) or ENERGY, text(sample.get("phase")).upper()
-        if value is None or location.upper() in _OF_THE_CAR or (told_phase and told_phase not in _PHASES):
-            return  # of the car, of N, or of what no one knows
-        if text(sample.get("format")) == _SIGNED:
-            return  # whatever its digits are, they are no number
-        of_2x = sample.get("unitOfMeasure")
-        if of_2x is None:
-            factor = _factor(measurand, text(sample.get("unit")), 0)
-        else:
-            of_2x = mapping(of_2x)
-            factor = _factor(measurand, text(of_2x.get("unit")), integer(of_2x.get("multiplier")) or 0)
-        if told_phase in _BETWEEN_PHASES and measurand == "Voltage":
-            factor /= math.sqrt(3)
-        phase = _PHASES[told_phase] if told_phase else _TOTAL
-        values = self._found.setdefault(measurand, {})
-        if location != "Inlet" or phase not in values:  # the outlet's is the car's
-            values[phase] = value * factor
+
+def _within(value: float | None, least: float, most: float) -> float | None:
+    return abs(value) if value is not None and least <= abs(value) <= most else None
 
 
-@lru_cache(1000)
+class _Meaning(NamedTuple):
+    """Of a sample, by all of it but its value, which is to be multiplied for kWh, kW, A or V."""
+
+    measurand: str
+    phase: int | None
+    factor: float
+    is_of_inlet: bool
+
+
+def _meaning_of(sample: Mapping[str, Any]) -> _Meaning | None:
+    """None where it is of the car, of N, or of what no one knows, and where it is signed data and no number."""
+    get, of_2x = sample.get, sample.get("unitOfMeasure")
+    if of_2x is None:
+        unit, power_of_ten = get("unit"), 0
+    else:
+        of_2x = mapping(of_2x)
+        unit, power_of_ten = of_2x.get("unit"), integer(of_2x.get("multiplier")) or 0
+    try:
+        return _meaning(get("measurand"), get("phase"), get("location"), get("format"), unit, power_of_ten)
+    except TypeError:  # a list or an object in place of a text
+        told = (text(get(name)) for name in ("measurand", "phase", "location", "format"))
+        return _meaning(*told, text(unit), power_of_ten)
+
+
+@lru_cache(256, typed=True)
+def _meaning(
+    told_measurand: Any, told_phase: Any, told_location: Any, form: Any, unit: Any, power_of_ten: int
+) -> _Meaning | None:
+    """Kept, as chargers say the same again and again; at the worst what is kept are texts as long as 256 messages."""
+    measurand, phase, location = text(told_measurand) or ENERGY, text(told_phase).upper(), text(told_location)
+    if location.upper() in _OF_THE_CAR or (phase and phase not in _PHASES) or text(form) == _SIGNED:
+        return None
+    factor = _factor(measurand, text(unit), power_of_ten)
+    if phase in _BETWEEN_PHASES and measurand == "Voltage":
+        factor /= math.sqrt(3)
+    return _Meaning(measurand, _PHASES[phase] if phase else _TOTAL, factor, location == "Inlet")
+
+
 def _factor(measurand: str, unit: str, power_of_ten: int) -> float:
     """From what is told to kWh, kW, A, V."""
     factor = 10.0 ** max(-12, min(12, power_of_ten))

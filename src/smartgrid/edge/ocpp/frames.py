@@ -20,6 +20,7 @@ NO_ID = "-1"
 MAX_ID_LENGTH = 64
 """OCPP says 36; some chargers take more."""
 MAX_DESCRIPTION = 255
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FLAT = bytes.maketrans(b"123456789E+", b"000000000e0")
 _LARGE_EXPONENT, _MANY_DIGITS = b"0e000", b"0" * 200
 """Where all digits are 0: where there may be a number too large for a float, which JSON allows and jiter reads as
@@ -159,6 +160,6 @@ def call_error(message_id: str, code: str, description: str) -> str:
 
 def _dump(message: list[Any]) -> str:
     try:
-        return json.dumps(message, separators=(",", ":"), allow_nan=False)
+        return _encode(message)
     except TypeError as error:
         raise ValueError(str(error)) from error

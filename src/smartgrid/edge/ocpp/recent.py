@@ -26,7 +26,7 @@ MAX_WATCHED = 20
 IN, OUT, NOTICE = "in", "out", "notice"
 _DIRECTIONS = (IN, OUT, NOTICE)
 _HEAD = struct.Struct("<dBH")
-_SECRETS = (b"authorizationkey", b"password")
+_KEY, _PASSWORD = b"authorizationkey", b"password"
 """Names of keys, in any case, and within others: `BasicAuthPassword`, `WifiPassword`."""
 _HIDDEN = b"(about a key; not shown)"
 _TYPES = {"2": "call", "3": "result", "4": "error", "5": "error", "6": "call"}
@@ -53,25 +53,30 @@ class Recent:
 
     def __init__(self, max_chargers: int) -> None:
         self._max_chargers = max_chargers
-        self._kept: OrderedDict[ChargerId, bytes] = OrderedDict()
+        self._kept: OrderedDict[ChargerId, bytearray] = OrderedDict()
         self._watched: dict[ChargerId, float] = {}
 
     def note(self, charger: ChargerId, direction: str, data: bytes, wall_s: float) -> None:
         """Keep a message."""
         plain = data if b"\\u00" not in data else _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), data)
         small = plain.lower()
-        if any(secret in small for secret in _SECRETS):
+        if _KEY in small or _PASSWORD in small:
             data = _HIDDEN
         if self._watched and charger in self._watched:
             cut, most = WATCHED_CUT_BYTES, WATCHED_BYTES
         else:
             cut, most = CUT_BYTES, KEPT_BYTES
         data = data[:cut]
-        kept = self._kept.pop(charger, b"") + _HEAD.pack(wall_s, _DIRECTIONS.index(direction), len(data)) + data
+        kept = self._kept.get(charger)
+        if kept is None:
+            kept = self._kept[charger] = bytearray()
+        self._kept.move_to_end(charger)
+        kept += _HEAD.pack(wall_s, _DIRECTIONS.index(direction), len(data))
+        kept += data
         begin = 0
         while len(kept) - begin > most:
             begin += _HEAD.size + _HEAD.unpack_from(kept, begin)[2]
-        self._kept[charger] = kept[begin:] if begin else kept
+        del kept[:begin]
         if len(self._kept) > self._max_chargers:
             self._kept.popitem(last=False)
 
@@ -80,7 +85,7 @@ class Recent:
         self._watched = {each: until_s for each, until_s in self._watched.items() if until_s > now_s}
         if charger in self._watched or len(self._watched) < MAX_WATCHED:
             self._watched[charger] = now_s + WATCH_S
-        kept, at, found = self._kept.get(charger, b""), 0, []
+        kept, at, found = self._kept.get(charger, bytearray()), 0, []
         while at < len(kept):
             wall_s, direction, length = _HEAD.unpack_from(kept, at)
             at += _HEAD.size

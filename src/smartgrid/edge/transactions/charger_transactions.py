@@ -77,8 +77,12 @@ class ChargerTransactions:
 
     def open_on(self, connector: int) -> Transaction | None:
         """The one whose car is there now."""
-        found = [each for each in self._all if each.is_open and each.connector == connector]
-        return max(found, key=lambda each: each.started_wall_s) if found else None
+        found: Transaction | None = None
+        for each in self._all:
+            is_there = each.connector == connector and each.is_open
+            if is_there and (found is None or each.started_wall_s > found.started_wall_s):
+                found = each
+        return found
 
     def by_id(self, transaction_id: str) -> Transaction | None:
         """The last one of that id."""
