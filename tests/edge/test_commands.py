@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from importlib import resources
@@ -16,6 +15,7 @@ from smartgrid.edge import commands, own_chargers
 from smartgrid.edge.commands import Call
 from smartgrid.edge.ports import Answer, Link, OcppVersion, Payload
 from smartgrid.protocol.chargers import CommandBody
+from support import loops
 
 COMMANDS = [
     {"command": "remote-start", "id_tag": "anna"},
@@ -125,6 +125,6 @@ def test_a_command_goes_before_all_that_is_asked_by_the_way():
             options.update(more)
             on_answer(Answer({"status": "Accepted"}))
 
-    answer = asyncio.run(own_chargers._answer(cast("Link", Charger()), call(OcppVersion.V16, command="reset")))
+    answer = loops.run(own_chargers._answer(cast("Link", Charger()), call(OcppVersion.V16, command="reset")))
     assert answer.payload == {"status": "Accepted"}
     assert options["first"] is True

@@ -54,8 +54,8 @@ class LocalPrometheus(Started):
     def wait_firing(self, *names: str, within_s: float = 40) -> None:
         wait_until(lambda: set(names) <= self.firing(), within_s, f"{names} fire")
 
-    def wait_quiet(self, *names: str) -> None:
-        wait_until(lambda: not set(names) & self.firing(), 40, f"{names} have resolved")
+    def wait_quiet(self, *names: str, within_s: float = 40) -> None:
+        wait_until(lambda: not set(names) & self.firing(), within_s, f"{names} have resolved")
 
     def _sees_all(self) -> bool:
         try:

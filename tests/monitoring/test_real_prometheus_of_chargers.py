@@ -14,6 +14,7 @@ from monitoring.watched_grid import SMALL, Grid, has_data, needs_prometheus, tra
 from smartgrid.chargersim.behaviour import Behaviour, behaving
 from smartgrid.chargersim.dialect_16 import Dialect16
 from smartgrid.chargersim.street import Handle, Street
+from smartgrid.edge.chargers.picture import GONE_S
 from support.processes import frozen, wait_until
 
 pytestmark = needs_prometheus
@@ -88,7 +89,7 @@ def test_alerts_of_chargers_fire_and_resolve(grid: Grid, street: Street) -> None
     grid.prometheus.wait_quiet("SmartGridSubstationOverbooked", "SmartGridChargersOffline", "SmartGridChargersRefused")
     street.handles["late"].cut()
     disobeys.cut()
-    grid.prometheus.wait_quiet("SmartGridChargersNotObeying", "SmartGridChargerClockWrong")
+    grid.prometheus.wait_quiet("SmartGridChargerClockWrong")  # who does not obey is counted for longer: see the end
 
 
 def test_alerts_of_an_edge_fire_for_a_substation_that_hangs_and_resolve_when_it_goes_on(
@@ -104,5 +105,6 @@ def test_alerts_of_an_edge_fire_for_a_substation_that_hangs_and_resolve_when_it_
     grid.prometheus.wait_quiet(*expected)
 
 
+@pytest.mark.timeout(300)
 def test_in_the_end_every_alert_has_resolved(grid: Grid) -> None:
-    grid.prometheus.wait_quiet(*grid.all_alerts())
+    grid.prometheus.wait_quiet(*grid.all_alerts(), within_s=GONE_S + 60)
