@@ -346,7 +346,7 @@ def _connector(each: ConnectorState) -> dict[str, Any]:
         "phases": each.phases,
         "power_kw": each.power_kw,
         "currents_a": list(each.currents_a),
-        "held_kw": each.held_kw,
+        "held_kw": None if each.held_kw is None else round(each.held_kw, 9),
         "fallback_a": each.fallback_a,
         "obedience": Obedience(each.obedience),
     }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -109,10 +110,7 @@ def first_fault(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-_told = attrgetter(
-    "session_id", "vehicle_id", "state", "number", "offer_kw", "charger", "connector", "transaction_id", "meter_kwh",
-    "position", "expected_start",
-)  # fmt: skip
+_told = attrgetter(*(each.name for each in fields(OpenSession) if each.name not in ("is_ours", "is_lapsed")))
 
 
 def _open_session(found: _Session, edge: str, known: OpenSession | None) -> OpenSession:
