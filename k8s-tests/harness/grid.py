@@ -182,8 +182,10 @@ class Grid:
         wait_until("the balancers' fleets", self._fleets_are_exact, timeout_s=60)
 
     def _fleets_are_exact(self) -> bool:
+        """What Kubernetes says is held against the pods first: its endpoints are late where the API server was away."""
         try:
-            return all(fleet == self.serving() for fleet in self.fleets().values())
+            ready = {pod.name for pod in self.pods("substation") if pod.ready}
+            return all(fleet == self.serving() == ready for fleet in self.fleets().values())
         except requests.RequestException:
             return False
 
