@@ -32,8 +32,7 @@ class PassedOn:
     ) -> None:
         """`headers` go with each request, besides what says for whom it is. `margin_s` more is waited for what an edge
         may have to ask all others for."""
-        self._client, self._timeout_s, self._headers = client, timeout_s, headers
-        self._patient_s = timeout_s + margin_s
+        self._client, self._timeout_s, self._headers, self._margin_s = client, timeout_s, headers, margin_s
 
     def page(self, query: ListQuery) -> Response:
         asked: dict[str, object] = {"limit": query.limit}
@@ -41,10 +40,10 @@ class PassedOn:
             asked["substation"] = query.substation
         if query.after is not None:
             asked["cursor"] = charger_views.next_cursor(query.after)
-        return self._call("GET", f"/chargers?{urlencode(asked)}", timeout_s=self._patient_s)
+        return self._call("GET", f"/chargers?{urlencode(asked)}", may_ask_all=True)
 
     def look(self, place: Place) -> Response:
-        return self._call("GET", _path(place), timeout_s=self._patient_s)
+        return self._call("GET", _path(place), may_ask_all=True)
 
     def register(self, place: Place, body: ChargerSpecBody) -> Response:
         return self._call("PUT", _path(place), body)
@@ -59,7 +58,14 @@ class PassedOn:
         return self._call("GET", f"{_path(place)}/diagnostics")
 
     def _call(
-        self, method: str, path: str, body: BaseModel | None = None, timeout_s: float = 0.0, *, resend: bool = True
+        self,
+        method: str,
+        path: str,
+        body: BaseModel | None = None,
+        timeout_s: float = 0.0,
+        *,
+        resend: bool = True,
+        may_ask_all: bool = False,
     ) -> Response:
         """Raises a problem: 503 where nothing was done, or it may be repeated as it is, 504 where it may not."""
         sent = {**self._headers, **access.outgoing(), **tracing.outgoing()}
@@ -69,7 +75,7 @@ class PassedOn:
             found = self._client.request(
                 method,
                 path,
-                timeout_s=timeout_s or self._timeout_s,
+                timeout_s=timeout_s or self._timeout_s + (self._margin_s if may_ask_all else 0.0),
                 body=None if body is None else body.model_dump_json(exclude_unset=True).encode(),
                 headers=sent,
                 resend=resend,
@@ -92,10 +98,17 @@ class NoEdge(PassedOn):
     """`charger_views.Chargers` of a grid without chargers of its own: there is nobody to pass anything on to."""
 
     def __init__(self) -> None:
-        self._patient_s = 0.0
+        pass
 
     def _call(
-        self, method: str, path: str, body: BaseModel | None = None, timeout_s: float = 0.0, *, resend: bool = True
+        self,
+        method: str,
+        path: str,
+        body: BaseModel | None = None,
+        timeout_s: float = 0.0,
+        *,
+        resend: bool = True,
+        may_ask_all: bool = False,
     ) -> Response:
         detail = "This grid has no edge, so it knows no chargers: start one, and set SMARTGRID_EDGE_URL."
         raise ProblemError(404, charger_views.NO_EDGE, detail)
