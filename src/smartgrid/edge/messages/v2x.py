@@ -7,6 +7,8 @@ by one of several fields, as chargers fill in different ones. Chargers that neve
 
 from __future__ import annotations
 
+from typing import Any
+
 from smartgrid.edge.messages.charger_clock import ChargerClock, parse_time
 from smartgrid.edge.messages.lenient import integer, items, mapping, text
 from smartgrid.edge.messages.readings import readings
@@ -36,13 +38,13 @@ def status(payload: Payload, clock: ChargerClock, received_s: float) -> StatusTo
         connector=evse_of(payload),
         status=connector_status(payload.get("connectorStatus")),
         wall_s=clock.right(told_s, received_s),
-        plug=max(0, integer(payload.get("connectorId")) or 0),
+        plug=_number(payload.get("connectorId")),
     )
 
 
 def evse_of(payload: Payload) -> int:
     """The EVSE that a message names; 0 where it names none."""
-    return max(0, integer(payload.get("evseId")) or 0)
+    return _number(payload.get("evseId"))
 
 
 def notified_statuses(payload: Payload, clock: ChargerClock, received_s: float) -> list[StatusTold]:
@@ -62,7 +64,7 @@ def notified_statuses(payload: Payload, clock: ChargerClock, received_s: float) 
                 connector=number,
                 status=connector_status(event.get("actualValue")),
                 wall_s=clock.right(told_s, received_s),
-                plug=max(0, integer(evse.get("connectorId")) or 0),
+                plug=_number(evse.get("connectorId")),
             )
         )
     return found
@@ -118,3 +120,8 @@ def event(payload: Payload, clock: ChargerClock, received_s: float) -> EventTold
         is_unplugged=state == "idle",
         heard=Heard(received_s, told_s),
     )
+
+
+def _number(value: Any) -> int:
+    """Of an EVSE or a connector; 0 where none is told."""
+    return max(0, integer(value) or 0)

@@ -232,7 +232,7 @@ class ChargerTransactions:
         """From an event of one that is known; returns whether it has begun by it."""
         if not found.is_open:
             return False
-        had_begun, known = found.has_begun, (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged)
+        had_begun, before = found.has_begun, _told_once(found)
         if told.connector is not None and not had_begun:
             found.connector = told.connector
         if told.id_tag and not had_begun:
@@ -241,8 +241,8 @@ class ChargerTransactions:
         found.is_plugged = (found.is_plugged and (had_begun or not told.is_unplugged)) or told.is_plugged
         if told.seq_no >= found.seq_no:
             found.seq_no, found.car = told.seq_no, told.car or found.car
-        if (found.connector, found.vehicle_id, found.is_authorized, found.is_plugged) != known:
-            found.changes += 1  # to be kept: the tag, or the plug, is told but once
+        if _told_once(found) != before:
+            found.changes += 1  # to be kept
         return found.has_begun and not had_begun
 
     # ------------------------------------------------------------------ both
@@ -354,6 +354,11 @@ class ChargerTransactions:
 
     def _name_of(self, connector: int) -> str:
         return f"{self.charger.charger[:55]}/{connector}"
+
+
+def _told_once(found: Transaction) -> tuple[object, ...]:
+    """What events tell of it, and may not tell again."""
+    return found.connector, found.vehicle_id, found.is_authorized, found.is_plugged
 
 
 def _is_back(found: Transaction, told: EventTold) -> bool:
