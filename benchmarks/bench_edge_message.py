@@ -14,23 +14,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import heapq
 import itertools
 import json
-import random
 import statistics
 import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
 from smartgrid.edge.chargers.fleet import Fleet
-from smartgrid.edge.chargers.times import Times
 from smartgrid.edge.grid import offers, report_box
 from smartgrid.edge.grid.report_box import Connectors, ReportBox
 from smartgrid.edge.messages.charger_clock import utc_text
@@ -40,6 +40,7 @@ from smartgrid.edge.ports import ChargerId, EndOrder, OcppVersion, OpenSession, 
 from smartgrid.edge.registry.store import Registry
 from smartgrid.edge.transactions.inbox import Done
 from smartgrid.edge.transactions.transaction import Transaction
+from support.edge_fleet import Clock
 
 INTERVAL_S = 6.0
 SESSIONS = 200
@@ -50,33 +51,6 @@ REQUEST = (
     b"GET / HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-
-
-class Clock:
-    """Times that the benchmark sets."""
-
-    def __init__(self) -> None:
-        self._begun_s = self.now_s = time.monotonic()
-        self._begun_wall_s = time.time()
-        self._later: list[tuple[float, int, Callable[[], None]]] = []
-        self._ties = itertools.count()
-
-    def wall_s(self) -> float:
-        return self._begun_wall_s + self.now_s - self._begun_s
-
-    def later(self, delay_s: float, work: Callable[[], None]) -> None:
-        heapq.heappush(self._later, (self.now_s + delay_s, next(self._ties), work))
-
-    def run(self, for_s: float) -> None:
-        end_s = self.now_s + for_s
-        while self._later and self._later[0][0] <= end_s:
-            at_s, _, work = heapq.heappop(self._later)
-            self.now_s = max(self.now_s, at_s)
-            work()
-        self.now_s = end_s
-
-    def times(self) -> Times:
-        return Times(lambda: self.now_s, self.wall_s, self.later, random.Random(1))
 
 
 class Inbox:
@@ -274,7 +248,7 @@ class Charger:
 
 class Bench:
     def __init__(self, chargers: int, folder: Path) -> None:
-        self.clock = Clock()
+        self.clock = Clock(time.monotonic(), time.time())
         self.grid = Grid(self.clock)
         registry = Registry(folder, is_open=True)
         self.fleet = Fleet(self.grid, Inbox(self.clock), registry, self.clock.times(), most_untold=10_000)

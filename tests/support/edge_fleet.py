@@ -40,13 +40,13 @@ SUBSTATION = "substation-0"
 class Clock:
     """Monotonic and wall time of a test, and what is to happen later."""
 
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
+    def __init__(self, now_s: float = 1_000.0, wall_s: float = WALL_S) -> None:
+        self.now_s, self._ahead_s = now_s, wall_s - now_s
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._ties = itertools.count()
 
     def wall_s(self) -> float:
-        return WALL_S + self.now_s - 1_000.0
+        return self._ahead_s + self.now_s
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         heapq.heappush(self._later, (self.now_s + delay_s, next(self._ties), work))
