@@ -100,16 +100,7 @@ class NoEdge(PassedOn):
     def __init__(self) -> None:
         pass
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: BaseModel | None = None,
-        timeout_s: float = 0.0,
-        *,
-        resend: bool = True,
-        may_ask_all: bool = False,
-    ) -> Response:
+    def _call(self, *call: object, **options: object) -> Response:
         detail = "This grid has no edge, so it knows no chargers: start one, and set SMARTGRID_EDGE_URL."
         raise ProblemError(404, charger_views.NO_EDGE, detail)
 
